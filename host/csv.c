@@ -1,0 +1,518 @@
+/* csv.c: the csv primitive: tables of text as frames or as plain rows.
+ *
+ * Checks options, opens a source (source.c), reads it (csv_reader.c) and hands
+ * frames to Lua (frame.c).  What a file's dialect is, is decided in Lua.
+ */
+#include "csv_reader.h"
+#include "frame.h"
+#include "lig.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define READER_CLASS "ligase.csv"
+#define LIVE_BYTES ((size_t)32 << 20)
+
+struct reader {
+    struct lig_csv *csv;       /* NULL once closed */
+    bool rows;                 /* yields rows instead of frames */
+    size_t live_limit;         /* collect when frames hold more bytes than this */
+    struct lig_cells *current; /* rows: the frame being walked */
+    size_t row;
+};
+
+/* User values of a reader: the source's name, the schema, the string read from. */
+enum { VALUE_NAME = 1, VALUE_SCHEMA = 2, VALUE_STRING = 3, VALUE_ENCODING = 4 };
+
+/* ---- box ----------------------------------------------------------------- */
+
+static int reader_close(lua_State *L) {
+    struct reader *r = luaL_checkudata(L, 1, READER_CLASS);
+    lig_csv_free(r->csv);
+    lig_cells_release(r->current);
+    r->csv = NULL;
+    r->current = NULL;
+    return 0;
+}
+
+static struct reader *reader_check(lua_State *L) {
+    struct reader *r = luaL_checkudata(L, 1, READER_CLASS);
+    if (r->csv == NULL) {
+        lig_error_usage(L, "this reader was closed");
+    }
+    return r;
+}
+
+/* ---- failures ------------------------------------------------------------ */
+
+static void name_add(lua_State *L, int reader_index) {
+    lua_getiuservalue(L, reader_index, VALUE_NAME);
+    lua_setfield(L, -2, "file");
+}
+
+/* Pushes what stopped the reader; the source's name is its "file". */
+static void reader_error_push(lua_State *L, int reader_index) {
+    reader_index = lua_absindex(L, reader_index);
+    struct reader *r = lua_touserdata(L, reader_index);
+    const struct lig_csv_error *e = lig_csv_last_error(r->csv);
+    if (strcmp(e->code, "interrupted") == 0) {
+        lig_interrupt_check(L);
+    }
+    lig_error_push(L, LIG_KIND_INPUT, e->code, "%s", e->message);
+    name_add(L, reader_index);
+    if (e->line > 0) {
+        lig_error_integer(L, "line", (lua_Integer)e->line);
+    }
+    if (e->column > 0) {
+        lig_error_integer(L, "column", (lua_Integer)e->column);
+    }
+    if (e->byte > 0) {
+        lig_error_integer(L, "byte", (lua_Integer)e->byte);
+        lua_pushfstring(L, "byte %I", (LUAI_UACINT)e->byte);
+        lua_setfield(L, -2, "detail");
+    }
+    if (*e->hint != '\0') {
+        lig_error_string(L, "hint", e->hint);
+    }
+}
+
+_Noreturn static void reader_fail(lua_State *L, int reader_index) {
+    reader_error_push(L, reader_index);
+    lig_error_raise(L);
+}
+
+_Noreturn static void source_fail(lua_State *L, int reader_index,
+                                  const struct lig_source_error *e) {
+    lig_error_push(L, strcmp(e->code, "encoding_name") == 0 ? LIG_KIND_USAGE : LIG_KIND_INPUT,
+                   e->code, "%s", e->message);
+    name_add(L, reader_index);
+    if (*e->hint != '\0') {
+        lig_error_string(L, "hint", e->hint);
+    }
+    lig_error_raise(L);
+}
+
+/* ---- options ------------------------------------------------------------- */
+
+static const char *const option_names[] = {
+    "separator",   "quote",       "header",       "comment",    "encoding", "decimal", "missing",
+    "frame_bytes", "field_bytes", "column_limit", "skip_lines", "ragged",   "engine",  NULL};
+
+static void option_names_check(lua_State *L, int options) {
+    lua_pushnil(L);
+    while (lua_next(L, options) != 0) {
+        lua_pop(L, 1);
+        const char *name = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "?";
+        bool known = false;
+        for (size_t i = 0; option_names[i] != NULL; i++) {
+            known = known || strcmp(option_names[i], name) == 0;
+        }
+        if (!known) {
+            luaL_Buffer b;
+            luaL_buffinit(L, &b);
+            for (size_t i = 0; option_names[i] != NULL; i++) {
+                luaL_addstring(&b, i == 0 ? "" : ", ");
+                luaL_addstring(&b, option_names[i]);
+            }
+            luaL_pushresult(&b);
+            lig_error_usage(L, "unknown option '%s'; the options are: %s", name,
+                            lua_tostring(L, -1));
+        }
+    }
+}
+
+/* One ASCII character, or `absent` when the option is false or not there. */
+static char option_character(lua_State *L, int options, const char *name, char absent) {
+    int type = lua_getfield(L, options, name);
+    char result = absent;
+    if (type == LUA_TBOOLEAN && !lua_toboolean(L, -1)) {
+        result = 0;
+    } else if (type != LUA_TNIL) {
+        size_t length = 0;
+        const char *text = luaL_checklstring(L, -1, &length);
+        if (length != 1 || (unsigned char)*text >= 0x80 || *text == '\n' || *text == '\r' ||
+            *text == '\0') {
+            lig_error_usage(L, "%s must be one ASCII character that is no line end, not \"%s\"",
+                            name, text);
+        }
+        result = *text;
+    }
+    lua_pop(L, 1);
+    return result;
+}
+
+static size_t option_size(lua_State *L, int options, const char *name, size_t absent, size_t least,
+                          size_t most) {
+    size_t result = absent;
+    if (lua_getfield(L, options, name) != LUA_TNIL) {
+        lua_Integer value = luaL_checkinteger(L, -1);
+        if (value < 0 || (size_t)value < least || (size_t)value > most) {
+            lig_error_usage(L, "%s must be from %zu to %zu, not %lld", name, least, most,
+                            (long long)value);
+        }
+        result = (size_t)value;
+    }
+    lua_pop(L, 1);
+    return result;
+}
+
+static bool option_is(lua_State *L, int options, const char *name, const char *word,
+                      const char *other) {
+    bool result = false;
+    if (lua_getfield(L, options, name) != LUA_TNIL) {
+        const char *text = luaL_checkstring(L, -1);
+        result = strcmp(text, word) == 0;
+        if (!result && strcmp(text, other) != 0) {
+            lig_error_usage(L, "%s must be \"%s\" or \"%s\", not \"%s\"", name, other, word, text);
+        }
+    }
+    lua_pop(L, 1);
+    return result;
+}
+
+static void options_read(lua_State *L, int options, struct lig_csv_options *o) {
+    option_names_check(L, options);
+    o->separator = option_character(L, options, "separator", ',');
+    o->quote = option_character(L, options, "quote", '"');
+    o->comment = option_character(L, options, "comment", 0);
+    if (o->separator == 0 || o->separator == o->quote) {
+        lig_error_usage(L, "the separator must be a character other than the quote mark");
+    }
+    lua_getfield(L, options, "header");
+    o->header = lua_isnil(L, -1) || lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    o->frame_bytes =
+        option_size(L, options, "frame_bytes", (size_t)1 << 20, 1024, (size_t)256 << 20);
+    o->field_bytes = option_size(L, options, "field_bytes", (size_t)1 << 20, 1, LIG_CSV_ROW_BYTES);
+    o->column_limit = option_size(L, options, "column_limit", 10000, 1, 1000000);
+    o->skip_lines = option_size(L, options, "skip_lines", 0, 0, SIZE_MAX / 2);
+    o->pad = option_is(L, options, "ragged", "pad", "error");
+    o->libcsv_only = option_is(L, options, "engine", "libcsv", "fast");
+}
+
+/* ---- opening ------------------------------------------------------------- */
+
+/* Opens the source at stack index 1 with the options at 2; leaves the reader on
+ * top.  Source: a path, "-" for standard input, or {text = "..."[, name = "..."]}. */
+static struct reader *reader_open(lua_State *L) {
+    if (lua_isnoneornil(L, 2)) {
+        lua_settop(L, 1);
+        lua_newtable(L);
+    }
+    luaL_checktype(L, 2, LUA_TTABLE);
+    lua_settop(L, 2);
+    struct lig_csv_options options;
+    options_read(L, 2, &options);
+
+    struct reader *r = lua_newuserdatauv(L, sizeof *r, 4);
+    memset(r, 0, sizeof *r);
+    r->live_limit = LIVE_BYTES;
+    luaL_setmetatable(L, READER_CLASS);
+    lua_getfield(L, 2, "encoding");
+    const char *encoding = luaL_optstring(L, -1, NULL);
+    lua_setiuservalue(L, 3, VALUE_ENCODING); // kept alive: the source refers to it
+
+    const char *path = NULL;
+    const char *text = NULL;
+    size_t length = 0;
+    if (lua_type(L, 1) == LUA_TTABLE) {
+        lua_getfield(L, 1, "text");
+        text = luaL_checklstring(L, -1, &length);
+        lua_setiuservalue(L, 3, VALUE_STRING);
+        if (lua_getfield(L, 1, "name") != LUA_TSTRING) {
+            lua_pop(L, 1);
+            lua_pushliteral(L, "(text)");
+        }
+    } else {
+        path = luaL_checkstring(L, 1);
+        if (strlen(path) != lua_rawlen(L, 1)) {
+            lig_error_usage(L, "a path cannot hold a NUL byte");
+        }
+        lua_pushstring(L, strcmp(path, "-") == 0 ? "(standard input)" : path);
+    }
+    lua_setiuservalue(L, 3, VALUE_NAME);
+
+    // The cells of a throw-away frame own the format while it may still raise.
+    lua_newtable(L);
+    struct lig_format *format = lig_format_new();
+    struct lig_cells *holder = format == NULL ? NULL : lig_cells_new(format);
+    lig_format_release(format);
+    if (holder == NULL) {
+        luaL_error(L, "out of memory");
+    }
+    r->current = holder;
+    lig_format_fill(L, holder->format, 2);
+
+    struct lig_source_error error = {0};
+    struct lig_source *source = path != NULL ? lig_source_open(path, encoding, &error)
+                                             : lig_source_of_string(text, length, encoding, &error);
+    if (source == NULL) {
+        source_fail(L, 3, &error);
+    }
+    holder->format->references++;
+    r->csv = lig_csv_new(&options, source, holder->format);
+    lig_cells_release(r->current);
+    r->current = NULL;
+    if (r->csv == NULL) {
+        luaL_error(L, "out of memory");
+    }
+    lua_settop(L, 3);
+    return r;
+}
+
+static void names_push(lua_State *L, const struct lig_csv *csv, size_t columns) {
+    const struct lig_cells *header = lig_csv_header(csv);
+    lua_createtable(L, (int)columns, 0);
+    for (size_t i = 0; i < columns; i++) {
+        if (header != NULL) {
+            struct lig_text cell = lig_cell(header, 0, i);
+            lua_pushlstring(L, cell.at, cell.length);
+        } else {
+            lua_pushfstring(L, "V%d", (int)i + 1);
+        }
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+}
+
+/* Reads header and first frame, and makes the schema its frames share. */
+static void reader_start(lua_State *L, struct reader *r) {
+    if (!lig_csv_start(r->csv)) {
+        reader_fail(L, 3);
+    }
+    names_push(L, r->csv, lig_csv_columns(r->csv));
+    lig_frame_schema_push(L, -1);
+    lua_setiuservalue(L, 3, VALUE_SCHEMA);
+    lua_settop(L, 3);
+}
+
+/* The four values of a generic for: the reader is its own iterator and is closed
+ * when the loop is left. */
+static int reader_return(lua_State *L) {
+    lua_pushnil(L);
+    lua_pushnil(L);
+    lua_pushvalue(L, 3);
+    return 4;
+}
+
+/* csv.frames(source[, options]) -> reader that yields frames. */
+static int csv_frames(lua_State *L) {
+    reader_start(L, reader_open(L));
+    return reader_return(L);
+}
+
+/* csv.rows(source[, options]) -> reader that yields one table per row, keyed by the
+ * columns' names (by position without a header, or where names repeat). */
+static int csv_rows(lua_State *L) {
+    struct reader *r = reader_open(L);
+    r->rows = true;
+    reader_start(L, r);
+    return reader_return(L);
+}
+
+/* csv.widths(source[, options[, limit]]) -> list of the number of fields of each
+ * record, header included, of at most `limit` records (1,000), and the error that
+ * stopped it, if one did.  Ragged rows are fine. */
+static int csv_widths(lua_State *L) {
+    lua_Integer limit = luaL_optinteger(L, 3, 1000);
+    struct reader *r = reader_open(L);
+    lua_newtable(L);
+    for (lua_Integer i = 1; i <= limit; i++) {
+        int64_t width = lig_csv_width(r->csv);
+        if (width < 0) {
+            reader_error_push(L, 3);
+            break;
+        }
+        if (width == 0) {
+            break;
+        }
+        lua_pushinteger(L, (lua_Integer)width);
+        lua_rawseti(L, -2, i);
+    }
+    lua_pushvalue(L, 3);
+    lua_replace(L, 1);
+    (void)reader_close(L);
+    lua_settop(L, 5); // source options reader widths failure
+    return 2;
+}
+
+/* csv.head(source[, {encoding}[, bytes]]) -> the first bytes (64 KiB) as UTF-8, and
+ * {encoding, byte_order_mark, gzip, complete}. */
+static int csv_head(lua_State *L) {
+    lua_Integer wanted = luaL_optinteger(L, 3, 65536);
+    if (wanted < 16 || wanted > (64 << 20)) {
+        lig_error_usage(L, "the number of bytes must be from 16 to 64 MiB");
+    }
+    struct reader *r = reader_open(L);
+    struct lig_source *source = lig_csv_raw_source(r->csv);
+    char *buffer = lua_newuserdatauv(L, (size_t)wanted, 0);
+    size_t got = 0;
+    bool complete = false;
+    while (got < (size_t)wanted && (size_t)wanted - got >= 16 && !complete) {
+        struct lig_source_error error = {0};
+        ssize_t n = lig_source_read(source, buffer + got, (size_t)wanted - got, &error);
+        if (n < 0) {
+            source_fail(L, 3, &error);
+        }
+        got += (size_t)n;
+        complete = n == 0;
+    }
+    struct lig_source_info info;
+    lig_source_info(source, &info);
+    lua_pushlstring(L, buffer, got);
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, info.encoding);
+    lua_setfield(L, -2, "encoding");
+    lua_pushboolean(L, info.byte_order_mark);
+    lua_setfield(L, -2, "byte_order_mark");
+    lua_pushboolean(L, info.gzip);
+    lua_setfield(L, -2, "gzip");
+    lua_pushboolean(L, complete);
+    lua_setfield(L, -2, "complete");
+    lua_pushvalue(L, 3);
+    lua_replace(L, 1);
+    (void)reader_close(L);
+    return 2;
+}
+
+/* ---- reading ------------------------------------------------------------- */
+
+/* Frames hold memory that Lua's collector cannot see.  When much of it lives, let
+ * the collector look, so that a loop which never closes its frames stays small. */
+static void frame_account(lua_State *L, struct reader *r, struct lig_cells *cells) {
+    cells->accounted = cells->text_capacity + cells->end_capacity * sizeof *cells->ends;
+    size_t *live = &cells->format->live_bytes;
+    *live += cells->accounted;
+    if (*live > r->live_limit) {
+        (void)lua_gc(L, LUA_GCCOLLECT);
+        r->live_limit = *live * 2 > LIVE_BYTES ? *live * 2 : LIVE_BYTES; // kept on purpose
+    }
+}
+
+static int next_frame(lua_State *L, struct reader *r) {
+    bool failed = false;
+    struct lig_cells *cells = lig_csv_next(r->csv, &failed);
+    if (failed) {
+        reader_fail(L, 1);
+    }
+    if (cells == NULL) {
+        lua_pushnil(L);
+        return 1;
+    }
+    r->current = cells; // owned by the reader while the frame's box is made
+    frame_account(L, r, cells);
+    lua_getiuservalue(L, 1, VALUE_SCHEMA);
+    lig_frame_push(L, cells, -1);
+    r->current = NULL;
+    return 1;
+}
+
+static int next_row(lua_State *L, struct reader *r) {
+    while (r->current == NULL || r->row == r->current->rows) {
+        bool failed = false;
+        lig_cells_release(r->current);
+        r->current = lig_csv_next(r->csv, &failed);
+        r->row = 0;
+        if (failed) {
+            reader_fail(L, 1);
+        }
+        if (r->current == NULL) {
+            lua_pushnil(L);
+            return 1;
+        }
+    }
+    const struct lig_cells *c = r->current;
+    bool named = lig_csv_header(r->csv) != NULL;
+    lua_getiuservalue(L, 1, VALUE_SCHEMA);
+    lua_getfield(L, -1, "index");
+    lua_getfield(L, -2, "names");
+    lua_createtable(L, named ? 0 : (int)c->columns, named ? (int)c->columns : 0);
+    for (size_t i = 0; i < c->columns; i++) {
+        struct lig_text cell = lig_cell(c, r->row, i);
+        if (named) {
+            lua_rawgeti(L, -2, (lua_Integer)i + 1); // .. index names row name
+            lua_pushvalue(L, -1);
+            lua_rawget(L, -5);
+            bool repeated = lua_tointeger(L, -1) == 0;
+            lua_pop(L, 1);
+            if (repeated) {
+                lua_pop(L, 1);
+                lua_pushinteger(L, (lua_Integer)i + 1);
+            }
+            lua_pushlstring(L, cell.at, cell.length);
+            lua_rawset(L, -3);
+        } else {
+            lua_pushlstring(L, cell.at, cell.length);
+            lua_rawseti(L, -2, (lua_Integer)i + 1);
+        }
+    }
+    r->row++;
+    return 1;
+}
+
+/* reader:next() -> the next frame (or row), or nil at the end. */
+static int reader_next(lua_State *L) {
+    struct reader *r = reader_check(L);
+    lua_settop(L, 1);
+    return r->rows ? next_row(L, r) : next_frame(L, r);
+}
+
+/* reader:names() -> list of the columns' names. */
+static int reader_names(lua_State *L) {
+    (void)reader_check(L);
+    lua_getiuservalue(L, 1, VALUE_SCHEMA);
+    lua_getfield(L, -1, "names");
+    return 1;
+}
+
+/* reader:info() -> {name, encoding, byte_order_mark, gzip, bytes (read so far, as
+ * stored), sha256 (of those; nil before the end), lines, rows, header_line,
+ * header_short (the header had no cell for the first column)}. */
+static int reader_info(lua_State *L) {
+    struct reader *r = reader_check(L);
+    struct lig_source_info info;
+    lig_source_info(lig_csv_source(r->csv), &info);
+    lua_createtable(L, 0, 10);
+    lua_getiuservalue(L, 1, VALUE_NAME);
+    lua_setfield(L, -2, "name");
+    lua_pushstring(L, info.encoding);
+    lua_setfield(L, -2, "encoding");
+    lua_pushboolean(L, info.byte_order_mark);
+    lua_setfield(L, -2, "byte_order_mark");
+    lua_pushboolean(L, info.gzip);
+    lua_setfield(L, -2, "gzip");
+    lua_pushinteger(L, (lua_Integer)info.raw_bytes);
+    lua_setfield(L, -2, "bytes");
+    if (*info.sha256 != '\0') {
+        lua_pushstring(L, info.sha256);
+        lua_setfield(L, -2, "sha256");
+    }
+    lua_pushinteger(L, (lua_Integer)lig_csv_lines(r->csv));
+    lua_setfield(L, -2, "lines");
+    lua_pushinteger(L, (lua_Integer)lig_csv_rows(r->csv));
+    lua_setfield(L, -2, "rows");
+    lua_pushinteger(L, (lua_Integer)lig_csv_header_line(r->csv));
+    lua_setfield(L, -2, "header_line");
+    lua_pushboolean(L, lig_csv_header_short(r->csv));
+    lua_setfield(L, -2, "header_short");
+    return 1;
+}
+
+int luaopen_lig_csv(lua_State *L) {
+    static const luaL_Reg methods[] = {{"next", reader_next},
+                                       {"names", reader_names},
+                                       {"info", reader_info},
+                                       {"close", reader_close},
+                                       {NULL, NULL}};
+    static const luaL_Reg meta[] = {
+        {"__call", reader_next}, {"__gc", reader_close}, {"__close", reader_close}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"frames", csv_frames},
+                                         {"rows", csv_rows},
+                                         {"widths", csv_widths},
+                                         {"head", csv_head},
+                                         {NULL, NULL}};
+    luaL_requiref(L, "frame", luaopen_lig_frame, 0);
+    lua_pop(L, 1);
+    lig_class_new(L, READER_CLASS, methods, meta);
+    luaL_newlib(L, functions);
+    return 1;
+}

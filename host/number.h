@@ -1,0 +1,29 @@
+/* number.h: text to double, correctly rounded for every input.
+ *
+ * Knows nothing of Lua.  The grammar is that of a table's cell, narrower than
+ * strtod's: optional blanks, sign, digits with at most one decimal mark, optional
+ * exponent; or inf/infinity in any case.  Hexadecimal and NaN payloads are not
+ * numbers.
+ */
+#ifndef LIG_NUMBER_H
+#define LIG_NUMBER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum lig_number {
+    LIG_NUMBER_NONE,    /* not a number, or beyond the range of a double */
+    LIG_NUMBER_EXACT,   /* the double says what the text said */
+    LIG_NUMBER_ROUNDED, /* a double, but its shortest decimal form may not be the text's value:
+                           more than 17 significant digits, underflow to zero, or infinity */
+};
+
+/* Reads all of text[0..length) as one number.  `decimal` is the decimal mark,
+ * '.' or ','.  On NONE *value is left alone.
+ *
+ * Method: Clinger's fast path (W. D. Clinger, How to read floating point numbers
+ * accurately, PLDI 1990) where the digits fit 2^53 and the power of ten is at
+ * most 22; strtod in the C locale otherwise. */
+enum lig_number lig_number_read(const char *text, size_t length, char decimal, double *value);
+
+#endif

@@ -1,0 +1,76 @@
+local csv_writer = require "ligase.io.csv_writer"
+local datasets = require "ligase.store.datasets"
+local json = require "ligase.base.json"
+local pg = require "pg"
+
+local M = {}
+
+M.summary = "write a dataset out as the table it was read from"
+M.description = "Gives back the source's table: same columns, same rows, same order, same values; missing values by "
+  .. "their own mark. jsonl writes one object per row, with the feature it was linked to."
+M.example = [[
+  ligase export plasma_lipids > plasma_lipids.csv
+  ligase export plasma_lipids --revision 1 --format tsv
+  ligase export plasma_lipids --format jsonl | head -1]]
+
+function M.configure(parser)
+  parser:argument("dataset", "The dataset's name, id, or an unambiguous start of one."):argname("DATASET")
+  parser:option("--format", "csv, tsv or jsonl."):choices { "csv", "tsv", "jsonl" }:default("csv")
+  parser:option("--revision", "Another revision than the current one."):argname("N"):convert(math.tointeger)
+  parser:flag("--excel-safe", "Put an apostrophe before text that a spreadsheet would run as a formula.")
+end
+
+--- Numbers as they are, if JSON has them (it has no infinity).
+local function json_cell(column, cell, missing)
+  if missing then
+    return "null"
+  elseif column.type == "number" and cell:find("^%-?%d+%.?%d*[eE]?[-+]?%d*$") and not cell:find("^%-?0%d")
+    and not cell:find("%.$") then
+    return cell
+  end
+  return json.encode(cell)
+end
+
+local function write_json_lines(columns, rows)
+  local keys = {}
+  for i, column in ipairs(columns) do
+    keys[i] = json.encode(column.name) .. ":"
+  end
+  for cells, row in rows do
+    local fields = {}
+    for i, column in ipairs(columns) do
+      local value = column.type == "number" and row.values[column.slot]
+      local kept = row.cells ~= pg.null and row.cells[tostring(column.position)]
+      fields[i] = keys[i] .. json_cell(column, cells[i], value == pg.null and not kept)
+    end
+    csv_writer.write(io.stdout, ('{"row":%d,"feature":%s,"columns":{%s}}\n'):format(row.ordinal,
+      row.feature == pg.null and "null" or json.encode(row.feature), table.concat(fields, ",")))
+  end
+end
+
+local function write_table(columns, rows, arguments)
+  local writer = csv_writer.new(io.stdout, arguments.format, { excel_safe = arguments.excel_safe })
+  local header = {}
+  for i, column in ipairs(columns) do
+    header[i] = column.name
+  end
+  writer:row(header)
+  for cells in rows do
+    writer:row(cells)
+  end
+end
+
+function M.run(arguments, context)
+  local conn = context:open()
+  local dataset = datasets.find(conn, arguments.dataset)
+  local revision = datasets.revision(conn, dataset, arguments.revision)
+  local rows = datasets.source_rows(conn, dataset, revision)
+  io.stdout:setvbuf("full", 1 << 16)
+  if arguments.format == "jsonl" then
+    write_json_lines(revision.columns, rows)
+  else
+    write_table(revision.columns, rows, arguments)
+  end
+end
+
+return M

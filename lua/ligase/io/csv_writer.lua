@@ -1,0 +1,67 @@
+--- Rows out as CSV, TSV or JSON lines.
+---
+--- Quoting follows RFC 4180: a field that holds the separator, a quote mark or a line
+--- end is quoted, a quote mark inside is doubled. Fields are written as they stand;
+--- `excel_safe` puts an apostrophe before text that a spreadsheet would run as a
+--- formula (it begins with = + - @ and is no number).
+local errors = require "ligase.base.errors"
+
+local M = {}
+
+local SEPARATORS = { csv = ",", tsv = "\t" }
+
+local function formula_guarded(text)
+  if text:find("^[=+@\t\r-]") and not tonumber(text) then
+    return "'" .. text
+  end
+  return text
+end
+
+---@class ligase.csv_writer
+local Writer = {}
+Writer.__index = Writer
+
+--- A writer of separated text.
+---@param out file* or anything with a write method that returns nil, message on failure
+---@param format string "csv" or "tsv"
+---@param options table|nil {excel_safe = boolean}
+---@return ligase.csv_writer
+function M.new(out, format, options)
+  local separator = SEPARATORS[format]
+  return setmetatable({
+    out = out, separator = separator, special = '["\r\n' .. separator .. "]",
+    excel_safe = options and options.excel_safe,
+  }, Writer)
+end
+
+--- Writes one record.
+---@param fields string[]
+function Writer:row(fields)
+  local cells = {}
+  for i = 1, #fields do
+    local text = fields[i]
+    if self.excel_safe then
+      text = formula_guarded(text)
+    end
+    if text:find(self.special) then
+      text = '"' .. text:gsub('"', '""') .. '"'
+    end
+    cells[i] = text
+  end
+  -- A record of one empty field would be a blank line, which readers skip.
+  local line = table.concat(cells, self.separator)
+  M.write(self.out, (line == "" and '""' or line) .. "\n")
+end
+
+--- Writes text and raises when it cannot be written (a full disk, a closed pipe).
+---@param out file*
+---@param text string
+function M.write(out, text)
+  local done, why, code = out:write(text)
+  if not done then
+    errors.raise { kind = "system", code = "write", message = "cannot write the output: " .. tostring(why),
+      errno = code, hint = "Is the disk full, or was the reading end of a pipe closed?" }
+  end
+end
+
+return M

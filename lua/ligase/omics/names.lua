@@ -1,0 +1,141 @@
+--- From names in cells to features.
+---
+--- A feature has two names of one origin that every machine computes alike: `id`, a
+--- UUIDv5 of its type and canonical name, and `key`, 64 bits of SHA-256 of the same.
+--- A resolver reads each distinct name once per process and remembers its key.
+local sys = require "sys"
+
+local M = {}
+
+--- UUIDv5 namespace of ligase's features (a UUIDv5 of the URL namespace and
+--- "urn:ligase:feature"); changing it would change every feature's id.
+local NAMESPACE = "14c1dc24-3a87-580e-a87c-4cd65888b0a6"
+
+--- Names remembered before the resolver starts afresh, which bounds its memory.
+local REMEMBERED_MOST = 100000
+
+local function origin(feature_type, name)
+  return feature_type .. "\0" .. name
+end
+
+--- The 64-bit key of a feature, as measurements carry it.
+---@param feature_type string "lipid", "gene", ...
+---@param name string canonical name
+---@return integer
+function M.feature_key(feature_type, name)
+  return sys.hash64(origin(feature_type, name))
+end
+
+--- The UUID of a feature.
+---@param feature_type string
+---@param name string canonical name
+---@return string
+function M.feature_id(feature_type, name)
+  return sys.uuid5(NAMESPACE, origin(feature_type, name))
+end
+
+---@class ligase.reading
+---@field name string canonical name
+---@field level string|nil how much the name says ("species", ...)
+---@field rule string which rule read it
+---@field aside table|nil what was set aside (adduct, label, ...)
+
+---@class ligase.resolver
+---@field feature_type string
+---@field waiting string[] names whose receipts were not yet seen in the database
+local Resolver = {}
+Resolver.__index = Resolver
+
+--- A resolver for one feature type.
+---@param feature_type string
+---@param read fun(raw: string): ligase.reading|nil nil when the cell holds no name
+---@return ligase.resolver
+function M.resolver(feature_type, read)
+  return setmetatable({ feature_type = feature_type, read = read, keys = {}, settled = {}, count = 0, waiting = {},
+    queued = {} }, Resolver)
+end
+
+function Resolver:key_of(raw)
+  local reading = self.read(raw)
+  local key = reading and M.feature_key(self.feature_type, reading.name) or false
+  self.keys[raw] = key
+  self.count = self.count + 1
+  return key
+end
+
+--- The features' keys for a column of names: one Lua call per distinct name.
+---@param column table a text column of a frame
+---@return table keys int8 column; NULL where there is no name
+---@return integer[] distinct the keys of the distinct names (false for none)
+function Resolver:resolve(column)
+  local names = column:distinct()
+  local keys, settled, queued, waiting = self.keys, self.settled, self.queued, self.waiting
+  local found = {}
+  for i = 1, #names do
+    local raw = names[i]
+    local key = keys[raw]
+    if key == nil then
+      key = self:key_of(raw)
+    end
+    found[i] = key
+    if key and not settled[raw] and not queued[raw] then
+      queued[raw] = true
+      waiting[#waiting + 1] = raw
+    end
+  end
+  return column:map(found), found
+end
+
+--- Everything about the waiting names, sorted by key so that two writers lock
+--- features in the same order.
+---@return table[] entries {raw, key, id, name, level, rule, aside}
+function Resolver:entries()
+  local entries = {}
+  for i, raw in ipairs(self.waiting) do
+    local reading = self.read(raw)
+    reading.raw = raw
+    reading.key = self.keys[raw]
+    entries[i] = reading
+  end
+  table.sort(entries, function(a, b)
+    if a.key ~= b.key then
+      return a.key < b.key
+    end
+    return a.raw < b.raw
+  end)
+  return entries
+end
+
+--- The waiting names are in the database, as far as the open transaction goes.
+function Resolver:wrote()
+  self.written = self.written or {}
+  table.move(self.waiting, 1, #self.waiting, #self.written + 1, self.written)
+  self.waiting = {}
+end
+
+--- The transaction was committed: what it wrote need not be asked for again.
+function Resolver:committed()
+  for _, raw in ipairs(self.written or {}) do
+    self.settled[raw] = true
+  end
+  self.written, self.queued = nil, {}
+  if self.count > REMEMBERED_MOST then
+    self.keys, self.settled, self.count = {}, {}, 0
+  end
+end
+
+--- The transaction was rolled back: nothing it wrote is there.
+function Resolver:rolled_back()
+  self.written, self.queued, self.waiting = nil, {}, {}
+end
+
+--- Lets go of what was remembered in the middle of a large file; call it when nothing
+--- is waiting.
+function Resolver:forget_some()
+  if self.count > REMEMBERED_MOST then
+    self.keys, self.settled, self.queued, self.count = {}, {}, {}, 0
+    self.written = nil
+  end
+end
+
+return M

@@ -1,0 +1,249 @@
+--- The main path: a file comes in, becomes frames, names become features, rows go out.
+---
+--- M.ingest reads one source by one recipe into one revision of one dataset, in one
+--- transaction. The recipe's stages see every frame in turn; the three that every
+--- recipe has are here. What is written and how is in ligase.store.ingestion.
+local columns = require "ligase.omics.columns"
+local csv = require "csv"
+local dialect = require "ligase.io.dialect"
+local errors = require "ligase.base.errors"
+local names = require "ligase.omics.names"
+local recipes = require "ligase.omics.recipes"
+local sys = require "sys"
+
+local M = {}
+
+--- Defines a recipe; see ligase.omics.recipes for its fields.
+M.recipe = recipes.define
+
+--- Names waiting for their receipts before the stream is paused to write them.
+local WAITING_MOST = 50000
+
+--- Distinct features counted here; beyond that Postgres counts them.
+local COUNTED_MOST = 300000
+
+---@class ligase.ingest
+---@field recipe ligase.recipe
+---@field source ligase.source
+---@field dialect ligase.dialect
+---@field plan ligase.column_plan|nil set by recognise
+---@field keys table|nil int8 column of the frame's feature keys, set by link
+---@field resolver ligase.resolver
+---@field writer table|nil ligase.store.ingestion's writer; nil in a dry run
+---@field counts {rows: integer, values: integer, kept: integer}
+
+-- ---- the three stages ------------------------------------------------------
+
+--- Stage: on the first frame, decides what the columns mean.
+---@param ingest ligase.ingest
+---@param frame table
+function M.recognise(ingest, frame)
+  if not ingest.plan then
+    ingest.plan = columns.understand(frame, {
+      name_columns = ingest.recipe.name_columns, set = ingest.set,
+      file = ingest.source.shown, line = ingest.reader:info().header_line,
+    })
+  end
+end
+
+--- Stage: turns the frame's names into feature keys.
+---@param ingest ligase.ingest
+---@param frame table
+function M.link(ingest, frame)
+  if not ingest.linking then
+    return
+  end
+  local keys, distinct = ingest.resolver:resolve(frame:text(ingest.plan.feature.position))
+  ingest.keys = keys
+  local seen = ingest.seen
+  for i = 1, #distinct do
+    local key = distinct[i]
+    if key and not seen[key] then
+      seen[key] = true
+      ingest.distinct = ingest.distinct + 1
+    end
+  end
+  if ingest.distinct > COUNTED_MOST then
+    ingest.uncounted, ingest.seen, ingest.distinct = true, {}, 0
+  end
+end
+
+--- Stage: sends the frame's rows to Postgres; in a dry run only counts them.
+---@param ingest ligase.ingest
+---@param frame table
+function M.store(ingest, frame)
+  local plan, counts = ingest.plan, ingest.counts
+  counts.rows = counts.rows + #frame
+  if not ingest.writer then
+    local profile = frame:profile()
+    for _, position in ipairs(plan.number_positions) do
+      counts.values = counts.values + profile[position].number + profile[position].rounded
+    end
+    return
+  end
+  ingest.writer:write(frame, {
+    ordinal = frame:ordinals(),
+    feature_key = ingest.keys,
+    source_name = frame:text(plan.feature.position),
+    values = #plan.number_positions > 0 and frame:numbers(plan.number_positions) or nil,
+    texts = #plan.text_positions > 0 and frame:texts(plan.text_positions) or nil,
+    cells = #plan.number_positions > 0 and frame:misfits(plan.number_positions, plan.number_marks) or nil,
+  })
+  if #ingest.resolver.waiting > WAITING_MOST then
+    ingest.writer:link(ingest.resolver)
+    ingest.resolver:forget_some()
+  end
+end
+
+-- ---- one source ------------------------------------------------------------
+
+---@class ligase.source
+---@field path string what is opened
+---@field shown string what people see
+---@field name string the dataset's name when none is given
+
+--- The source a person named. Standard input is kept in a temporary file, because a
+--- table is looked at before it is read.
+---@param path string
+---@return ligase.source source, function|nil remove call it when done
+function M.source(path)
+  if path ~= "-" then
+    local name = path:match("([^/]+)/*$") or path
+    name = name:gsub("%.[gG][zZ]$", "")
+    name = name:gsub("(.)%.[^.]*$", "%1")
+    return { path = path, shown = path, name = name }
+  end
+  local folder = sys.temp_dir("ligase-stdin-")
+  local kept = folder .. "/stdin"
+  local file = assert(io.open(kept, "wb"))
+  repeat
+    local piece = io.stdin:read(1 << 20)
+    local done, why = file:write(piece or "")
+    if not done then
+      file:close()
+      sys.remove_tree(folder)
+      errors.raise { kind = "system", code = "write", message = "cannot keep standard input: " .. tostring(why),
+        hint = "Is the disk of $TMPDIR full?" }
+    end
+  until not piece
+  file:close()
+  return { path = kept, shown = "(standard input)", name = nil }, function()
+    sys.remove_tree(folder)
+  end
+end
+
+--- What the reading depended on beside the recipe and the file; when it changes, the
+--- same file makes a new revision.
+local function given_of(ingest)
+  local given = {}
+  for key, value in pairs(ingest.given or {}) do
+    given[key] = value
+  end
+  given.set = next(ingest.set) and ingest.set or nil
+  given.linking = not ingest.linking and false or nil
+  return given
+end
+
+--- What was detected, as it is stored with the revision and printed.
+local function findings(ingest, info)
+  local d, plan = ingest.dialect, ingest.plan
+  local doubts = table.move(plan.doubts, 1, #plan.doubts, 1, {})
+  table.move(d.doubts, 1, #d.doubts, #doubts + 1, doubts)
+  return {
+    shape = plan.shape, encoding = info.encoding, byte_order_mark = info.byte_order_mark, gzip = info.gzip,
+    separator = d.separator, quote = d.quote, decimal = d.decimal, skip_lines = d.skip_lines, comment = d.comment,
+    missing = d.missing, header_line = info.header_line, header_short = info.header_short,
+    given = given_of(ingest), doubts = doubts,
+  }
+end
+
+--- Reads every frame of the source through the recipe's stages.
+local function run_stages(ingest)
+  local reader <close> = csv.frames(ingest.source.path, dialect.reader_options(ingest.dialect))
+  ingest.reader = reader
+  for frame in reader do
+    for _, stage in ipairs(ingest.recipe.stages) do
+      stage(ingest, frame)
+    end
+    if ingest.progress then
+      ingest.progress(reader:info().bytes)
+    end
+    frame:close()
+  end
+  if ingest.counts.rows == 0 then
+    errors.raise { kind = "input", code = "no_rows", file = ingest.source.shown,
+      message = "the file has a header and no rows", hint = "Check that the export finished" }
+  end
+  return reader:info()
+end
+
+--- Errors of reading carry the path that was opened; people know the one they named.
+local function with_shown_path(source, failure)
+  if type(failure) == "table" and failure.file == source.path then
+    failure.file = source.shown
+  end
+  return failure
+end
+
+local function merged(base, over)
+  local result = {}
+  for key, value in pairs(base or {}) do
+    result[key] = value
+  end
+  for key, value in pairs(over or {}) do
+    result[key] = value
+  end
+  return result
+end
+
+---@class ligase.ingest_options
+---@field dialect table|nil answers instead of detection: separator, quote, encoding, decimal, ...
+---@field set table<string,string>|nil roles of columns
+---@field linking boolean|nil false: rows are not linked to features
+---@field resolver ligase.resolver|nil one that already knows names, for many files
+---@field progress fun(bytes: integer)|nil called after every frame
+
+--- Makes the state that one file's stages share.
+---@param recipe ligase.recipe
+---@param source ligase.source
+---@param given ligase.ingest_options
+---@return ligase.ingest
+function M.prepare(recipe, source, given)
+  return {
+    recipe = recipe, source = source, given = merged(recipe.dialect, given.dialect),
+    set = merged(recipe.set, given.set), linking = given.linking ~= false, progress = given.progress,
+    resolver = given.resolver or M.resolver(recipe), counts = { rows = 0, values = 0, kept = 0 }, seen = {},
+    distinct = 0,
+  }
+end
+
+--- A resolver for a recipe's names, to be shared by the files of one process.
+---@param recipe ligase.recipe
+---@return ligase.resolver
+function M.resolver(recipe)
+  return names.resolver(recipe.feature_type, recipe.read_name)
+end
+
+--- Reads a source through the stages. With a writer, its rows are written; the caller
+--- finishes the writer's transaction. Raises input errors with file, line and reason.
+---@param ingest ligase.ingest
+---@param writer table|nil
+---@return table findings
+---@return table info of the reader: bytes, sha256, lines, rows
+function M.read(ingest, writer)
+  ingest.writer = writer
+  local done, info = xpcall(function()
+    ingest.dialect = dialect.detect(ingest.source.path, ingest.given)
+    return run_stages(ingest)
+  end, function(failure)
+    return with_shown_path(ingest.source, errors.is(failure) and failure or errors.wrap(debug.traceback(failure, 2)))
+  end)
+  if not done then
+    error(info, 0)
+  end
+  return findings(ingest, info), info
+end
+
+M.given_of = given_of
+
+return M

@@ -1,0 +1,165 @@
+--- Datasets: finding them by what a person types, listing them, reading them back.
+local errors = require "ligase.base.errors"
+local json = require "ligase.base.json"
+local pg = require "pg"
+local text = require "ligase.base.text"
+
+local M = {}
+
+local MATCH = [[
+SELECT id, omics_type, name, current_revision, created_at, updated_at,
+  (name = $1 OR omics_type || '/' || name = $1) AS exact
+FROM datasets
+WHERE name = $1 OR omics_type || '/' || name = $1 OR starts_with(id::text, lower($1)) OR starts_with(name, $1)
+  OR starts_with(omics_type || '/' || name, $1)
+ORDER BY name, omics_type LIMIT 50]]
+
+local function shown(rows, most)
+  local lines = {}
+  for i = 1, math.min(#rows, most) do
+    lines[i] = ("%s/%s (%s)"):format(rows[i].omics_type, rows[i].name, rows[i].id:sub(1, 13))
+  end
+  return table.concat(lines, ", ") .. (#rows > most and ", ..." or "")
+end
+
+local function refuse_unknown(conn, wanted)
+  local rows = conn:query("SELECT name FROM datasets ORDER BY updated_at DESC LIMIT 1000")
+  local names = {}
+  for i, row in ipairs(rows) do
+    names[i] = row.name
+  end
+  local near = text.nearest(wanted, names)
+  errors.raise { kind = "usage", code = "dataset", message = ("there is no dataset '%s'"):format(wanted),
+    hint = near and ("Did you mean '%s'?"):format(near)
+      or (#names == 0 and "There are none yet: ligase ingest FILE" or "See them with: ligase datasets") }
+end
+
+--- The dataset a person means by its name, omics/name, id, or an unambiguous start of
+--- one. Raises "usage" when there is none or more than one, listing them.
+---@param conn table
+---@param wanted string
+---@return {id: string, omics_type: string, name: string, current_revision: integer}
+function M.find(conn, wanted)
+  local rows = conn:query(MATCH, wanted)
+  local exact = {}
+  for _, row in ipairs(rows) do
+    if row.exact then
+      exact[#exact + 1] = row
+    end
+  end
+  local candidates = #exact > 0 and exact or rows
+  if #candidates == 1 then
+    return candidates[1]
+  elseif #candidates == 0 or wanted == "" then
+    refuse_unknown(conn, wanted)
+  end
+  errors.raise { kind = "usage", code = "ambiguous_dataset",
+    message = ("'%s' may be any of %d datasets"):format(wanted, #candidates), detail = shown(candidates, 8),
+    hint = ("Say which, for example: %s/%s"):format(candidates[1].omics_type, candidates[1].name) }
+end
+
+--- All datasets with their figures, for a table.
+---@param conn table
+---@param omics string|nil
+---@return table result as conn:table gives it
+function M.list(conn, omics)
+  return conn:table([[
+SELECT name, omics_type AS omics, program, revision, row_count AS rows, feature_count AS features,
+  sample_count AS samples, value_count AS "values", to_char(revised_at, 'YYYY-MM-DD HH24:MI') AS ingested,
+  left(id::text, 13) AS id
+FROM dataset_overview WHERE $1::text IS NULL OR omics_type = $1 ORDER BY name, omics_type]], omics or pg.null)
+end
+
+--- A dataset's revisions, the oldest first, with columns and findings as Lua values.
+---@param conn table
+---@param dataset_id string
+---@return table[]
+function M.revisions(conn, dataset_id)
+  return conn:query([[
+SELECT revision, run_id, source, source_bytes, source_sha256, recipe, recipe_sha256, dialect, columns, contrasts,
+  row_count, value_count, feature_count, cell_count, to_char(created_at, 'YYYY-MM-DD HH24:MI:SS TZ') AS created_at
+FROM revisions WHERE dataset_id = $1 ORDER BY revision]], dataset_id)
+end
+
+--- One revision; the current one without a number.
+---@param conn table
+---@param dataset table from M.find
+---@param number integer|nil
+---@return table revision
+function M.revision(conn, dataset, number)
+  local wanted = number or dataset.current_revision
+  local known = {}
+  for _, revision in ipairs(M.revisions(conn, dataset.id)) do
+    if revision.revision == wanted then
+      return revision
+    end
+    known[#known + 1] = tostring(revision.revision)
+  end
+  errors.raise { kind = "usage", code = "revision",
+    message = ("dataset '%s' has no revision %s"):format(dataset.name, tostring(wanted)),
+    hint = "It has: " .. table.concat(known, ", ") }
+end
+
+--- Arrays come as Postgres' own text, the shortest that reads back to the same number.
+local READ = [[
+SELECT m.source_name, m.values::text[] AS "values", m.texts, m.cells, m.ordinal, f.name AS feature
+FROM measurements AS m LEFT JOIN features AS f ON f.key = m.feature_key
+WHERE m.dataset_id = '%s' AND m.revision = %d ORDER BY m.ordinal]]
+
+--- About this many values are held in memory at once.
+local VALUES_AT_ONCE = 200000
+
+--- The rows of one revision as they stood in the source: one list of texts per row, in
+--- file order, read in pieces so that any size fits in memory.
+---@param conn table
+---@param dataset table
+---@param revision table from M.revision
+---@return fun(): string[]|nil, table|nil iterator over cells and the row itself
+function M.source_rows(conn, dataset, revision)
+  local columns = revision.columns
+  local count = math.max(1, VALUES_AT_ONCE // math.max(1, #columns))
+  conn:begin()
+  conn:query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+  conn:query("DECLARE source_rows NO SCROLL CURSOR FOR " .. READ:format(dataset.id, revision.revision))
+  local fetch = ("FETCH %d FROM source_rows"):format(count)
+  local rows, at = conn:query(fetch), 0
+  return function()
+    if at == #rows then
+      rows, at = conn:query(fetch), 0
+      if #rows == 0 then
+        conn:commit()
+        return nil
+      end
+    end
+    at = at + 1
+    local row = rows[at]
+    return M.cells_of(row, columns), row
+  end
+end
+
+--- One row's cells as texts, in file order.
+---@param row table {source_name, values, texts, cells}
+---@param columns table[]
+---@return string[]
+function M.cells_of(row, columns)
+  local cells, kept = {}, row.cells
+  for i, column in ipairs(columns) do
+    local value
+    if column.role == "feature" then
+      value = row.source_name
+    elseif column.type == "number" then
+      value = row.values[column.slot]
+      if kept ~= pg.null and kept[tostring(column.position)] then
+        value = kept[tostring(column.position)]
+      elseif value == pg.null then
+        value = column.missing
+      end
+    else
+      value = row.texts[column.slot]
+    end
+    cells[i] = (value == nil or value == pg.null or value == json.null) and "" or value
+  end
+  return cells
+end
+
+return M

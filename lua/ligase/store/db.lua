@@ -1,0 +1,90 @@
+--- The database that the settings mean, ready for work: connected, of a version we
+--- know, with the schema that this ligase was written for.
+local cluster = require "ligase.store.cluster"
+local errors = require "ligase.base.errors"
+local migrate = require "ligase.store.migrate"
+local options_of = require "ligase.base.options"
+local pg = require "pg"
+
+local M = {}
+
+local OLDEST_SERVER = 13
+
+-- Compiling a query costs more than it saves on queries like ours.
+local SESSION = "SET jit = off"
+
+--- Whether the workspace's private Postgres is meant, rather than a server of the lab's.
+---@param config ligase.Config
+---@return boolean
+function M.is_private(config)
+  return config:postgres() == nil
+end
+
+--- A connection without any look at the schema, for `migrate` and `sql`.
+---@param config ligase.Config
+---@param workspace string a folder
+---@return table conn
+function M.connect(config, workspace)
+  local options = { echo = config:get("POSTGRES_ECHO") }
+  local conninfo = config:postgres()
+  local conn = conninfo and pg.connect(conninfo, options) or cluster.connect(workspace, options)
+  local version = tonumber((conn:parameter("server_version") or ""):match("^%d+"))
+  if version and version < OLDEST_SERVER then
+    conn:close()
+    errors.raise { kind = "database", code = "server_version",
+      message = ("the server is PostgreSQL %d, which is too old"):format(version),
+      hint = ("ligase needs PostgreSQL %d or newer"):format(OLDEST_SERVER) }
+  end
+  conn:script(SESSION)
+  return conn
+end
+
+local MISMATCH = {
+  absent = {
+    message = "the database holds no schema of ligase's yet",
+    hint = "Run: ligase migrate up",
+  },
+  older = {
+    message = "the database's schema is older than this ligase: step %d of %d",
+    hint = "Run: ligase migrate up",
+  },
+  newer = {
+    message = "the database's schema is newer than this ligase: step %d, the files end with step %d",
+    hint = "Install the newer ligase, or go back with it: ligase migrate down --to %d",
+  },
+}
+
+local function refuse_schema(state, step, latest)
+  local mismatch = MISMATCH[state]
+  errors.raise { kind = "database", code = "schema_" .. state,
+    message = mismatch.message:format(step, latest), hint = mismatch.hint:format(latest) }
+end
+
+--- A connection to the database with its schema. A private Postgres is made and
+--- started when it is not there, and gets its schema when `migrate` allows it; a
+--- server of the lab's gets its schema only by `ligase migrate up`.
+---@param config ligase.Config
+---@param workspace string a folder
+---@param options? {migrate: boolean?} migrate: false without it
+---@return table conn
+function M.open(config, workspace, options)
+  options = options_of.check(options, { migrate = { type = "boolean", default = false } }, "db.open")
+  local conn = M.connect(config, workspace)
+  local checked, problem = pcall(function()
+    local state, step, latest = migrate.state(conn)
+    if (state == "absent" or state == "older") and options.migrate and M.is_private(config) then
+      migrate.up(function()
+        return M.connect(config, workspace)
+      end)
+    elseif state ~= "current" then
+      refuse_schema(state, step, latest)
+    end
+  end)
+  if not checked then
+    conn:close()
+    error(problem, 0)
+  end
+  return conn
+end
+
+return M

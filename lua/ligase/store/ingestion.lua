@@ -1,0 +1,288 @@
+--- One revision of one dataset, written whole or not at all.
+---
+--- Everything happens in one transaction: the rows by binary COPY, then features and
+--- receipts of the names that are new, then dataset, revision, journal and outbox.
+--- Round trips are few because small files are many: one to begin and look, two for
+--- the COPY, one to end.
+local errors = require "ligase.base.errors"
+local features = require "ligase.store.features"
+local json = require "ligase.base.json"
+local names = require "ligase.omics.names"
+local pg = require "pg"
+local runs = require "ligase.store.runs"
+local sys = require "sys"
+
+local M = {}
+
+--- Held to the transaction's end: two ingests of one dataset follow one another.
+local LOCK = "SELECT pg_advisory_xact_lock($1)"
+
+local FIND = [[
+SELECT d.id, d.current_revision, d.program_id, d.experiment_id, d.organism, r.revision, r.source_sha256,
+  r.recipe_sha256, r.dialect -> 'given' = $3::jsonb AS same_given
+FROM datasets AS d LEFT JOIN revisions AS r ON r.dataset_id = d.id
+WHERE d.omics_type = $1 AND d.name = $2]]
+
+local INSERT_DATASET = [[
+INSERT INTO datasets (id, omics_type, name, current_revision, program_id, experiment_id, organism)
+VALUES ($1, $2, $3, $4, $5, $6, $7)]]
+
+local UPDATE_DATASET = [[
+UPDATE datasets SET current_revision = $2, program_id = $3, experiment_id = $4, organism = $5, updated_at = now()
+WHERE id = $1]]
+
+local INSERT_REVISION = [[
+INSERT INTO revisions (dataset_id, revision, run_id, source, source_bytes, source_sha256, recipe, recipe_sha256,
+  dialect, columns, contrasts, sample_names, sample_units, row_count, value_count, feature_count, cell_count)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)]]
+
+local INSERT_OUTBOX = [[
+INSERT INTO outbox (entity_type, entity_id, action, payload, run_id) VALUES ('dataset', $1, $2, $3, $4)]]
+
+local COUNT_FEATURES = [[
+SELECT count(DISTINCT feature_key) AS features FROM measurements WHERE dataset_id = $1 AND revision = $2]]
+
+local MEASUREMENT_COLUMNS = {
+  { "dataset_id", "uuid" }, { "revision", "int4" }, { "ordinal", "int8" }, { "feature_key", "int8" },
+  { "source_name", "text" }, { "values", "float8[]" }, { "texts", "text[]" }, { "cells", "jsonb" },
+}
+
+---@class ligase.ingestion
+---@field conn table
+---@field run ligase.run
+---@field existing table|nil the dataset as it was: {id, current_revision, last_revision, ...}
+---@field unchanged boolean the file, recipe and answers are those of the current revision
+---@field dataset_id string
+---@field revision integer
+local Ingestion = {}
+Ingestion.__index = Ingestion
+
+local function read_existing(rows)
+  local first = rows[1]
+  if not first then
+    return nil
+  end
+  local existing = { id = first.id, current_revision = first.current_revision, program_id = first.program_id,
+    experiment_id = first.experiment_id, organism = first.organism, last_revision = 0 }
+  for _, row in ipairs(rows) do
+    if row.revision ~= pg.null then
+      existing.last_revision = math.max(existing.last_revision, row.revision)
+      if row.revision == first.current_revision then
+        existing.current = row
+      end
+    end
+  end
+  return existing
+end
+
+--- Begins the transaction and looks the dataset up. Close it with :finish, or with
+--- :abandon, which rolls everything back.
+---@param conn table
+---@param run ligase.run
+---@param what {omics: string, name: string, given: table, outbox: boolean}
+---@return ligase.ingestion
+function M.begin(conn, run, what)
+  local self = setmetatable({ conn = conn, run = run, what = what, new_features = 0, new_names = 0 }, Ingestion)
+  self.given = json.encode(next(what.given) and what.given or json.decode("{}"))
+  local results = conn:pipeline(function(p)
+    p:query("BEGIN")
+    p:query(conn:prepare(LOCK), sys.hash64("dataset\0" .. what.omics .. "\0" .. what.name))
+    p:query(conn:prepare(FIND), what.omics, what.name, self.given)
+  end)
+  self.existing = read_existing(results[3])
+  self.dataset_id = self.existing and self.existing.id or sys.uuid7()
+  self.revision = self.existing and self.existing.last_revision + 1 or 1
+  return self
+end
+
+--- Whether the current revision was read from this very file by this very recipe.
+---@param sha256 string of the source
+---@param recipe ligase.recipe
+---@return boolean
+function Ingestion:is_current(sha256, recipe)
+  local current = self.existing and self.existing.current
+  return current ~= nil and current.source_sha256 == sha256 and current.recipe_sha256 == recipe.sha256
+    and current.same_given == true
+end
+
+--- Sends one frame's rows.
+---@param frame table
+---@param values table by column of measurements: ordinal, feature_key, source_name, values, texts, cells
+function Ingestion:write(frame, values)
+  if not self.copy then
+    self.copy = self.conn:copy_in("measurements", MEASUREMENT_COLUMNS)
+  end
+  values.dataset_id = self.dataset_id
+  values.revision = self.revision
+  self.copy:write(frame, values)
+end
+
+function Ingestion:end_copy()
+  if self.copy then
+    local counts = self.copy:counts()
+    self.copy:finish()
+    self.copy = nil
+    self.numbers = (self.numbers or 0) + counts.numbers
+    self.kept = (self.kept or 0) + counts.kept
+  end
+end
+
+--- Writes what is missing of the resolver's waiting names.
+---@param resolver ligase.resolver
+function Ingestion:link(resolver)
+  self:end_copy()
+  if #resolver.waiting == 0 then
+    return
+  end
+  local new_features, new_names = features.remember(self.conn, resolver.feature_type, self.run.id,
+    resolver:entries(), names.feature_id)
+  self.new_features = self.new_features + new_features
+  self.new_names = self.new_names + new_names
+  resolver:wrote()
+end
+
+--- The id of the program or experiment of that name, made when it is not there.
+local function find_or_make(self, tbl, name)
+  local conn, id = self.conn, sys.uuid7()
+  local made = conn:query(("INSERT INTO %s (id, name) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING RETURNING id")
+    :format(tbl), id, name)
+  if made[1] then
+    self.made[#self.made + 1] = { table = tbl, id = id, before = json.null }
+    return id
+  end
+  return conn:query(("SELECT id FROM %s WHERE name = $1"):format(tbl), name)[1].id
+end
+
+--- The dataset's details after this ingest, and whether they differ from before.
+local function dataset_details(self, given)
+  self.made = {}
+  local before = self.existing or { program_id = pg.null, experiment_id = pg.null, organism = {} }
+  local after = {
+    program_id = given.program and find_or_make(self, "programs", given.program) or before.program_id,
+    experiment_id = given.experiment and find_or_make(self, "experiments", given.experiment) or before.experiment_id,
+    organism = given.organism and { given.organism } or before.organism,
+  }
+  local differs = after.program_id ~= before.program_id or after.experiment_id ~= before.experiment_id
+    or table.concat(after.organism, "\0") ~= table.concat(before.organism, "\0")
+  return after, differs
+end
+
+local function dataset_change(self)
+  local existing = self.existing
+  return { table = "datasets", id = self.dataset_id, before = existing and {
+    current_revision = existing.current_revision, program_id = existing.program_id,
+    experiment_id = existing.experiment_id, organism = json.array(existing.organism),
+  } or json.null }
+end
+
+local function queue_dataset(self, p, details, revision)
+  local conn, existing = self.conn, self.existing
+  if existing then
+    p:query(conn:prepare(UPDATE_DATASET), self.dataset_id, revision, details.program_id, details.experiment_id,
+      pg.array(details.organism))
+  else
+    p:query(conn:prepare(INSERT_DATASET), self.dataset_id, self.what.omics, self.what.name, revision,
+      details.program_id, details.experiment_id, pg.array(details.organism))
+  end
+  if self.what.outbox then
+    p:query(conn:prepare(INSERT_OUTBOX), self.dataset_id, existing and "update" or "create",
+      json.encode { revision = revision }, self.run.id)
+  end
+end
+
+--- Names and units of the samples by slot of measurements.values, NULL for other columns.
+local function sample_arrays(columns)
+  local sample_names, sample_units, any_unit = {}, {}, false
+  for _, column in ipairs(columns) do
+    if column.type == "number" and column.slot then
+      local sample = column.role == "sample"
+      sample_names[column.slot] = sample and column.name or pg.null
+      sample_units[column.slot] = sample and column.unit or pg.null
+      any_unit = any_unit or sample_units[column.slot] ~= pg.null
+    end
+  end
+  return pg.array(sample_names), any_unit and pg.array(sample_units) or pg.null
+end
+
+--- Ends the transaction with a new current revision.
+---@param read {source: string, info: table, findings: table, plan: ligase.column_plan, recipe: ligase.recipe,
+--- feature_count: integer|nil nil when Postgres has to count}
+---@param given {program: string|nil, experiment: string|nil, organism: string|nil}
+---@return table report
+function Ingestion:finish(read, given)
+  self:end_copy()
+  local conn, run, info, plan = self.conn, self.run, read.info, read.plan
+  local details = dataset_details(self, given)
+  local feature_count = read.feature_count
+    or conn:query(COUNT_FEATURES, self.dataset_id, self.revision)[1].features
+  local counts = { rows = info.rows, values = self.numbers, kept = self.kept, features = feature_count,
+    features_new = self.new_features, names_new = self.new_names, bytes = info.bytes }
+  local changes = self.made
+  changes[#changes + 1] = dataset_change(self)
+  changes[#changes + 1] = { table = "revisions", id = self.dataset_id, revision = self.revision, before = json.null }
+  if self.new_names > 0 then
+    changes[#changes + 1] = { table = "features", created = self.new_features, before = json.null }
+    changes[#changes + 1] = { table = "feature_names", created = self.new_names, before = json.null }
+  end
+  local sample_names, sample_units = sample_arrays(plan.columns)
+  conn:pipeline(function(p)
+    queue_dataset(self, p, details, self.revision)
+    p:query(conn:prepare(INSERT_REVISION), self.dataset_id, self.revision, run.id, read.source, info.bytes, info.sha256,
+      read.recipe.name, read.recipe.sha256, json.encode(read.findings), json.encode(plan.columns),
+      json.encode(json.array(plan.contrasts)), sample_names, sample_units, info.rows, self.numbers, feature_count,
+      self.kept)
+    p:query(conn:prepare(runs.INSERT), runs.parameters(run, "done", { counts = counts, changes = changes }))
+  end)
+  conn:commit()
+  self.ended = true
+  return { outcome = self.existing and "revised" or "created", dataset_id = self.dataset_id, revision = self.revision,
+    run_id = run.id, counts = counts }
+end
+
+--- Ends the transaction without a new revision: the file is the one that is there.
+--- Details that were given (program, ...) are still applied.
+---@param given {program: string|nil, experiment: string|nil, organism: string|nil}
+---@return table report
+function Ingestion:finish_unchanged(given)
+  local conn, run = self.conn, self.run
+  local details, differs = dataset_details(self, given)
+  local changes = self.made
+  conn:pipeline(function(p)
+    if differs then
+      changes[#changes + 1] = dataset_change(self)
+      queue_dataset(self, p, details, self.existing.current_revision)
+    end
+    p:query(conn:prepare(runs.INSERT), runs.parameters(run, differs and "done" or "unchanged",
+      { changes = json.array(changes) }))
+  end)
+  conn:commit()
+  self.ended = true
+  return { outcome = "unchanged", details_changed = differs, dataset_id = self.dataset_id,
+    revision = self.existing.current_revision, run_id = run.id }
+end
+
+--- Rolls everything back, unless it was finished. Never raises: it runs on the way out
+--- of a failure. A lost connection has rolled back by itself.
+function Ingestion:abandon()
+  if self.ended then
+    return
+  end
+  self.ended = true
+  pcall(function()
+    if self.copy then
+      self.copy:close()
+    end
+    self.conn:rollback()
+  end)
+end
+
+Ingestion.__close = Ingestion.abandon
+
+--- Whether a failure leaves open if the transaction was committed.
+---@param failure any
+---@return boolean
+function M.is_unknown(failure)
+  return errors.is(failure, "database") and failure.unknown_outcome == true
+end
+
+return M

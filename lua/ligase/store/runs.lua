@@ -1,0 +1,102 @@
+--- The journal: every run that changed something, or failed to.
+local errors = require "ligase.base.errors"
+local host = require "host"
+local json = require "ligase.base.json"
+local pg = require "pg"
+local sys = require "sys"
+
+local M = {}
+
+M.INSERT = [[
+INSERT INTO runs (id, batch_id, started_at, finished_at, outcome, command, recipe, recipe_sha256, arguments,
+  host_version, os_user, hostname, error, counts, changes)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)]]
+
+---@class ligase.run
+---@field id string UUIDv7
+---@field batch_id string|nil
+---@field started_at string
+---@field command string
+---@field recipe ligase.recipe|nil
+---@field arguments table
+
+--- A run that begins now.
+---@param command string
+---@param recipe ligase.recipe|nil
+---@param arguments table
+---@param batch_id string|nil
+---@return ligase.run
+function M.new(command, recipe, arguments, batch_id)
+  return { id = sys.uuid7(), batch_id = batch_id, started_at = sys.timestamp(), command = command, recipe = recipe,
+    arguments = arguments }
+end
+
+local who -- one process, one user, one machine
+
+local function identity()
+  if not who then
+    local user = sys.user()
+    who = { os_user = user and user.name or pg.null, hostname = sys.hostname() }
+  end
+  return who
+end
+
+local function encoded(value)
+  return value ~= nil and json.encode(value) or pg.null
+end
+
+--- The parameters of M.INSERT for a run that ends now.
+---@param run ligase.run
+---@param outcome "done"|"failed"|"unchanged"
+---@param ended {error: table|nil, counts: table|nil, changes: table|nil}
+function M.parameters(run, outcome, ended)
+  local me = identity()
+  return run.id, run.batch_id or pg.null, run.started_at, sys.timestamp(), outcome, run.command,
+    run.recipe and run.recipe.name or pg.null, run.recipe and run.recipe.sha256 or pg.null, encoded(run.arguments),
+    host.version, me.os_user, me.hostname, encoded(ended.error), encoded(ended.counts), encoded(ended.changes)
+end
+
+local PLAIN_FIELDS = { "kind", "code", "message", "detail", "hint", "file", "line", "column", "byte", "sqlstate" }
+
+--- Journals a failed run in a transaction of its own. Says nothing when it cannot: the
+--- failure itself is on its way to the person.
+---@param conn table
+---@param run ligase.run
+---@param failure any
+function M.journal_failure(conn, run, failure)
+  local kept = {}
+  if errors.is(failure) then
+    for _, field in ipairs(PLAIN_FIELDS) do
+      kept[field] = failure[field]
+    end
+  else
+    kept.message = tostring(failure)
+  end
+  pcall(function()
+    conn:query(M.INSERT, M.parameters(run, "failed", { error = kept }))
+  end)
+end
+
+--- The runs, the latest first.
+---@param conn table
+---@param limit integer
+---@return table result as conn:table gives it
+function M.list(conn, limit)
+  return conn:table([[
+SELECT left(id::text, 13) AS run, to_char(started_at, 'YYYY-MM-DD HH24:MI:SS') AS started,
+  round(extract(epoch FROM finished_at - started_at)::numeric, 2) AS seconds, command, recipe, outcome,
+  coalesce(arguments ->> 'source', '') AS source, counts ->> 'rows' AS rows, counts ->> 'features_new' AS new_features,
+  error ->> 'message' AS error
+FROM runs ORDER BY started_at DESC, id DESC LIMIT $1]], limit)
+end
+
+--- How a run whose COMMIT got no answer ended.
+---@param conn table
+---@param run_id string
+---@return string|nil outcome nil when it left nothing
+function M.outcome(conn, run_id)
+  local rows = conn:query("SELECT outcome FROM runs WHERE id = $1", run_id)
+  return rows[1] and rows[1].outcome
+end
+
+return M

@@ -1,0 +1,59 @@
+SET LOCAL citus.multi_shard_modify_mode = 'sequential';
+
+-- Features and the receipts for every name ever read.
+--
+-- A feature's id and key are computed from its type and canonical name, so that
+-- linking asks the database nothing.  Receipts carry no foreign key: they are
+-- written in bulk beside the features themselves, and `ligase doctor` checks them.
+
+CREATE TABLE features (
+    id uuid PRIMARY KEY,
+    key bigint NOT NULL,
+    run_id uuid,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    feature_type text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    level text COLLATE "C",
+    attributes jsonb NOT NULL DEFAULT '{}',
+    notion_page_id text COLLATE "C",
+    external_ids jsonb NOT NULL DEFAULT '{}'
+);
+
+ALTER TABLE features ADD CONSTRAINT features_key_unique UNIQUE (key);
+-- The name comes first, so that a name alone, or its start, finds the feature.
+ALTER TABLE features ADD CONSTRAINT features_feature_type_name_unique UNIQUE (name, feature_type);
+ALTER TABLE features ADD CONSTRAINT features_name_not_empty CHECK (name <> '');
+ALTER TABLE features ADD CONSTRAINT features_feature_type_not_empty CHECK (feature_type <> '');
+CREATE UNIQUE INDEX features_notion_page_id_unique ON features (notion_page_id)
+    WHERE notion_page_id IS NOT NULL;
+
+COMMENT ON TABLE features IS 'What is measured: a lipid, metabolite, protein or gene under its canonical name.';
+COMMENT ON COLUMN features.id IS 'UUIDv5 of feature type and canonical name: every machine computes the same.';
+COMMENT ON COLUMN features.key IS 'The first 64 bits of the SHA-256 of feature type and canonical name, signed; what measurements carry.';
+COMMENT ON COLUMN features.run_id IS 'The run that met it first (runs.id), for taking a run back.';
+COMMENT ON COLUMN features.feature_type IS 'lipid, metabolite, protein, gene, or what a recipe declares.';
+COMMENT ON COLUMN features.name IS 'Canonical name, unique within its type.';
+COMMENT ON COLUMN features.level IS 'How much the name says, such as species or molecular_species for a lipid; NULL when it has no levels.';
+COMMENT ON COLUMN features.attributes IS 'What follows from the name: class, category, sum formula, exact mass in Da, ....';
+COMMENT ON COLUMN features.external_ids IS 'Ids in other systems: {"system": "id"}.';
+
+CREATE TABLE feature_names (
+    feature_key bigint NOT NULL,
+    run_id uuid,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    feature_type text COLLATE "C" NOT NULL,
+    raw_name text COLLATE "C" NOT NULL,
+    rule text COLLATE "C" NOT NULL,
+    level text COLLATE "C",
+    aside jsonb,
+    PRIMARY KEY (feature_type, raw_name, feature_key)
+);
+
+COMMENT ON TABLE feature_names IS 'Receipts: how each raw name was read. Two recipes may read one raw name differently, so the key is part of the primary key.';
+COMMENT ON COLUMN feature_names.feature_key IS 'features.key.';
+COMMENT ON COLUMN feature_names.run_id IS 'The run that read the name first (runs.id), for taking a run back.';
+COMMENT ON COLUMN feature_names.raw_name IS 'The name as it stood in the file.';
+COMMENT ON COLUMN feature_names.rule IS 'The rule that read it.';
+COMMENT ON COLUMN feature_names.level IS 'The level at which the raw name names the feature.';
+COMMENT ON COLUMN feature_names.aside IS 'What was set aside while reading: adduct, label, isoform, version, ....';
