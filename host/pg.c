@@ -36,6 +36,8 @@ PGconn *lig_conn_idle(lua_State *L, int index) {
 
 static int conn_release(lua_State *L) {
     lig_conn *conn = lig_conn_get(L, 1);
+    PQclear(conn->outcome);
+    conn->outcome = NULL;
     PQfreemem(conn->notification);
     conn->notification = NULL;
     if (conn->pg != NULL) {
@@ -76,6 +78,8 @@ static int conn_is_open(lua_State *L) {
     return 1;
 }
 
+/* conn:transaction_status() -> "idle", "active" (a COPY is open), "in transaction",
+ * "failed" (only a rollback helps), or "unknown" without a connection */
 static int conn_transaction_status(lua_State *L) {
     const lig_conn *conn = lig_conn_get(L, 1);
     const char *name = "unknown";
@@ -99,6 +103,7 @@ static int conn_transaction_status(lua_State *L) {
     return 1;
 }
 
+/* conn:pid() -> the process id of the server's side */
 static int conn_pid(lua_State *L) {
     lua_pushinteger(L, PQbackendPID(lig_conn_check(L, 1)));
     return 1;
@@ -110,6 +115,7 @@ static int conn_parameter(lua_State *L) {
     return 1;
 }
 
+/* conn:quote_identifier(name) -> the name in double quotes */
 static int conn_quote_identifier(lua_State *L) {
     (void)lig_conn_get(L, 1);
     lig_identifier_push(L, 2);

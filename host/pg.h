@@ -116,6 +116,7 @@ void lig_pg_message_push(lua_State *L, PGconn *pg, const char *message);
 /* User values: 1 the statements by SQL text, 2 the echo function or nil. */
 typedef struct lig_conn {
     PGconn *pg;             /* NULL once closed */
+    PGresult *outcome;      /* of the last COPY or COMMIT */
     PGnotify *notification; /* the one being handed to Lua */
     char *notices;          /* NUL-terminated notices, one after the other */
     size_t notices_size;    /* bytes used */
@@ -187,7 +188,8 @@ typedef struct lig_pg_type {
 const lig_pg_type *lig_pg_type_named(const char *name);
 
 /* Pushes the Lua form of a successful result; `typed`: rows by column name with
- * typed values, else positional rows of Postgres' own text. */
+ * typed values, else positional rows of Postgres' own text; NULL is the null light
+ * userdata in both. */
 void lig_result_push(lua_State *L, const PGresult *result, bool typed);
 
 int lig_pg_use_json(lua_State *L);

@@ -61,20 +61,22 @@ PGconn *lig_conn_copy_peek(lua_State *L, int index, unsigned ticket) {
     return conn->pg;
 }
 
+/* The result is kept in the connection's own box: making one here could raise
+ * before the outcome is read, and leave the COPY open for good. */
 lua_Integer lig_conn_copy_finish(lua_State *L, int index, const char *sql) {
     lig_conn *conn = lig_conn_get(L, index);
-    lig_result *box = lig_result_new(L, 1);
     struct lig_pg_patience patience = {0};
-    box->items[0] = lig_pg_collect(conn->pg, &patience);
+    PQclear(conn->outcome);
+    conn->outcome = lig_pg_collect(conn->pg, &patience);
     if (patience.interrupted) {
         lig_interrupt_check(L);
     }
-    if (!lig_result_is_success(box->items[0])) {
-        lig_conn_raise(L, index, box->items[0], sql, conn->copy_outside, 0);
+    if (!lig_result_is_success(conn->outcome)) {
+        lig_conn_raise(L, index, conn->outcome, sql, conn->copy_outside, 0);
     }
-    lua_Integer rows = (lua_Integer)strtoll(PQcmdTuples(box->items[0]), NULL, 10);
-    lig_result_clear(box);
-    lua_pop(L, 1);
+    lua_Integer rows = (lua_Integer)strtoll(PQcmdTuples(conn->outcome), NULL, 10);
+    PQclear(conn->outcome);
+    conn->outcome = NULL;
     return rows;
 }
 

@@ -62,6 +62,7 @@ static const char *sql_check(lua_State *L, int index) {
 
 /* ---- echo --------------------------------------------------------------- */
 
+/* conn:set_echo(true | false | nil | function(sql, seconds)) */
 int lig_conn_set_echo(lua_State *L) {
     lig_conn *conn = lig_conn_get(L, 1);
     lua_settop(L, 2);
@@ -92,7 +93,7 @@ void lig_conn_echo(lua_State *L, int conn_index, const char *sql, double started
     luaL_checkstack(L, 8, "no room to echo");
     if (lua_getiuservalue(L, conn_index, 2) != LUA_TFUNCTION) {
         lig_sql_push_masked(L, sql, ECHO_LIMIT);
-        (void)fprintf(stderr, "%s -- %.3f ms\n", lua_tostring(L, -1), seconds * 1e3);
+        (void)fprintf(stderr, "%.3f ms: %s\n", seconds * 1e3, lua_tostring(L, -1));
         lua_pop(L, 2);
         return;
     }

@@ -40,7 +40,6 @@ static _Noreturn void unknown_raise(lua_State *L, PGconn *pg, const PGresult *re
 /* Commits; raises unless the server said COMMIT. */
 static void transaction_commit(lua_State *L, lig_conn *conn) {
     PGconn *pg = conn->pg;
-    lig_result *box = lig_result_new(L, 1);
     // A connection that is already dead is known to have committed nothing. The first
     // read may find the server's farewell, and only the second the end.
     if (!PQconsumeInput(pg) || !PQconsumeInput(pg)) {
@@ -48,22 +47,21 @@ static void transaction_commit(lua_State *L, lig_conn *conn) {
     }
     double started_s = lig_conn_echo_start(conn);
     struct lig_pg_patience patience = {0};
-    box->items[0] = lig_pg_command(pg, "COMMIT", &patience);
+    PQclear(conn->outcome); // not a box of its own: making one could raise before the COMMIT
+    conn->outcome = lig_pg_command(pg, "COMMIT", &patience);
     lig_conn_echo(L, 1, "COMMIT", started_s);
-    if (lig_result_is_success(box->items[0])) {
+    if (lig_result_is_success(conn->outcome)) {
         // Even if a signal came meanwhile: it is committed, and the hook tells.
-        lig_conn_check_committed(L, 1, box->items[0], "COMMIT");
-        lig_result_clear(box);
-        lua_pop(L, 1);
+        lig_conn_check_committed(L, 1, conn->outcome, "COMMIT");
         return;
     }
     if (PQstatus(pg) == CONNECTION_BAD) {
-        unknown_raise(L, pg, box->items[0]);
+        unknown_raise(L, pg, conn->outcome);
     }
     if (patience.interrupted) {
         lig_interrupt_check(L);
     }
-    lig_conn_raise(L, 1, box->items[0], "COMMIT", false, 0);
+    lig_conn_raise(L, 1, conn->outcome, "COMMIT", false, 0);
 }
 
 /* Undoes; never raises, for the error that leads here must go on.  A connection

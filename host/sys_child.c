@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -170,8 +171,14 @@ static int candidates_exec(const request *r) {
     int error = ENOENT;
     for (const char **path = r->candidates; *path != NULL; path++) {
         (void)execve(*path, (char *const *)r->argv, (char *const *)r->environment);
+        struct stat st;
         if (errno == EACCES) {
-            error = EACCES; // another folder of PATH may hold one that we may run
+            // Another folder of PATH may hold one that we may run, and a folder that we
+            // may not even look into says nothing about the program.
+            bool is_only = path == r->candidates && path[1] == NULL;
+            if (is_only || (stat(*path, &st) == 0 && S_ISREG(st.st_mode))) {
+                error = EACCES;
+            }
         } else if (errno != ENOENT && errno != ENOTDIR) {
             return errno;
         }

@@ -61,7 +61,7 @@ COMMENT ON COLUMN revisions.dialect IS 'What was detected: separator, encoding, 
 COMMENT ON COLUMN revisions.columns IS 'The columns in file order: position, name, role (feature, sample, statistic, annotation), type (number, text), slot (place in values or texts), missing, unit, sample_id, statistic.';
 COMMENT ON COLUMN revisions.contrasts IS 'Comparisons found among the statistic columns: name, and for each statistic its slot in values.';
 COMMENT ON COLUMN revisions.sample_names IS 'Names of samples by slot in values, NULL for other columns.';
-COMMENT ON COLUMN revisions.sample_units IS 'From columns: units of samples by slot in values; NULL when no column has one.';
+COMMENT ON COLUMN revisions.sample_units IS 'Units of samples by slot in values; NULL when no column has one.';
 
 -- Fixed-width columns first, widest alignment first; eight columns keep the null
 -- bitmap within the 24-byte tuple header.

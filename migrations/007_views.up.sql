@@ -21,8 +21,7 @@ SELECT
     sample,
     'sample'::text AS role,
     unit,
-    value,
-    slot
+    value
 FROM (
     SELECT
         m.dataset_id,
@@ -36,19 +35,18 @@ FROM (
         m.source_name,
         unnest(r.sample_names) AS sample,
         unnest(r.sample_units) AS unit,
-        unnest(m.values) AS value,
-        generate_subscripts(m.values, 1) AS slot
+        unnest(m.values) AS value
     FROM datasets AS d
     JOIN revisions AS r ON r.dataset_id = d.id AND r.revision = d.current_revision
     JOIN measurements AS m ON m.dataset_id = r.dataset_id AND m.revision = r.revision
     LEFT JOIN features AS f ON f.key = m.feature_key
+    WHERE m.values IS NOT NULL
 ) AS spread
-WHERE sample IS NOT NULL AND slot IS NOT NULL;
+WHERE sample IS NOT NULL;
 
 COMMENT ON VIEW measurement_values IS 'The long form: one row per feature and sample of every dataset''s current revision; value is NULL where it is missing.';
 COMMENT ON COLUMN measurement_values.sample IS 'Name of the sample column.';
 COMMENT ON COLUMN measurement_values.unit IS 'Unit of the value, where the column states one.';
-COMMENT ON COLUMN measurement_values.slot IS 'Place of the column in measurements.values; tells two columns of one name apart.';
 
 CREATE VIEW effects AS
 SELECT

@@ -39,7 +39,7 @@ local function digest(conn)
 end
 
 local function replay(conn, blocks)
-  local copy = conn:copy_raw("COPY replayed FROM STDIN (FORMAT binary)")
+  local copy = conn:copy_in("COPY replayed FROM STDIN (FORMAT binary)")
   for _, block in ipairs(blocks) do
     copy:write(block)
   end

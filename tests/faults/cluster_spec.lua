@@ -217,7 +217,7 @@ describe("the server", function()
     cluster.stop(path)
     local start, slept = server.start, 0
     server.start = function()
-      return false, "pre-existing shared memory block (key 1, ID 2) is still in use"
+      return false, "pre-existing shared memory block (key 1, ID 2) is still in use", true
     end
     local nap = sys.sleep
     sys.sleep = function(seconds) -- luacheck: ignore 122

@@ -491,6 +491,17 @@ describe("sys.run", function()
     raised("system", "ENOENT", sys.run, { "ligase-spec-tool" })
   end)
 
+  it("does not blame a folder of PATH that nobody may look into", function()
+    sys.mkdir(folder .. "/closed", { mode = "0000" })
+    finally(function()
+      sys.chmod(folder .. "/closed", "0700")
+    end)
+    sys.mkdir(folder .. "/open/no-such-program", { parents = true })
+    sys.chmod(folder, "0755")
+    local path = folder .. "/closed:" .. folder .. "/open:/usr/bin"
+    raised("system", "ENOENT", sys.run, { "no-such-program" }, { env = { PATH = path }, user = OTHER_USER or nil })
+  end)
+
   it("sets, overrides and leaves out variables", function()
     sys.setenv("LIGASE_SPEC", "outer")
     finally(function()

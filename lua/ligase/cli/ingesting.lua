@@ -152,8 +152,7 @@ local function rehearse(job)
   local findings, info = pipeline.read(ingest)
   local counts = { rows = info.rows, values = ingest.counts.values, bytes = info.bytes }
   if ingest.linking and job.conn and not ingest.uncounted then
-    local entries = ingest.resolver:entries()
-    local _, new = features.missing(job.conn, ingest.resolver.feature_type, entries)
+    local _, new = features.missing(job.conn, ingest.resolver.feature_type, ingest.resolver.waiting)
     local keys, new_count = {}, 0
     for _, entry in ipairs(new) do
       if not keys[entry.key] then

@@ -42,7 +42,7 @@ end
 
 ---@class ligase.resolver
 ---@field feature_type string
----@field waiting string[] names whose receipts were not yet seen in the database
+---@field waiting ligase.reading[] names (with raw and key) whose receipts were not yet asked for
 local Resolver = {}
 Resolver.__index = Resolver
 
@@ -51,16 +51,17 @@ Resolver.__index = Resolver
 ---@param read fun(raw: string): ligase.reading|nil nil when the cell holds no name
 ---@return ligase.resolver
 function M.resolver(feature_type, read)
-  return setmetatable({ feature_type = feature_type, read = read, keys = {}, settled = {}, count = 0, waiting = {},
-    queued = {} }, Resolver)
+  return setmetatable({ feature_type = feature_type, read = read, keys = {}, settled = {}, written = {}, waiting = {},
+    count = 0 }, Resolver)
 end
 
-function Resolver:key_of(raw)
+--- Reads a name that was not met before; its reading waits to be written.
+function Resolver:meet(raw)
   local reading = self.read(raw)
   local key = reading and M.feature_key(self.feature_type, reading.name) or false
   self.keys[raw] = key
   self.count = self.count + 1
-  return key
+  return key, reading
 end
 
 --- The features' keys for a column of names: one Lua call per distinct name.
@@ -69,72 +70,56 @@ end
 ---@return integer[] distinct the keys of the distinct names (false for none)
 function Resolver:resolve(column)
   local names = column:distinct()
-  local keys, settled, queued, waiting = self.keys, self.settled, self.queued, self.waiting
+  local keys, settled, waiting = self.keys, self.settled, self.waiting
   local found = {}
   for i = 1, #names do
     local raw = names[i]
-    local key = keys[raw]
+    local key, reading = keys[raw], nil
     if key == nil then
-      key = self:key_of(raw)
+      key, reading = self:meet(raw)
     end
     found[i] = key
-    if key and not settled[raw] and not queued[raw] then
-      queued[raw] = true
-      waiting[#waiting + 1] = raw
+    if key and not settled[raw] then
+      reading = reading or self.read(raw)
+      reading.raw, reading.key = raw, key
+      waiting[#waiting + 1] = reading
+      settled[raw] = true
     end
   end
   return column:map(found), found
 end
 
---- Everything about the waiting names, sorted by key so that two writers lock
---- features in the same order.
----@return table[] entries {raw, key, id, name, level, rule, aside}
-function Resolver:entries()
-  local entries = {}
-  for i, raw in ipairs(self.waiting) do
-    local reading = self.read(raw)
-    reading.raw = raw
-    reading.key = self.keys[raw]
-    entries[i] = reading
-  end
-  table.sort(entries, function(a, b)
-    if a.key ~= b.key then
-      return a.key < b.key
-    end
-    return a.raw < b.raw
-  end)
-  return entries
-end
-
 --- The waiting names are in the database, as far as the open transaction goes.
 function Resolver:wrote()
-  self.written = self.written or {}
-  table.move(self.waiting, 1, #self.waiting, #self.written + 1, self.written)
-  self.waiting = {}
+  local written = self.written
+  for i, reading in ipairs(self.waiting) do
+    written[#written + 1] = reading.raw
+    self.waiting[i] = nil
+  end
 end
 
 --- The transaction was committed: what it wrote need not be asked for again.
 function Resolver:committed()
-  for _, raw in ipairs(self.written or {}) do
-    self.settled[raw] = true
-  end
-  self.written, self.queued = nil, {}
-  if self.count > REMEMBERED_MOST then
-    self.keys, self.settled, self.count = {}, {}, 0
-  end
+  self.written = {}
+  self:forget_some()
 end
 
 --- The transaction was rolled back: nothing it wrote is there.
 function Resolver:rolled_back()
-  self.written, self.queued, self.waiting = nil, {}, {}
+  for _, reading in ipairs(self.waiting) do
+    self.settled[reading.raw] = nil
+  end
+  for _, raw in ipairs(self.written) do
+    self.settled[raw] = nil
+  end
+  self.waiting, self.written = {}, {}
 end
 
---- Lets go of what was remembered in the middle of a large file; call it when nothing
---- is waiting.
+--- Starts afresh when too much is remembered, also in the middle of a large file; only
+--- while nothing is waiting. A name met again is then looked up again.
 function Resolver:forget_some()
-  if self.count > REMEMBERED_MOST then
-    self.keys, self.settled, self.queued, self.count = {}, {}, {}, 0
-    self.written = nil
+  if self.count > REMEMBERED_MOST and #self.waiting == 0 then
+    self.keys, self.settled, self.written, self.count = {}, {}, {}, 0
   end
 end
 

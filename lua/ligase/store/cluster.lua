@@ -68,19 +68,13 @@ local function is_final(failure)
   return false
 end
 
---- What an old server's remains cause for a moment.
-local function is_passing(reason)
-  return reason:find("pre-existing shared memory block", 1, true)
-    or reason:find("lock file .* already exists")
-end
-
 local function start_server(place)
   local deadline = sys.monotonic() + ORPHANS_WAIT_S
   while true do
-    local started, reason = server.start(place)
+    local started, reason, passing = server.start(place)
     if started then
       return
-    elseif not is_passing(reason) or sys.monotonic() > deadline then
+    elseif not passing or sys.monotonic() > deadline then
       place_of.fail("cannot start the private Postgres", "See its log in " .. place.log, reason)
     elseif server.pid(place) then
       return -- started by a pg_ctl whose ligase was killed

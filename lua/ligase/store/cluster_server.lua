@@ -294,23 +294,35 @@ local function log_size(place)
   return stat and stat.size_bytes or 0
 end
 
---- What the server said last, preferably why it gave up.
----@param place ligase.ClusterPlace
----@param from_byte? integer only what was written from there on
----@return string?
-function M.last_words(place, from_byte)
+--- What was written to the log from a byte on, at most the last 64 KiB of it.
+local function log_text(place, from_byte)
   local file = io.open(place.log, "rb")
   if not file then
-    return nil
+    return ""
   end
-  file:seek("set", math.max(from_byte or 0, log_size(place) - 64 * 1024))
+  file:seek("set", math.max(from_byte, log_size(place) - 64 * 1024))
   local text = file:read("a") or ""
   file:close()
-  local fatal
-  for words in text:gmatch("[^\n]*FATAL:%s*([^\n]*)") do
-    fatal = words
+  return text
+end
+
+--- Why a server gave up: its last FATAL or PANIC that is its own and not an orphan's
+--- farewell, else its last line.
+local function last_words(text)
+  local words
+  for line in text:gmatch("[^\n]+") do
+    local fatal = line:match("FATAL:%s*(.*)") or line:match("PANIC:%s*(.*)")
+    if fatal and not fatal:find("unexpected postmaster exit", 1, true) then
+      words = fatal
+    end
   end
-  return fatal or text:match("[^\n]*PANIC:%s*([^\n]*)") or last_line(text)
+  return words or last_line(text)
+end
+
+--- What the remains of an old server cause for a moment.
+local function is_passing(text)
+  return text:find("pre-existing shared memory block", 1, true) ~= nil
+    or text:find("lock file .* already exists") ~= nil
 end
 
 local LOG_LIMIT_BYTES = 8 * MIB
@@ -320,6 +332,7 @@ local LOG_LIMIT_BYTES = 8 * MIB
 ---@param place ligase.ClusterPlace
 ---@return boolean started
 ---@return string? reason the server's last words when it did not start
+---@return boolean? passing whether trying again soon makes sense
 function M.start(place)
   local programs = M.find_programs(M.cluster_version(place))
   local socket_folder = place_of.make_socket_folder(place)
@@ -340,7 +353,8 @@ function M.start(place)
   if result.code == 0 then
     return true
   end
-  return false, M.last_words(place, before) or last_line(result.stderr) or "pg_ctl gave no reason"
+  local text = log_text(place, before)
+  return false, last_words(text) or last_line(result.stderr) or "pg_ctl gave no reason", is_passing(text)
 end
 
 --- Stops the server in fast mode and waits for its end. Call under the lock.

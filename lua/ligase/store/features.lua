@@ -96,21 +96,27 @@ local function insert_features(conn, feature_type, run_id, entries, feature_id)
   return #inserted
 end
 
+--- Two writers that insert the same features in the same order wait for one another
+--- and never for both.
+local function in_lock_order(a, b)
+  if a.key ~= b.key then
+    return a.key < b.key
+  end
+  return a.raw < b.raw
+end
+
 --- The entries among `entries` whose receipts are missing, and those of them whose
 --- feature is missing too.
 ---@param conn table
 ---@param feature_type string
----@param entries table[] sorted by key: {raw, key, name}
----@return table[] missing, table[] new
+---@param entries table[] {raw, key, name}
+---@return table[] missing, table[] new both sorted by key
 function M.missing(conn, feature_type, entries)
   local missing, new = {}, {}
   if #entries == 0 then
     return missing, new
   end
   local rows = conn:query(conn:prepare(MISSING), feature_type, gather(entries, "raw"), gather(entries, "key"))
-  table.sort(rows, function(a, b)
-    return a.place < b.place
-  end)
   for i, row in ipairs(rows) do
     local entry = entries[row.place]
     missing[i] = entry
@@ -120,6 +126,8 @@ function M.missing(conn, feature_type, entries)
       refuse_collision(entry, row.name)
     end
   end
+  table.sort(missing, in_lock_order)
+  table.sort(new, in_lock_order)
   return missing, new
 end
 
@@ -128,7 +136,7 @@ end
 ---@param conn table
 ---@param feature_type string
 ---@param run_id string the run that would make them
----@param entries table[] sorted by key: {raw, key, name, level, rule, aside}
+---@param entries table[] {raw, key, name, level, rule, aside}
 ---@param feature_id fun(feature_type: string, name: string): string
 ---@return integer features how many were new
 ---@return integer receipts how many were new

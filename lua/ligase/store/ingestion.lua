@@ -135,7 +135,7 @@ function Ingestion:link(resolver)
     return
   end
   local new_features, new_names = features.remember(self.conn, resolver.feature_type, self.run.id,
-    resolver:entries(), names.feature_id)
+    resolver.waiting, names.feature_id)
   self.new_features = self.new_features + new_features
   self.new_names = self.new_names + new_names
   resolver:wrote()

@@ -325,8 +325,8 @@ describe("the views", function()
       INSERT INTO datasets (id, omics_type, name, current_revision)
       VALUES ('00000000-0000-0000-0000-000000000001', 'lipidomics', 'wide', 2),
              ('00000000-0000-0000-0000-000000000002', 'lipidomics', 'effects', 1);
-      INSERT INTO revisions (dataset_id, revision, row_count, columns)
-      SELECT '00000000-0000-0000-0000-000000000001', n, 3, '[
+      INSERT INTO revisions (dataset_id, revision, row_count, sample_names, sample_units, columns)
+      SELECT '00000000-0000-0000-0000-000000000001', n, 3, '{NULL,s,s}', '{NULL,nM,NULL}', '[
         {"position": 1, "name": "species", "role": "feature", "type": "text", "slot": null},
         {"position": 2, "name": "m/z", "role": "annotation", "type": "number", "slot": 1, "unit": "Da"},
         {"position": 3, "name": "s", "role": "sample", "type": "number", "slot": 2, "unit": "nM"},
@@ -349,14 +349,14 @@ describe("the views", function()
 
   it("spread the samples of the current revision, and nothing else", function()
     local rows = conn:table([[
-      SELECT ordinal, feature, source_name, sample, unit, value, slot FROM measurement_values
-      WHERE dataset_id = $1 ORDER BY ordinal, slot]], WIDE)
+      SELECT ordinal, feature, source_name, sample, unit, value FROM measurement_values
+      WHERE dataset_id = $1 ORDER BY ordinal, unit]], WIDE)
     local null = pg.null
     assert.equal(4, #rows)
-    assert.same({ "1", "PC 34:1", "PC(34:1)", "s", "nM", "1", "2" }, rows[1])
-    assert.same({ "1", "PC 34:1", "PC(34:1)", "s", null, "2", "3" }, rows[2])
-    assert.same({ "2", null, "unknown", "s", "nM", null, "2" }, rows[3])
-    assert.same({ "2", null, "unknown", "s", null, "Infinity", "3" }, rows[4])
+    assert.same({ "1", "PC 34:1", "PC(34:1)", "s", "nM", "1" }, rows[1])
+    assert.same({ "1", "PC 34:1", "PC(34:1)", "s", null, "2" }, rows[2])
+    assert.same({ "2", null, "unknown", "s", "nM", null }, rows[3])
+    assert.same({ "2", null, "unknown", "s", null, "Infinity" }, rows[4])
   end)
 
   it("give every contrast of every row", function()

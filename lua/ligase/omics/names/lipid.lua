@@ -5,6 +5,8 @@
 --- are brought into one form, `_` (order unknown) and `/` (sn-position known) are kept
 --- apart. What is not understood stays as it stands: a name never says more than was
 --- written.
+local lpeg = require "lpeg"
+
 local M = {}
 
 --- Classes whose chains are plain acyl or alkyl chains, with the number of chains.
@@ -13,95 +15,109 @@ local CHAINS = {
   DG = 2, TG = 3, MG = 1, CE = 1, FA = 1, CL = 4, BMP = 2,
 }
 
---- Classes of sphingolipids: read only when the hydroxyl groups are written (";O2").
+--- Classes of sphingolipids: read only when the hydroxyl groups of the base are
+--- written (";O2"), because without them it is unsaid what the base is.
 local SPHINGOLIPID_CHAINS = { SM = 2, Cer = 2, HexCer = 2, Hex2Cer = 2, Hex3Cer = 2, SHexCer = 2 }
 
---- One chain: "16:0", "O-16:0", "P-18:0", "18:1;O2". Returns its carbons and double bonds.
-local function chain_parts(chain, sphingolipid)
-  local carbons, double_bonds, rest = chain:match("^[OP]?%-?(%d+):(%d+)(.*)$")
-  if not carbons or (chain:find("^[OP]") and not chain:find("^[OP]%-%d")) or chain:find("^%-") then
-    return nil
-  end
-  if rest ~= "" and not (sphingolipid and rest:find("^;O%d?$")) then
-    return nil
-  end
-  carbons, double_bonds = tonumber(carbons), tonumber(double_bonds)
-  if carbons < 1 or carbons > 120 or double_bonds * 2 > carbons then
-    return nil
-  end
-  return carbons, double_bonds
-end
+local CARBONS_MOST = 120 -- of one chain, or of a sum composition
+local CLOSING = (")"):byte()
 
---- "16:0_18:1" -> its chains and separator; nil when both separators occur.
-local function split_chains(chains)
-  local unordered, ordered = chains:find("_", 1, true), chains:find("/", 1, true)
-  if unordered and ordered then
-    return nil
-  end
-  local list = {}
-  for chain in chains:gmatch("[^_/]+") do
-    list[#list + 1] = chain
-  end
-  return list, unordered and "_" or ordered and "/" or ""
-end
+--- One pattern for the whole name. Its captures: class, where the chains begin, "_" or
+--- "/" (or "" for one chain), and the chains' carbons and double bonds.
+local function name_pattern()
+  local P, R, C, Cc, Cp = lpeg.P, lpeg.R, lpeg.C, lpeg.Cc, lpeg.Cp
+  local digits = C(R "09" ^ 1)
+  local hydroxyls = ";O" * R "09" ^ -1
+  local plain = (P "O-" + P "P-") ^ -1 * digits * ":" * digits
+  local base = digits * ":" * digits * hydroxyls
+  local acyl = digits * ":" * digits * hydroxyls ^ -1
 
-local function level_of(chain_count, separator, class_chains)
-  if chain_count == 1 then
-    return "species"
-  end
-  if chain_count ~= class_chains then
-    return nil
-  end
-  return separator == "/" and "sn-position" or "molecular species"
-end
-
-local function understand(trimmed)
-  local class, chains = trimmed:match("^(%u%w-)%s*%(([^()]*)%)$")
-  if not class then
-    class, chains = trimmed:match("^(%u%a%w-%a?)%s+(%S+)$")
-  end
-  if not class then
-    return nil
-  end
-  local sphingolipid = SPHINGOLIPID_CHAINS[class] ~= nil
-  local class_chains = CHAINS[class] or SPHINGOLIPID_CHAINS[class]
-  if not class_chains or chains:find("^[_/]") or chains:find("[_/]$") or chains:find("[_/][_/]") then
-    return nil
-  end
-  local list, separator = split_chains(chains)
-  if not list or #list == 0 then
-    return nil
-  end
-  for i, chain in ipairs(list) do
-    if not chain_parts(chain, sphingolipid) then
-      return nil
+  local function one_of(classes)
+    local names, any = {}, P(false)
+    for name in pairs(classes) do
+      names[#names + 1] = name
     end
-    -- The first chain of a sphingolipid is its base: without hydroxyls it is unsaid what it is.
-    if sphingolipid and i == 1 and not chain:find(";O", 1, true) then
+    table.sort(names, function(a, b) -- the longer first: "PC" must not hide "PCX"
+      return #a > #b or #a == #b and a < b
+    end)
+    for _, name in ipairs(names) do
+      any = any + P(name)
+    end
+    return C(any)
+  end
+
+  --- The separator is looked for before the chains are read, so that it is captured first.
+  local function chains(first, other)
+    local chain_text = (1 - lpeg.S "_/()") ^ 1
+    return #(chain_text * "_") * Cc "_" * first * ("_" * other) ^ 1
+      + #(chain_text * "/") * Cc "/" * first * ("/" * other) ^ 1
+      + Cc "" * first
+  end
+
+  local function whole(classes, first, other)
+    local body = Cp() * chains(first, other)
+    return one_of(classes) * (P " " ^ 1 * body * -1 + P " " ^ 0 * "(" * body * ")" * -1)
+  end
+  return whole(CHAINS, plain, plain) + whole(SPHINGOLIPID_CHAINS, base, acyl)
+end
+
+local pattern = name_pattern()
+
+--- Whether a chain can exist: at least one carbon, no more double bonds than bonds.
+local function is_possible(carbons, double_bonds)
+  local n = tonumber(carbons)
+  return n >= 1 and n <= CARBONS_MOST and tonumber(double_bonds) * 2 <= n
+end
+
+--- Takes the pattern's captures and says what they mean.
+---@return string|nil name, string|nil level
+local function judge(text, class, start, separator, ...)
+  if not class then
+    return nil
+  end
+  local numbers = select("#", ...)
+  for i = 1, numbers, 2 do
+    if not is_possible(select(i, ...)) then
       return nil
     end
   end
-  local level = level_of(#list, separator, class_chains)
-  if not level then
+  local chain_count = numbers // 2
+  if chain_count > 1 and chain_count ~= (CHAINS[class] or SPHINGOLIPID_CHAINS[class]) then
     return nil
   end
-  return class .. " " .. chains, level
+  local closed = text:byte(-1) == CLOSING and -2 or -1
+  local level = chain_count == 1 and "species" or separator == "/" and "sn-position" or "molecular species"
+  return class .. " " .. text:sub(start, closed), level
 end
+
+local function understand(text)
+  return judge(text, pattern:match(text))
+end
+
+local BLANK, PLUS, MINUS = 32, 43, 45
 
 --- Reads one name.
 ---@param raw string a cell
 ---@return ligase.reading|nil reading nil when the cell is blank
 function M.read(raw)
-  local trimmed = raw:match("^%s*(.-)%s*$")
-  if trimmed == "" then
-    return nil
+  local text = raw
+  if raw:byte() <= BLANK or raw:byte(-1) <= BLANK then
+    text = raw:match("^%s*(.-)%s*$")
+    if text == "" then
+      return nil
+    end
   end
-  local body, adduct = trimmed:match("^(.-)%s*(%[M[%w+-]*%]%d*[+-])$")
-  local name, level = understand(body or trimmed)
+  local body, adduct = text, nil
+  local last = text:byte(-1)
+  if last == PLUS or last == MINUS then
+    local before, found = text:match("^(.-)%s*(%[M[%w+-]*%]%d*[+-])$")
+    body, adduct = before or text, found
+  end
+  local name, level = understand(body)
   if name then
     return { name = name, level = level, rule = "lipid.shorthand", aside = adduct and { adduct = adduct } or nil }
   end
-  return { name = trimmed, rule = "verbatim" }
+  return { name = text, rule = "verbatim" }
 end
 
 return M
