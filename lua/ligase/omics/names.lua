@@ -40,28 +40,43 @@ end
 ---@field rule string which rule read it
 ---@field aside table|nil what was set aside (adduct, label, ...)
 
+--- Names met and not yet asked for in the database, in three lists of one length.
+---@class ligase.waiting
+---@field raws string[]
+---@field keys integer[]
+---@field readings ligase.reading[]
+
 ---@class ligase.resolver
 ---@field feature_type string
----@field waiting ligase.reading[] names (with raw and key) whose receipts were not yet asked for
+---@field waiting ligase.waiting
 local Resolver = {}
 Resolver.__index = Resolver
+
+local function nothing_waiting()
+  return { raws = {}, keys = {}, readings = {} }
+end
 
 --- A resolver for one feature type.
 ---@param feature_type string
 ---@param read fun(raw: string): ligase.reading|nil nil when the cell holds no name
 ---@return ligase.resolver
 function M.resolver(feature_type, read)
-  return setmetatable({ feature_type = feature_type, read = read, keys = {}, settled = {}, written = {}, waiting = {},
-    count = 0 }, Resolver)
+  return setmetatable({ feature_type = feature_type, read = read, keys = {}, count = 0, waiting = nothing_waiting(),
+    written = {} }, Resolver)
 end
 
 --- Reads a name that was not met before; its reading waits to be written.
-function Resolver:meet(raw)
+local function meet(self, raw)
   local reading = self.read(raw)
   local key = reading and M.feature_key(self.feature_type, reading.name) or false
   self.keys[raw] = key
   self.count = self.count + 1
-  return key, reading
+  if key then
+    local waiting = self.waiting
+    local n = #waiting.raws + 1
+    waiting.raws[n], waiting.keys[n], waiting.readings[n] = raw, key, reading
+  end
+  return key
 end
 
 --- The features' keys for a column of names: one Lua call per distinct name.
@@ -69,33 +84,29 @@ end
 ---@return table keys int8 column; NULL where there is no name
 ---@return integer[] distinct the keys of the distinct names (false for none)
 function Resolver:resolve(column)
-  local names = column:distinct()
-  local keys, settled, waiting = self.keys, self.settled, self.waiting
-  local found = {}
-  for i = 1, #names do
-    local raw = names[i]
-    local key, reading = keys[raw], nil
+  local found, keys = column:distinct(), self.keys
+  for i = 1, #found do
+    local raw = found[i]
+    local key = keys[raw]
     if key == nil then
-      key, reading = self:meet(raw)
+      key = meet(self, raw)
     end
     found[i] = key
-    if key and not settled[raw] then
-      reading = reading or self.read(raw)
-      reading.raw, reading.key = raw, key
-      waiting[#waiting + 1] = reading
-      settled[raw] = true
-    end
   end
   return column:map(found), found
 end
 
+--- How many names are waiting.
+---@return integer
+function Resolver:waiting_count()
+  return #self.waiting.raws
+end
+
 --- The waiting names are in the database, as far as the open transaction goes.
 function Resolver:wrote()
-  local written = self.written
-  for i, reading in ipairs(self.waiting) do
-    written[#written + 1] = reading.raw
-    self.waiting[i] = nil
-  end
+  local raws = self.waiting.raws
+  table.move(raws, 1, #raws, #self.written + 1, self.written)
+  self.waiting = nothing_waiting()
 end
 
 --- The transaction was committed: what it wrote need not be asked for again.
@@ -106,20 +117,19 @@ end
 
 --- The transaction was rolled back: nothing it wrote is there.
 function Resolver:rolled_back()
-  for _, reading in ipairs(self.waiting) do
-    self.settled[reading.raw] = nil
+  for _, list in ipairs { self.waiting.raws, self.written } do
+    for _, raw in ipairs(list) do
+      self.keys[raw] = nil
+    end
   end
-  for _, raw in ipairs(self.written) do
-    self.settled[raw] = nil
-  end
-  self.waiting, self.written = {}, {}
+  self.waiting, self.written = nothing_waiting(), {}
 end
 
 --- Starts afresh when too much is remembered, also in the middle of a large file; only
 --- while nothing is waiting. A name met again is then looked up again.
 function Resolver:forget_some()
-  if self.count > REMEMBERED_MOST and #self.waiting == 0 then
-    self.keys, self.settled, self.written, self.count = {}, {}, {}, 0
+  if self.count > REMEMBERED_MOST and self:waiting_count() == 0 then
+    self.keys, self.written, self.count = {}, {}, 0
   end
 end
 

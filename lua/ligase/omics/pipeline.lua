@@ -89,7 +89,7 @@ function M.store(ingest, frame)
     texts = #plan.text_positions > 0 and frame:texts(plan.text_positions) or nil,
     cells = #plan.number_positions > 0 and frame:misfits(plan.number_positions, plan.number_marks) or nil,
   })
-  if #ingest.resolver.waiting > WAITING_MOST then
+  if ingest.resolver:waiting_count() > WAITING_MOST then
     ingest.writer:link(ingest.resolver)
     ingest.resolver:forget_some()
   end

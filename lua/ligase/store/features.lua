@@ -10,8 +10,6 @@ local pg = require "pg"
 local M = {}
 
 --- Names whose receipt is missing, and whether their feature is there already.
---- Asked by index, name by name: a plan that reads a whole table of millions of names
---- for a few hundred would be the planner's guess without statistics.
 local MISSING = [[
 SELECT n.place::int8 AS place, f.name
 FROM unnest($2::text[], $3::int8[]) WITH ORDINALITY AS n (raw_name, key, place)
@@ -105,20 +103,22 @@ local function in_lock_order(a, b)
   return a.raw < b.raw
 end
 
---- The entries among `entries` whose receipts are missing, and those of them whose
+--- The names among the waiting ones whose receipts are missing, and those of them whose
 --- feature is missing too.
 ---@param conn table
 ---@param feature_type string
----@param entries table[] {raw, key, name}
----@return table[] missing, table[] new both sorted by key
-function M.missing(conn, feature_type, entries)
+---@param waiting ligase.waiting
+---@return table[] missing, table[] new {raw, key, name, level, rule, aside}, in lock order
+function M.missing(conn, feature_type, waiting)
   local missing, new = {}, {}
-  if #entries == 0 then
+  if #waiting.raws == 0 then
     return missing, new
   end
-  local rows = conn:query(conn:prepare(MISSING), feature_type, gather(entries, "raw"), gather(entries, "key"))
+  local rows = conn:query(conn:prepare(MISSING), feature_type, pg.array(waiting.raws), pg.array(waiting.keys))
   for i, row in ipairs(rows) do
-    local entry = entries[row.place]
+    local reading = waiting.readings[row.place]
+    local entry = { raw = waiting.raws[row.place], key = waiting.keys[row.place], name = reading.name,
+      level = reading.level, rule = reading.rule, aside = reading.aside }
     missing[i] = entry
     if row.name == pg.null then
       new[#new + 1] = entry
@@ -136,12 +136,12 @@ end
 ---@param conn table
 ---@param feature_type string
 ---@param run_id string the run that would make them
----@param entries table[] {raw, key, name, level, rule, aside}
+---@param waiting ligase.waiting
 ---@param feature_id fun(feature_type: string, name: string): string
 ---@return integer features how many were new
 ---@return integer receipts how many were new
-function M.remember(conn, feature_type, run_id, entries, feature_id)
-  local missing, new = M.missing(conn, feature_type, entries)
+function M.remember(conn, feature_type, run_id, waiting, feature_id)
+  local missing, new = M.missing(conn, feature_type, waiting)
   if #missing == 0 then
     return 0, 0
   end

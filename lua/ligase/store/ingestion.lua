@@ -131,7 +131,7 @@ end
 ---@param resolver ligase.resolver
 function Ingestion:link(resolver)
   self:end_copy()
-  if #resolver.waiting == 0 then
+  if resolver:waiting_count() == 0 then
     return
   end
   local new_features, new_names = features.remember(self.conn, resolver.feature_type, self.run.id,

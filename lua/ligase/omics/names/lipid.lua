@@ -20,95 +20,107 @@ local CHAINS = {
 local SPHINGOLIPID_CHAINS = { SM = 2, Cer = 2, HexCer = 2, Hex2Cer = 2, Hex3Cer = 2, SHexCer = 2 }
 
 local CARBONS_MOST = 120 -- of one chain, or of a sum composition
-local CLOSING = (")"):byte()
 
---- One pattern for the whole name. Its captures: class, where the chains begin, "_" or
---- "/" (or "" for one chain), and the chains' carbons and double bonds.
-local function name_pattern()
-  local P, R, C, Cc, Cp = lpeg.P, lpeg.R, lpeg.C, lpeg.Cc, lpeg.Cp
+--- What chains a text spells: its captures are "_" or "/" (or "" for one chain), whether
+--- the first chain has its hydroxyl groups written, whether any other or an ether bond
+--- is there, and the chains' carbons and double bonds.
+local function chains_pattern()
+  local P, R, C, Cc = lpeg.P, lpeg.R, lpeg.C, lpeg.Cc
   local digits = C(R "09" ^ 1)
+  local size = digits * ":" * digits
   local hydroxyls = ";O" * R "09" ^ -1
-  local plain = (P "O-" + P "P-") ^ -1 * digits * ":" * digits
-  local base = digits * ":" * digits * hydroxyls
-  local acyl = digits * ":" * digits * hydroxyls ^ -1
-
-  local function one_of(classes)
-    local names, any = {}, P(false)
-    for name in pairs(classes) do
-      names[#names + 1] = name
-    end
-    table.sort(names, function(a, b) -- the longer first: "PC" must not hide "PCX"
-      return #a > #b or #a == #b and a < b
-    end)
-    for _, name in ipairs(names) do
-      any = any + P(name)
-    end
-    return C(any)
-  end
-
-  --- The separator is looked for before the chains are read, so that it is captured first.
   local function chains(first, other)
-    local chain_text = (1 - lpeg.S "_/()") ^ 1
-    return #(chain_text * "_") * Cc "_" * first * ("_" * other) ^ 1
-      + #(chain_text * "/") * Cc "/" * first * ("/" * other) ^ 1
-      + Cc "" * first
+    return Cc "" * first * -1 + Cc "_" * first * ("_" * other) ^ 1 * -1 + Cc "/" * first * ("/" * other) ^ 1 * -1
   end
-
-  local function whole(classes, first, other)
-    local body = Cp() * chains(first, other)
-    return one_of(classes) * (P " " ^ 1 * body * -1 + P " " ^ 0 * "(" * body * ")" * -1)
-  end
-  return whole(CHAINS, plain, plain) + whole(SPHINGOLIPID_CHAINS, base, acyl)
+  local plain = (P "O-" + P "P-") ^ -1 * size
+  return Cc "plain" * chains(plain, plain) + Cc "sphingoid" * chains(size * hydroxyls, size * hydroxyls ^ -1)
 end
 
-local pattern = name_pattern()
+local pattern = chains_pattern()
 
---- Whether a chain can exist: at least one carbon, no more double bonds than bonds.
-local function is_possible(carbons, double_bonds)
-  local n = tonumber(carbons)
-  return n >= 1 and n <= CARBONS_MOST and tonumber(double_bonds) * 2 <= n
-end
-
---- Takes the pattern's captures and says what they mean.
----@return string|nil name, string|nil level
-local function judge(text, class, start, separator, ...)
-  if not class then
-    return nil
-  end
-  local numbers = select("#", ...)
-  for i = 1, numbers, 2 do
-    if not is_possible(select(i, ...)) then
-      return nil
+--- Whether each chain can exist: at least one carbon, no more double bonds than bonds.
+local function are_possible(...)
+  for i = 1, select("#", ...), 2 do
+    local carbons, double_bonds = select(i, ...)
+    carbons, double_bonds = tonumber(carbons), tonumber(double_bonds)
+    if carbons < 1 or carbons > CARBONS_MOST or double_bonds * 2 > carbons then
+      return false
     end
   end
-  local chain_count = numbers // 2
-  if chain_count > 1 and chain_count ~= (CHAINS[class] or SPHINGOLIPID_CHAINS[class]) then
+  return true
+end
+
+local function describe(kind, separator, ...)
+  if not kind or not are_possible(...) then
+    return false
+  end
+  return { kind = kind, separator = separator, count = select("#", ...) // 2 }
+end
+
+--- The same chains come under many classes, so what a text of chains says is remembered.
+local remembered, remembered_count = {}, 0
+local REMEMBERED_MOST = 20000
+
+local function chains_of(text)
+  local known = remembered[text]
+  if known == nil then
+    if remembered_count == REMEMBERED_MOST then
+      remembered, remembered_count = {}, 0
+    end
+    known = describe(pattern:match(text))
+    remembered[text], remembered_count = known, remembered_count + 1
+  end
+  return known
+end
+
+local find, sub, byte = string.find, string.sub, string.byte
+local BLANK, PLUS, MINUS, OPENING = byte " ", byte "+", byte "-", byte "("
+
+--- "PC 34:1", "PC(34:1)" and "PC (34:1)" -> "PC", "34:1".
+local function split(text)
+  local blank = find(text, " ", 1, true)
+  if blank and byte(text, blank + 1) ~= BLANK and byte(text, blank + 1) ~= OPENING then
+    return sub(text, 1, blank - 1), sub(text, blank + 1), true
+  end
+  local class, chains = text:match("^(%w+) *%(([^()]*)%)$")
+  if not class then
+    class, chains = text:match("^(%w+) +(%S+)$")
+  end
+  return class, chains
+end
+
+---@return string|nil name, string|nil level
+local function understand(text)
+  local class, chains, is_canonical = split(text)
+  local class_chains = class and (CHAINS[class] or SPHINGOLIPID_CHAINS[class])
+  local spelled = class_chains and chains_of(chains)
+  if not spelled or (spelled.kind == "sphingoid") ~= (SPHINGOLIPID_CHAINS[class] ~= nil) then
     return nil
   end
-  local closed = text:byte(-1) == CLOSING and -2 or -1
-  local level = chain_count == 1 and "species" or separator == "/" and "sn-position" or "molecular species"
-  return class .. " " .. text:sub(start, closed), level
+  local name = is_canonical and text or class .. " " .. chains
+  if spelled.count == 1 then
+    return name, "species"
+  elseif spelled.count ~= class_chains then
+    return nil
+  end
+  return name, spelled.separator == "/" and "sn-position" or "molecular species"
 end
-
-local function understand(text)
-  return judge(text, pattern:match(text))
-end
-
-local BLANK, PLUS, MINUS = 32, 43, 45
 
 --- Reads one name.
 ---@param raw string a cell
 ---@return ligase.reading|nil reading nil when the cell is blank
 function M.read(raw)
-  local text = raw
-  if raw:byte() <= BLANK or raw:byte(-1) <= BLANK then
+  local text, first, last = raw, byte(raw), byte(raw, -1)
+  if not first then
+    return nil
+  elseif first <= BLANK or last <= BLANK then
     text = raw:match("^%s*(.-)%s*$")
     if text == "" then
       return nil
     end
+    last = byte(text, -1)
   end
   local body, adduct = text, nil
-  local last = text:byte(-1)
   if last == PLUS or last == MINUS then
     local before, found = text:match("^(.-)%s*(%[M[%w+-]*%]%d*[+-])$")
     body, adduct = before or text, found
