@@ -94,9 +94,11 @@ _Noreturn static void source_fail(lua_State *L, int reader_index,
 
 /* ---- options ------------------------------------------------------------- */
 
-static const char *const option_names[] = {
-    "separator",   "quote",       "header",       "comment",    "encoding", "decimal", "missing",
-    "frame_bytes", "field_bytes", "column_limit", "skip_lines", "ragged",   "engine",  NULL};
+static const char *const option_names[] = {"separator",   "quote",        "header",
+                                           "comment",     "encoding",     "decimal",
+                                           "missing",     "frame_bytes",  "first_frame_bytes",
+                                           "field_bytes", "column_limit", "skip_lines",
+                                           "ragged",      "engine",       NULL};
 
 static void option_names_check(lua_State *L, int options) {
     lua_pushnil(L);
@@ -183,6 +185,8 @@ static void options_read(lua_State *L, int options, struct lig_csv_options *o) {
     lua_pop(L, 1);
     o->frame_bytes =
         option_size(L, options, "frame_bytes", (size_t)1 << 20, 1024, (size_t)256 << 20);
+    o->first_frame_bytes =
+        option_size(L, options, "first_frame_bytes", o->frame_bytes, 1024, (size_t)256 << 20);
     o->field_bytes = option_size(L, options, "field_bytes", (size_t)1 << 20, 1, LIG_CSV_ROW_BYTES);
     o->column_limit = option_size(L, options, "column_limit", 10000, 1, 1000000);
     o->skip_lines = option_size(L, options, "skip_lines", 0, 0, SIZE_MAX / 2);

@@ -565,7 +565,8 @@ static struct lig_cells *frame_read(struct lig_csv *r) {
     if (r->ended || !cells_begin(r)) {
         return NULL;
     }
-    while (r->cells->text_used < r->options.frame_bytes) {
+    const size_t wanted = r->rows == 0 ? r->options.first_frame_bytes : r->options.frame_bytes;
+    while (r->cells->text_used < wanted) {
         int got = record_read(r);
         if (got < 0 || (got > 0 && !row_keep(r))) {
             return NULL;

@@ -11,16 +11,17 @@
 #include "source.h"
 
 struct lig_csv_options {
-    char separator;      /* ',' */
-    char quote;          /* '"', or 0 for none */
-    char comment;        /* lines that begin with it are skipped between records; 0 for none */
-    bool header;         /* the first record holds the columns' names */
-    bool pad;            /* short rows are filled with empty cells instead of refused */
-    bool libcsv_only;    /* every line through libcsv: for tests and measurements */
-    uint64_t skip_lines; /* lines before the header that are not part of the table */
-    size_t frame_bytes;  /* a frame ends with the row that reaches this many bytes of text */
-    size_t field_bytes;  /* longest field */
-    size_t column_limit; /* widest row */
+    char separator;           /* ',' */
+    char quote;               /* '"', or 0 for none */
+    char comment;             /* lines that begin with it are skipped between records; 0 for none */
+    bool header;              /* the first record holds the columns' names */
+    bool pad;                 /* short rows are filled with empty cells instead of refused */
+    bool libcsv_only;         /* every line through libcsv: for tests and measurements */
+    uint64_t skip_lines;      /* lines before the header that are not part of the table */
+    size_t frame_bytes;       /* a frame ends with the row that reaches this many bytes of text */
+    size_t first_frame_bytes; /* the same for the first frame, by which much is decided */
+    size_t field_bytes;       /* longest field */
+    size_t column_limit;      /* widest row */
 };
 
 #define LIG_CSV_ROW_BYTES ((size_t)64 << 20) /* longest line and longest row */

@@ -11,9 +11,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define COPY_CLASS "ligase.copy"
 #define SEND_BYTES ((size_t)64 * 1024)
+#define SOCKET_BYTES (2 * 1024 * 1024)
 
 struct copy {
     unsigned ticket;
@@ -131,6 +133,14 @@ static void columns_read(lua_State *L, struct copy *c) {
     }
 }
 
+/* The server works on what lies in the socket while the next frame is read and its
+ * names are looked at: room for one frame keeps both busy.  The kernel gives less
+ * when it is told to (net.core.wmem_max); then they wait for one another more. */
+static void socket_widen(lua_State *L) {
+    int bytes = SOCKET_BYTES;
+    (void)setsockopt(PQsocket(lig_conn_check(L, 1)), SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+}
+
 /* conn:copy_in(table, {{name, type}, ...}) -> copy, for copy:write(frame, values).
  * conn:copy_in(sql) -> copy, for copy:write(string): the stream of any COPY ... FROM
  * STDIN that the caller writes itself. */
@@ -157,6 +167,7 @@ int lig_conn_copy_in(lua_State *L) {
     lua_setiuservalue(L, 4, VALUE_SQL);
     c->ticket = lig_conn_copy_start(L, 1, lua_tostring(L, -1), PGRES_COPY_IN);
     c->finished = false;
+    socket_widen(L);
     if (c->binary) {
         static const char signature[19] = "PGCOPY\n\377\r\n"; // then flags and extension, all 0
         lig_bytes_put(&c->bytes, signature, sizeof signature);

@@ -54,9 +54,12 @@ end
 local function orm_ingest(conn, path)
   local dataset_id = sys.uuid7()
   conn:transaction(function()
-    for row in csv.rows(path, { header = true, named = false }) do
-      local feature = conn:query(ORM_FEATURE, "lipid", row[1])[1]
-      conn:query(ORM_ROW, dataset_id, feature.id, array_literal(row))
+    for frame in csv.frames(path) do
+      for i = 1, #frame do
+        local row = frame:row(i)
+        local feature = conn:query(ORM_FEATURE, "lipid", row[1])[1]
+        conn:query(ORM_ROW, dataset_id, feature.id, array_literal(row))
+      end
     end
   end)
 end

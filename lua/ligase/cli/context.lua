@@ -1,6 +1,5 @@
 --- What commands share: the workspace, the settings, the connection.
 local config = require "ligase.base.config"
-local db = require "ligase.store.db"
 local errors = require "ligase.base.errors"
 local workspace = require "ligase.base.workspace"
 
@@ -9,6 +8,7 @@ local M = {}
 ---@class ligase.context
 ---@field workspace string
 ---@field config ligase.Config
+---@field recipe ligase.recipe|nil the recipe that the command line began with
 local Context = {}
 
 --- Settings are read when they are first needed, so that `--help` works with wrong ones.
@@ -23,9 +23,11 @@ function Context:__index(name)
   return Context[name]
 end
 
+--- A context for one command; close it.
+---@param recipe? ligase.recipe
 ---@return ligase.context
-function M.new()
-  return setmetatable({ conns = {} }, Context)
+function M.new(recipe)
+  return setmetatable({ conns = {}, recipe = recipe }, Context)
 end
 
 local function keep(self, conn)
@@ -33,23 +35,50 @@ local function keep(self, conn)
   return conn
 end
 
---- A connection to the database with its schema. `migrate` lets the private cluster get
---- its schema on the way.
----@param options {migrate: boolean}|nil
----@return table conn
-function Context:open(options)
+--- Refuses to go on when the settings say that Postgres is not to be used.
+function Context:need_postgres()
   if not self.config:get "USE_POSTGRES_AS_SOT" then
     errors.raise { kind = "usage", code = "postgres_off",
-      message = "Postgres is switched off: USE_POSTGRES_AS_SOT is false (" .. self.config:source "USE_POSTGRES_AS_SOT" .. ")",
+      message = ("Postgres is switched off: USE_POSTGRES_AS_SOT is false (from %s)"):format(
+        self.config:source "USE_POSTGRES_AS_SOT"),
       hint = "Set USE_POSTGRES_AS_SOT=true to use it" }
   end
-  return keep(self, db.open(self.config, self.workspace, options))
+end
+
+--- Whether the database is the private one and was never made. Looking for what cannot
+--- be there makes none: a command typed in the wrong folder would turn it into a
+--- workspace.
+---@return boolean
+function Context:is_bare()
+  return require("ligase.store.db").is_private(self.config)
+    and require("ligase.store.cluster").status(self.workspace).state == "absent"
+end
+
+--- A connection to the database with its schema, for writing: the private Postgres is
+--- made when there is none, and gets its schema on the way.
+---@return table conn
+function Context:open()
+  self:need_postgres()
+  return keep(self, require("ligase.store.db").open(self.config, self.workspace, { migrate = true }))
+end
+
+--- A connection to the database with its schema, for reading. Raises "input" when
+--- there is no private Postgres yet.
+---@return table conn
+function Context:open_existing()
+  self:need_postgres()
+  if self:is_bare() then
+    errors.raise { kind = "input", code = "empty_workspace",
+      message = ("there is no data in the workspace %s yet"):format(self.workspace),
+      hint = "Begin with: ligase ingest FILE; or go to the folder of your workspace, or set LIGASE_WORKSPACE" }
+  end
+  return self:open()
 end
 
 --- A connection without any look at the schema.
 ---@return table conn
 function Context:connect()
-  return keep(self, db.connect(self.config, self.workspace))
+  return keep(self, require("ligase.store.db").connect(self.config, self.workspace))
 end
 
 function Context:__close()

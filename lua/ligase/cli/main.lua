@@ -1,23 +1,37 @@
---- The command line: one command per file in ligase.cli.commands.
+--- The command line: one command per file in ligase.cli.commands, loaded when it is
+--- called.
 ---
---- A command's module has `summary` (one line), `description`, `example` (lines to
---- type), `configure(parser)` and `run(arguments, context)`.
-local argparse = require "argparse"
+--- A command's module has `description`, `example` (lines to type), `configure(parser)`
+--- and `run(arguments, context)`, which may return the exit status; `prepare(words)`
+--- may rewrite its words before they are parsed.
 local errors = require "ligase.base.errors"
 local host = require "host"
+local output = require "ligase.cli.output"
 local text = require "ligase.base.text"
 
 local M = {}
 
---- In the order of the help.
-M.COMMANDS = { "ingest", "run", "datasets", "show", "export", "runs", "sql", "migrate", "db", "config" }
+--- Name and summary of each, in the order of the help.
+M.COMMANDS = {
+  { "ingest", "read omics tables into Postgres" },
+  { "run", "read files by a recipe of yours" },
+  { "datasets", "list the datasets" },
+  { "show", "show what is known of one dataset" },
+  { "export", "write a dataset out as the table it was read from" },
+  { "runs", "list what was done, and what failed" },
+  { "sql", "run SQL and print the result" },
+  { "migrate", "bring the database's schema up to date, or take steps back" },
+  { "db", "start, stop or look at the private Postgres" },
+  { "config", "print every setting, its value and where it came from" },
+}
 
 local INTRODUCTION = [[
 ligase %s: omics tables into Postgres, exactly and fast.
 
 Usage: ligase COMMAND ...        run a command; ligase COMMAND --help explains it
-       ligase FILE.lua ARGS...   run a Lua script
-       ligase -e CODE            run a piece of Lua
+       ligase FILE.lua ARGS...   run a Lua script, or read files by a recipe
+       ligase -e CODE ARGS...    run a piece of Lua
+       ligase --version
 
 Commands:
 %s
@@ -28,70 +42,89 @@ Without POSTGRES_URL or POSTGRES_HOST, ligase keeps a Postgres of its own in thi
 folder (.ligase) and starts it when it is needed.
 ]]
 
-local function load_command(name)
-  return require("ligase.cli.commands." .. name)
-end
+local HELP = { ["--help"] = true, ["-h"] = true, help = true }
+local OPTIONS = { "--help", "--version", "-e" }
 
 local function introduction()
   local lines = {}
-  for i, name in ipairs(M.COMMANDS) do
-    lines[i] = ("  %-10s %s\n"):format(name, load_command(name).summary)
+  for i, command in ipairs(M.COMMANDS) do
+    lines[i] = ("  %-10s %s\n"):format(command[1], command[2])
   end
   return INTRODUCTION:format(host.version, table.concat(lines))
 end
 
+local function is_file(path)
+  local sys = require "sys"
+  local found, stat = pcall(sys.stat, path)
+  return found and stat and stat.type == "file"
+end
+
 local function refuse_unknown(name)
-  local near = text.nearest(name, M.COMMANDS)
-  local what = name:find("^%-") and "option" or "command"
-  errors.raise { kind = "usage", code = "command", message = ("there is no %s '%s'"):format(what, name),
-    hint = near and ("Did you mean '%s'?"):format(near) or "See: ligase --help" }
+  local names = {}
+  for i, command in ipairs(M.COMMANDS) do
+    names[i] = command[1]
+  end
+  local is_option = name:find("^%-") ~= nil
+  local near = text.nearest(name, is_option and OPTIONS or names)
+  local hint = near and ("Did you mean '%s'?"):format(near)
+    or is_file(name) and ("To run the file of that name: ligase ./%s"):format(name)
+    or "See: ligase --help"
+  errors.raise { kind = "usage", code = "command", hint = hint,
+    message = ("there is no %s '%s'"):format(is_option and "option" or "command", text.printable(name)) }
 end
 
 local function is_command(name)
   for _, command in ipairs(M.COMMANDS) do
-    if command == name then
+    if command[1] == name then
       return true
     end
   end
   return false
 end
 
---- A parser whose complaints are errors like all others.
-local function parser_for(name, command)
-  local parser = argparse("ligase " .. name, command.description or command.summary,
-    "Example:\n" .. command.example)
-  parser:help_max_width(100)
-  parser.error = function(_, message)
-    errors.raise { kind = "usage", code = "usage", message = (message:gsub("\n", ". ")),
-      hint = ("See: ligase %s --help"):format(name) }
+local function wants_help(words)
+  for _, word in ipairs(words) do
+    if word == "--help" or word == "-h" then
+      return true
+    elseif word == "--" then
+      return false
+    end
   end
-  command.configure(parser)
-  return parser
+  return false
 end
 
 --- Runs one command.
----@param arguments string[]
+---@param words string[] the command line
+---@param recipe? ligase.recipe one that was loaded already, for `run`
 ---@return integer status
-function M.run(arguments)
-  local name = arguments[1]
-  if name == nil or name == "--help" or name == "-h" or name == "help" and not arguments[2] then
-    io.stdout:write(introduction())
-    return name == nil and 2 or 0
+function M.run(words, recipe)
+  local name, rest = words[1], table.move(words, 2, #words, 1, {})
+  if name == nil then
+    io.stderr:write(introduction())
+    return 2
+  elseif HELP[name] then
+    if not words[2] then
+      output.write(introduction())
+      return 0
+    end
+    name, rest = words[2], { "--help" }
   elseif name == "--version" or name == "-V" then
-    io.stdout:write("ligase ", host.version, "\n")
+    output.write(("ligase %s\n"):format(host.version))
     return 0
-  end
-  local rest = table.move(arguments, 2, #arguments, 1, {})
-  if name == "help" then
-    name, rest = arguments[2], { "--help" }
   end
   if not is_command(name) then
     refuse_unknown(name)
   end
-  local command = load_command(name)
-  local parsed = parser_for(name, command):parse(rest)
-  local context <close> = require("ligase.cli.context").new()
-  return command.run(parsed, context) or 0
+  local command = require("ligase.cli.commands." .. name)
+  local parser = require("ligase.cli.parsing").parser(command, name)
+  rest = command.prepare and command.prepare(rest) or rest
+  if wants_help(rest) then
+    output.write(parser:get_help() .. "\n")
+    return 0
+  end
+  local arguments = parser:parse(rest)
+  local context <close> = require("ligase.cli.context").new(recipe)
+  return command.run(arguments, context) or 0
 end
 
 return M

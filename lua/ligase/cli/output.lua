@@ -1,38 +1,53 @@
---- Results for people and for programs.
-local csv_writer = require "ligase.io.csv_writer"
-local json = require "ligase.base.json"
-local pg = require "pg"
-local text = require "ligase.base.text"
+--- Results for people and for programs, on standard output.
+local host = require "host"
 
 local M = {}
 
 M.FORMATS = { "table", "csv", "tsv", "json", "jsonl" }
 
-local function plain_rows(result)
-  local rows = {}
-  for i, row in ipairs(result) do
-    local cells = {}
-    for k = 1, #result.columns do
-      cells[k] = row[k] == pg.null and "" or row[k]
-    end
-    rows[i] = cells
-  end
-  return rows
+local EPIPE, NO_PIPE = 32, "closed_pipe"
+
+-- ---- writing ---------------------------------------------------------------
+
+local function refuse(why, code)
+  require("ligase.base.errors").raise { kind = "system", code = code == EPIPE and NO_PIPE or "write",
+    message = "cannot write the output: " .. tostring(why), errno = code,
+    hint = "Look for room on the disk that the output goes to" }
 end
 
-local function header_of(result)
-  local header = {}
-  for i, column in ipairs(result.columns) do
-    header[i] = column.name
+--- Writes text to standard output and raises when it cannot be written.
+---@param text string
+function M.write(text)
+  local done, why, code = io.stdout:write(text)
+  if not done then
+    refuse(why, code)
   end
-  return header
 end
+
+--- Writes out what is still held back, and raises when it cannot be written.
+function M.flush()
+  local done, why, code = io.stdout:flush()
+  if not done then
+    refuse(why, code)
+  end
+end
+
+--- Whether a failure only says that the reader of our output has had enough, as in
+--- `ligase export x | head -1`. That is no failure of ours.
+---@param failure any
+---@return boolean
+function M.is_closed_pipe(failure)
+  return require("ligase.base.errors").is(failure, "system") and rawget(failure, "errno") == EPIPE
+    and (failure.code == NO_PIPE or failure.code == "write")
+end
+
+-- ---- formats ---------------------------------------------------------------
 
 local NUMERIC = { int2 = true, int4 = true, int8 = true, float4 = true, float8 = true, numeric = true, oid = true }
 
 --- A value as JSON text: numbers and booleans bare, JSON as it is, all else a string.
-local function json_value(value, type_name)
-  if value == pg.null then
+local function json_value(json, value, type_name)
+  if value == host.null then
     return "null"
   elseif type_name == "json" or type_name == "jsonb" then
     return value
@@ -44,47 +59,99 @@ local function json_value(value, type_name)
   return json.encode(value)
 end
 
-local function json_lines(result)
-  local lines = {}
-  for i, row in ipairs(result) do
-    local fields = {}
-    for k, column in ipairs(result.columns) do
-      fields[k] = json.encode(column.name) .. ":" .. json_value(row[k], column.type)
-    end
-    lines[i] = "{" .. table.concat(fields, ",") .. "}"
+--- A function that makes a row one JSON object.
+local function json_row(columns)
+  local json = require "ligase.base.json"
+  local names = {}
+  for i, column in ipairs(columns) do
+    names[i] = json.encode(column.name) .. ":"
   end
-  return lines
+  return function(row)
+    local fields = {}
+    for i, column in ipairs(columns) do
+      fields[i] = names[i] .. json_value(json, row[i], column.type)
+    end
+    return "{" .. table.concat(fields, ",") .. "}"
+  end
+end
+
+local function header_of(columns)
+  local header = {}
+  for i, column in ipairs(columns) do
+    header[i] = column.name
+  end
+  return header
+end
+
+local printers = {}
+
+function printers.json(columns, rows)
+  local object, before = json_row(columns), "["
+  for row in rows do
+    M.write(before .. object(row))
+    before = ",\n "
+  end
+  M.write(before == "[" and "[]\n" or "]\n")
+end
+
+function printers.jsonl(columns, rows)
+  local object = json_row(columns)
+  for row in rows do
+    M.write(object(row) .. "\n")
+  end
+end
+
+function printers.csv(columns, rows, options)
+  local writer = require("ligase.io.csv_writer").new(io.stdout, options.format, options)
+  writer:row(header_of(columns))
+  for row in rows do
+    local cells = {}
+    for i = 1, #columns do
+      cells[i] = row[i] == host.null and "" or row[i]
+    end
+    writer:row(cells)
+  end
+end
+
+printers.tsv = printers.csv
+
+--- Columns that line up need all rows at once.
+function printers.table(columns, rows)
+  local text = require "ligase.base.text"
+  local all = {}
+  for row in rows do
+    all[#all + 1] = row
+  end
+  M.write(text.table(all, { header = header_of(columns) }))
+  M.write(("(%s)\n"):format(text.count(#all, "row")))
+end
+
+--- Prints rows as they come; only "table" holds them all.
+---@param columns {name: string, type: string}[]
+---@param rows fun(): string[]|nil an iterator over rows of Postgres' own texts
+---@param format string one of M.FORMATS
+---@param options? {excel_safe: boolean?}
+function M.print_rows(columns, rows, format, options)
+  io.stdout:setvbuf("full", 1 << 16)
+  printers[format](columns, rows, { format = format, excel_safe = options and options.excel_safe })
 end
 
 --- Prints a result of conn:table.
 ---@param result table
 ---@param format string one of M.FORMATS
----@param options {excel_safe: boolean|nil}|nil
-function M.print(result, format, options)
-  local out = io.stdout
-  if format == "json" then
-    csv_writer.write(out, "[" .. table.concat(json_lines(result), ",\n ") .. "]\n")
-  elseif format == "jsonl" then
-    for _, line in ipairs(json_lines(result)) do
-      csv_writer.write(out, line .. "\n")
-    end
-  elseif format == "table" then
-    csv_writer.write(out, text.table(plain_rows(result), { header = header_of(result) }))
-    csv_writer.write(out, ("(%s)\n"):format(text.count(#result, "row")))
-  else
-    local writer = csv_writer.new(out, format, options)
-    writer:row(header_of(result))
-    for _, row in ipairs(plain_rows(result)) do
-      writer:row(row)
-    end
-  end
+function M.print(result, format)
+  local at = 0
+  M.print_rows(result.columns, function()
+    at = at + 1
+    return result[at]
+  end, format)
 end
 
 --- Adds --format to a command's parser.
 ---@param parser table
 function M.add_format(parser)
-  parser:option("--format", "How to print it: " .. table.concat(M.FORMATS, ", ") .. "."):choices(M.FORMATS)
-    :default("table")
+  parser:option("--format", "How to print it: " .. table.concat(M.FORMATS, ", ") .. "."):argname("FORMAT")
+    :convert(require("ligase.cli.parsing").one_of("--format", M.FORMATS)):default("table")
 end
 
 return M

@@ -16,6 +16,10 @@ local M = {}
 --- Defines a recipe; see ligase.omics.recipes for its fields.
 M.recipe = recipes.define
 
+--- Frames are small, so that Postgres stores one while the next is read, and the first
+--- is large, because what the columns mean is decided by it.
+local FRAME_BYTES, FIRST_FRAME_BYTES = 256 * 1024, 1024 * 1024
+
 --- Names waiting for their receipts before the stream is paused to write them.
 local WAITING_MOST = 50000
 
@@ -159,7 +163,9 @@ end
 
 --- Reads every frame of the source through the recipe's stages.
 local function run_stages(ingest)
-  local reader <close> = csv.frames(ingest.source.path, dialect.reader_options(ingest.dialect))
+  local how = dialect.reader_options(ingest.dialect)
+  how.frame_bytes, how.first_frame_bytes = FRAME_BYTES, FIRST_FRAME_BYTES
+  local reader <close> = csv.frames(ingest.source.path, how)
   ingest.reader = reader
   for frame in reader do
     for _, stage in ipairs(ingest.recipe.stages) do

@@ -1,11 +1,14 @@
 --- Features and the receipts of their names in Postgres.
 ---
---- Known names are looked up first and only the missing ones inserted, because writes
---- to these tables are the slow part and, on a distributed server, serialised. A key
---- that two different names share is an error and never a mix-up.
+--- Known names are looked up first and only the missing ones written, because writing
+--- is the slow part and, on a distributed server, serialised. Those who write take
+--- turns: under one lock, what is still missing is looked up again and copied in, so
+--- that two ingests of the same new names neither collide nor wait for each other in a
+--- ring. A key that two different names share is an error and never a mix-up.
 local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
 local pg = require "pg"
+local sys = require "sys"
 
 local M = {}
 
@@ -18,29 +21,13 @@ LEFT JOIN feature_names AS r
 LEFT JOIN features AS f ON f.key = n.key
 WHERE r.feature_key IS NULL]]
 
-local INSERT_FEATURES = [[
-INSERT INTO features (id, key, feature_type, name, level, run_id)
-SELECT n.id, n.key, $1, n.name, n.level, $2
-FROM unnest($3::uuid[], $4::int8[], $5::text[], $6::text[]) AS n (id, key, name, level)
-ON CONFLICT (key) DO NOTHING
-RETURNING key]]
+local LOCK = "SELECT pg_advisory_xact_lock($1)"
 
-local NAMES_OF = "SELECT key, name, feature_type FROM features WHERE key = ANY ($1::int8[])"
+local FEATURE_COLUMNS = { { "id", "uuid" }, { "key", "int8" }, { "run_id", "uuid" }, { "feature_type", "text" },
+  { "name", "text" }, { "level", "text" } }
 
-local INSERT_RECEIPTS = [[
-INSERT INTO feature_names (feature_type, raw_name, feature_key, rule, level, aside, run_id)
-SELECT $1, n.raw_name, n.key, n.rule, n.level, n.aside::jsonb, $2
-FROM unnest($3::text[], $4::int8[], $5::text[], $6::text[], $7::text[]) AS n (raw_name, key, rule, level, aside)
-ON CONFLICT (feature_type, raw_name, feature_key) DO NOTHING]]
-
-local function gather(entries, field)
-  local list = {}
-  for i, entry in ipairs(entries) do
-    local value = entry[field]
-    list[i] = value == nil and pg.null or value
-  end
-  return pg.array(list)
-end
+local RECEIPT_COLUMNS = { { "feature_key", "int8" }, { "run_id", "uuid" }, { "feature_type", "text" },
+  { "raw_name", "text" }, { "rule", "text" }, { "level", "text" }, { "aside", "jsonb" } }
 
 local function refuse_collision(entry, other)
   errors.raise { kind = "database", code = "feature_key_collision",
@@ -48,67 +35,60 @@ local function refuse_collision(entry, other)
     hint = "Nothing was stored. Please report it: two names out of 2^64 met" }
 end
 
---- Features inserted by another transaction meanwhile must be the same ones.
-local function check_rest(conn, entries, inserted)
-  local got, rest = {}, {}
-  for _, row in ipairs(inserted) do
-    got[row.key] = true
+--- One field of all entries, as a list for COPY.
+local function gather(entries, field)
+  local list = {}
+  for i, entry in ipairs(entries) do
+    local value = entry[field]
+    list[i] = value == nil and pg.null or value
   end
+  return list
+end
+
+--- Entries without those whose feature came earlier in the list: two raw names may be
+--- one feature.
+local function one_per_feature(entries)
+  local first, unique = {}, {}
   for _, entry in ipairs(entries) do
-    if not got[entry.key] then
-      rest[#rest + 1] = entry
-    end
-  end
-  if #rest == 0 then
-    return
-  end
-  local names = {}
-  for _, row in ipairs(conn:query(conn:prepare(NAMES_OF), gather(rest, "key"))) do
-    names[row.key] = row.name
-  end
-  for _, entry in ipairs(rest) do
-    if names[entry.key] ~= entry.name then
-      refuse_collision(entry, names[entry.key] or "?")
-    end
-  end
-end
-
-local function insert_features(conn, feature_type, run_id, entries, feature_id)
-  local unique, last = {}, nil
-  for _, entry in ipairs(entries) do -- sorted by key
-    if last and last.key == entry.key then
-      if last.name ~= entry.name then
-        refuse_collision(entry, last.name)
-      end
-    else
-      entry.id = feature_id(feature_type, entry.name)
+    local other = first[entry.key]
+    if not other then
+      first[entry.key] = entry
       unique[#unique + 1] = entry
-      last = entry
+    elseif other.name ~= entry.name then
+      refuse_collision(entry, other.name)
     end
   end
-  local inserted = conn:query(conn:prepare(INSERT_FEATURES), feature_type, run_id, gather(unique, "id"),
-    gather(unique, "key"), gather(unique, "name"), gather(unique, "level"))
-  if #inserted < #unique then
-    check_rest(conn, unique, inserted)
-  end
-  return #inserted
+  return unique
 end
 
---- Two writers that insert the same features in the same order wait for one another
---- and never for both.
-local function in_lock_order(a, b)
-  if a.key ~= b.key then
-    return a.key < b.key
+local function copy_features(conn, feature_type, run_id, entries, feature_id)
+  for _, entry in ipairs(entries) do
+    entry.id = feature_id(feature_type, entry.name)
   end
-  return a.raw < b.raw
+  local copy <close> = conn:copy_in("features", FEATURE_COLUMNS)
+  copy:write(#entries, { id = gather(entries, "id"), key = gather(entries, "key"), run_id = run_id,
+    feature_type = feature_type, name = gather(entries, "name"), level = gather(entries, "level") })
+  return copy:finish()
 end
 
---- The names among the waiting ones whose receipts are missing, and those of them whose
---- feature is missing too.
+local function copy_receipts(conn, feature_type, run_id, entries)
+  for _, entry in ipairs(entries) do
+    entry.aside = entry.aside and json.encode(entry.aside)
+  end
+  local copy <close> = conn:copy_in("feature_names", RECEIPT_COLUMNS)
+  copy:write(#entries, { feature_key = gather(entries, "key"), run_id = run_id, feature_type = feature_type,
+    raw_name = gather(entries, "raw"), rule = gather(entries, "rule"), level = gather(entries, "level"),
+    aside = gather(entries, "aside") })
+  return copy:finish()
+end
+
+--- The names among the waiting ones whose receipts are missing, and the features among
+--- those that are missing too.
 ---@param conn table
 ---@param feature_type string
 ---@param waiting ligase.waiting
----@return table[] missing, table[] new {raw, key, name, level, rule, aside}, in lock order
+---@return table[] missing {raw, key, name, level, rule, aside}
+---@return table[] new one entry per feature
 function M.missing(conn, feature_type, waiting)
   local missing, new = {}, {}
   if #waiting.raws == 0 then
@@ -126,9 +106,12 @@ function M.missing(conn, feature_type, waiting)
       refuse_collision(entry, row.name)
     end
   end
-  table.sort(missing, in_lock_order)
-  table.sort(new, in_lock_order)
-  return missing, new
+  return missing, one_per_feature(new)
+end
+
+--- The entries as waiting names again.
+local function as_waiting(entries)
+  return { raws = gather(entries, "raw"), keys = gather(entries, "key"), readings = entries }
 end
 
 --- Makes sure that features and receipts of these names are there. Runs in the
@@ -145,13 +128,15 @@ function M.remember(conn, feature_type, run_id, waiting, feature_id)
   if #missing == 0 then
     return 0, 0
   end
-  local inserted = #new > 0 and insert_features(conn, feature_type, run_id, new, feature_id) or 0
-  for _, entry in ipairs(missing) do
-    entry.aside = entry.aside and json.encode(entry.aside)
+  conn:query(conn:prepare(LOCK), sys.hash64("features"))
+  missing, new = M.missing(conn, feature_type, as_waiting(missing))
+  if #new > 0 then
+    copy_features(conn, feature_type, run_id, new, feature_id)
   end
-  conn:query(conn:prepare(INSERT_RECEIPTS), feature_type, run_id, gather(missing, "raw"), gather(missing, "key"),
-    gather(missing, "rule"), gather(missing, "level"), gather(missing, "aside"))
-  return inserted, #missing
+  if #missing > 0 then
+    copy_receipts(conn, feature_type, run_id, missing)
+  end
+  return #new, #missing
 end
 
 return M
