@@ -15,9 +15,6 @@ struct lig_format *lig_format_new(void) {
 }
 
 bool lig_format_add_mark(struct lig_format *f, const char *text, size_t length) {
-    if (f->mark_count == LIG_MARKS_MAX) {
-        return false;
-    }
     char *copy = malloc(length + 1);
     if (copy == NULL) {
         return false;
@@ -129,7 +126,7 @@ bool lig_cells_row_ended(struct lig_cells *c, uint64_t line) {
     return true;
 }
 
-static bool mark_find(const struct lig_format *f, struct lig_text cell, size_t *mark) {
+bool lig_format_mark(const struct lig_format *f, struct lig_text cell, size_t *mark) {
     for (size_t i = 0; i < f->mark_count; i++) {
         if (f->marks[i].length == cell.length &&
             memcmp(f->marks[i].text, cell.at, cell.length) == 0) {
@@ -145,9 +142,10 @@ enum lig_cell_kind lig_cell_number(const struct lig_format *f, struct lig_text c
     enum lig_number kind = lig_number_read(cell.at, cell.length, f->decimal, value);
     if (kind == LIG_NUMBER_EXACT) {
         // A mark that is a number itself (a lab's -9 or 0.0) is looked for only if there is one.
-        return f->has_number_mark && mark_find(f, cell, mark) ? LIG_CELL_MISSING : LIG_CELL_NUMBER;
+        return f->has_number_mark && lig_format_mark(f, cell, mark) ? LIG_CELL_MISSING
+                                                                    : LIG_CELL_NUMBER;
     }
-    if (mark_find(f, cell, mark)) {
+    if (lig_format_mark(f, cell, mark)) {
         return LIG_CELL_MISSING;
     }
     return kind == LIG_NUMBER_ROUNDED ? LIG_CELL_ROUNDED : LIG_CELL_MISFIT;

@@ -7,7 +7,7 @@
 #include "frame.h"
 #include "lig.h"
 
-#include <stdlib.h>
+#include <errno.h>
 #include <string.h>
 
 #define READER_CLASS "ligase.csv"
@@ -16,6 +16,8 @@
 struct reader {
     struct lig_csv *csv;       /* NULL once closed */
     bool rows;                 /* yields rows instead of frames */
+    bool busy;                 /* reading: a finalizer that closes it must wait */
+    bool unwanted;             /* was closed meanwhile */
     size_t live_limit;         /* collect when frames hold more bytes than this */
     struct lig_cells *current; /* rows: the frame being walked */
     size_t row;
@@ -26,18 +28,31 @@ enum { VALUE_NAME = 1, VALUE_SCHEMA = 2, VALUE_STRING = 3, VALUE_ENCODING = 4 };
 
 /* ---- box ----------------------------------------------------------------- */
 
-static int reader_close(lua_State *L) {
-    struct reader *r = luaL_checkudata(L, 1, READER_CLASS);
+static void reader_release(struct reader *r) {
     lig_csv_free(r->csv);
     lig_cells_release(r->current);
     r->csv = NULL;
     r->current = NULL;
+}
+
+static int reader_gc(lua_State *L) {
+    reader_release(luaL_checkudata(L, 1, READER_CLASS));
+    return 0;
+}
+
+/* reader:close(): closes the source; frames that were read stay.  Closing twice is fine. */
+static int reader_close(lua_State *L) {
+    struct reader *r = luaL_checkudata(L, 1, READER_CLASS);
+    r->unwanted = true;
+    if (!r->busy) {
+        reader_release(r);
+    }
     return 0;
 }
 
 static struct reader *reader_check(lua_State *L) {
     struct reader *r = luaL_checkudata(L, 1, READER_CLASS);
-    if (r->csv == NULL) {
+    if (r->csv == NULL || r->unwanted) {
         lig_error_usage(L, "this reader was closed");
     }
     return r;
@@ -45,21 +60,30 @@ static struct reader *reader_check(lua_State *L) {
 
 /* ---- failures ------------------------------------------------------------ */
 
-static void name_add(lua_State *L, int reader_index) {
-    lua_getiuservalue(L, reader_index, VALUE_NAME);
-    lua_setfield(L, -2, "file");
-}
-
-/* Pushes what stopped the reader; the source's name is its "file". */
-static void reader_error_push(lua_State *L, int reader_index) {
+/* Pushes a failure of reading; the source's name is its "file". */
+static void failure_push(lua_State *L, int reader_index, const char *code, int errno_value,
+                         const char *message, const char *hint) {
     reader_index = lua_absindex(L, reader_index);
-    struct reader *r = lua_touserdata(L, reader_index);
-    const struct lig_csv_error *e = lig_csv_last_error(r->csv);
-    if (strcmp(e->code, "interrupted") == 0) {
+    if (errno_value == EINTR) {
         lig_interrupt_check(L);
     }
-    lig_error_push(L, LIG_KIND_INPUT, e->code, "%s", e->message);
-    name_add(L, reader_index);
+    if (errno_value == ENOMEM) {
+        luaL_error(L, "out of memory");
+    }
+    bool misuse = strcmp(code, "encoding_name") == 0;
+    lig_error_push(L, misuse ? LIG_KIND_USAGE : LIG_KIND_INPUT, code, "%s", message);
+    lua_getiuservalue(L, reader_index, VALUE_NAME);
+    lua_setfield(L, -2, "file");
+    if (*hint != '\0') {
+        lig_error_string(L, "hint", hint);
+    }
+}
+
+/* Pushes what stopped the reader. */
+static void reader_error_push(lua_State *L, int reader_index) {
+    struct reader *r = lua_touserdata(L, reader_index);
+    const struct lig_csv_error *e = lig_csv_last_error(r->csv);
+    failure_push(L, reader_index, e->code, e->errno_value, e->message, e->hint);
     if (e->line > 0) {
         lig_error_integer(L, "line", (lua_Integer)e->line);
     }
@@ -71,9 +95,6 @@ static void reader_error_push(lua_State *L, int reader_index) {
         lua_pushfstring(L, "byte %I", (LUAI_UACINT)e->byte);
         lua_setfield(L, -2, "detail");
     }
-    if (*e->hint != '\0') {
-        lig_error_string(L, "hint", e->hint);
-    }
 }
 
 _Noreturn static void reader_fail(lua_State *L, int reader_index) {
@@ -83,12 +104,7 @@ _Noreturn static void reader_fail(lua_State *L, int reader_index) {
 
 _Noreturn static void source_fail(lua_State *L, int reader_index,
                                   const struct lig_source_error *e) {
-    lig_error_push(L, strcmp(e->code, "encoding_name") == 0 ? LIG_KIND_USAGE : LIG_KIND_INPUT,
-                   e->code, "%s", e->message);
-    name_add(L, reader_index);
-    if (*e->hint != '\0') {
-        lig_error_string(L, "hint", e->hint);
-    }
+    failure_push(L, reader_index, e->code, e->errno_value, e->message, e->hint);
     lig_error_raise(L);
 }
 
@@ -123,7 +139,7 @@ static void option_names_check(lua_State *L, int options) {
     }
 }
 
-/* One ASCII character, or `absent` when the option is false or not there. */
+/* One ASCII character, or 0 when the option is false, or `absent` when it is not there. */
 static char option_character(lua_State *L, int options, const char *name, char absent) {
     int type = lua_getfield(L, options, name);
     char result = absent;
@@ -131,11 +147,11 @@ static char option_character(lua_State *L, int options, const char *name, char a
         result = 0;
     } else if (type != LUA_TNIL) {
         size_t length = 0;
-        const char *text = luaL_checklstring(L, -1, &length);
+        const char *text = type == LUA_TSTRING ? lua_tolstring(L, -1, &length) : NULL;
         if (length != 1 || (unsigned char)*text >= 0x80 || *text == '\n' || *text == '\r' ||
             *text == '\0') {
             lig_error_usage(L, "%s must be one ASCII character that is no line end, not \"%s\"",
-                            name, text);
+                            name, luaL_tolstring(L, -1, NULL));
         }
         result = *text;
     }
@@ -147,10 +163,11 @@ static size_t option_size(lua_State *L, int options, const char *name, size_t ab
                           size_t most) {
     size_t result = absent;
     if (lua_getfield(L, options, name) != LUA_TNIL) {
-        lua_Integer value = luaL_checkinteger(L, -1);
-        if (value < 0 || (size_t)value < least || (size_t)value > most) {
-            lig_error_usage(L, "%s must be from %zu to %zu, not %lld", name, least, most,
-                            (long long)value);
+        int whole = 0;
+        lua_Integer value = lua_isnumber(L, -1) ? lua_tointegerx(L, -1, &whole) : 0;
+        if (!whole || value < 0 || (size_t)value < least || (size_t)value > most) {
+            lig_error_usage(L, "%s must be from %zu to %zu, not %s", name, least, most,
+                            luaL_tolstring(L, -1, NULL));
         }
         result = (size_t)value;
     }
@@ -162,7 +179,8 @@ static bool option_is(lua_State *L, int options, const char *name, const char *w
                       const char *other) {
     bool result = false;
     if (lua_getfield(L, options, name) != LUA_TNIL) {
-        const char *text = luaL_checkstring(L, -1);
+        const char *text = luaL_tolstring(L, -1, NULL);
+        lua_remove(L, -2);
         result = strcmp(text, word) == 0;
         if (!result && strcmp(text, other) != 0) {
             lig_error_usage(L, "%s must be \"%s\" or \"%s\", not \"%s\"", name, other, word, text);
@@ -180,13 +198,18 @@ static void options_read(lua_State *L, int options, struct lig_csv_options *o) {
     if (o->separator == 0 || o->separator == o->quote) {
         lig_error_usage(L, "the separator must be a character other than the quote mark");
     }
-    lua_getfield(L, options, "header");
-    o->header = lua_isnil(L, -1) || lua_toboolean(L, -1);
+    if (o->comment != 0 && (o->comment == o->separator || o->comment == o->quote)) {
+        lig_error_usage(L, "the comment mark must be a character other than separator and quote");
+    }
+    int header = lua_getfield(L, options, "header");
+    if (header != LUA_TNIL && header != LUA_TBOOLEAN) {
+        lig_error_usage(L, "header must be true or false, not %s", luaL_tolstring(L, -1, NULL));
+    }
+    o->header = header == LUA_TNIL || lua_toboolean(L, -1);
     lua_pop(L, 1);
-    o->frame_bytes =
-        option_size(L, options, "frame_bytes", (size_t)1 << 20, 1024, (size_t)256 << 20);
+    o->frame_bytes = option_size(L, options, "frame_bytes", (size_t)1 << 20, 1, (size_t)256 << 20);
     o->first_frame_bytes =
-        option_size(L, options, "first_frame_bytes", o->frame_bytes, 1024, (size_t)256 << 20);
+        option_size(L, options, "first_frame_bytes", o->frame_bytes, 1, (size_t)256 << 20);
     o->field_bytes = option_size(L, options, "field_bytes", (size_t)1 << 20, 1, LIG_CSV_ROW_BYTES);
     o->column_limit = option_size(L, options, "column_limit", 10000, 1, 1000000);
     o->skip_lines = option_size(L, options, "skip_lines", 0, 0, SIZE_MAX / 2);
@@ -195,6 +218,31 @@ static void options_read(lua_State *L, int options, struct lig_csv_options *o) {
 }
 
 /* ---- opening ------------------------------------------------------------- */
+
+/* Keeps the source's name, and the string it is read from, in the reader at 3;
+ * returns its path, or NULL for a string. */
+static const char *source_keep(lua_State *L, const char **text, size_t *length) {
+    const char *path = NULL;
+    if (lua_type(L, 1) == LUA_TTABLE) {
+        if (lua_getfield(L, 1, "text") != LUA_TSTRING) {
+            lig_error_usage(L, "a source is a path, \"-\" for standard input, or {text = string}");
+        }
+        *text = lua_tolstring(L, -1, length);
+        lua_setiuservalue(L, 3, VALUE_STRING);
+        if (lua_getfield(L, 1, "name") != LUA_TSTRING) {
+            lua_pop(L, 1);
+            lua_pushliteral(L, "(text)");
+        }
+    } else {
+        path = luaL_checkstring(L, 1);
+        if (strlen(path) != lua_rawlen(L, 1)) {
+            lig_error_usage(L, "a path cannot hold a NUL byte");
+        }
+        lua_pushstring(L, strcmp(path, "-") == 0 ? "(standard input)" : path);
+    }
+    lua_setiuservalue(L, 3, VALUE_NAME);
+    return path;
+}
 
 /* Opens the source at stack index 1 with the options at 2; leaves the reader on
  * top.  Source: a path, "-" for standard input, or {text = "..."[, name = "..."]}. */
@@ -212,32 +260,17 @@ static struct reader *reader_open(lua_State *L) {
     memset(r, 0, sizeof *r);
     r->live_limit = LIVE_BYTES;
     luaL_setmetatable(L, READER_CLASS);
-    lua_getfield(L, 2, "encoding");
-    const char *encoding = luaL_optstring(L, -1, NULL);
+    int type = lua_getfield(L, 2, "encoding");
+    if (type != LUA_TNIL && type != LUA_TSTRING) {
+        lig_error_usage(L, "encoding must be a string, not %s", luaL_tolstring(L, -1, NULL));
+    }
+    const char *encoding = lua_tostring(L, -1);
     lua_setiuservalue(L, 3, VALUE_ENCODING); // kept alive: the source refers to it
-
-    const char *path = NULL;
     const char *text = NULL;
     size_t length = 0;
-    if (lua_type(L, 1) == LUA_TTABLE) {
-        lua_getfield(L, 1, "text");
-        text = luaL_checklstring(L, -1, &length);
-        lua_setiuservalue(L, 3, VALUE_STRING);
-        if (lua_getfield(L, 1, "name") != LUA_TSTRING) {
-            lua_pop(L, 1);
-            lua_pushliteral(L, "(text)");
-        }
-    } else {
-        path = luaL_checkstring(L, 1);
-        if (strlen(path) != lua_rawlen(L, 1)) {
-            lig_error_usage(L, "a path cannot hold a NUL byte");
-        }
-        lua_pushstring(L, strcmp(path, "-") == 0 ? "(standard input)" : path);
-    }
-    lua_setiuservalue(L, 3, VALUE_NAME);
+    const char *path = source_keep(L, &text, &length);
 
     // The cells of a throw-away frame own the format while it may still raise.
-    lua_newtable(L);
     struct lig_format *format = lig_format_new();
     struct lig_cells *holder = format == NULL ? NULL : lig_cells_new(format);
     lig_format_release(format);
@@ -281,7 +314,9 @@ static void names_push(lua_State *L, const struct lig_csv *csv, size_t columns) 
 /* Reads header and first frame, and makes the schema its frames share. */
 static void reader_start(lua_State *L, struct reader *r) {
     if (!lig_csv_start(r->csv)) {
-        reader_fail(L, 3);
+        reader_error_push(L, 3);
+        reader_release(r); // the collector may come by much later
+        lig_error_raise(L);
     }
     names_push(L, r->csv, lig_csv_columns(r->csv));
     lig_frame_schema_push(L, -1);
@@ -332,34 +367,37 @@ static int csv_widths(lua_State *L) {
         lua_pushinteger(L, (lua_Integer)width);
         lua_rawseti(L, -2, i);
     }
-    lua_pushvalue(L, 3);
-    lua_replace(L, 1);
-    (void)reader_close(L);
+    reader_release(r);
     lua_settop(L, 5); // source options reader widths failure
     return 2;
 }
 
-/* csv.head(source[, {encoding}[, bytes]]) -> the first bytes (64 KiB) as UTF-8, and
- * {encoding, byte_order_mark, gzip, complete}. */
+/* csv.head(source[, options[, bytes]]) -> the first bytes (64 KiB) as UTF-8, and
+ * {encoding, byte_order_mark, gzip, complete (these bytes are all there is)}. */
 static int csv_head(lua_State *L) {
-    lua_Integer wanted = luaL_optinteger(L, 3, 65536);
-    if (wanted < 16 || wanted > (64 << 20)) {
+    lua_Integer bytes = luaL_optinteger(L, 3, 65536);
+    if (bytes < 16 || bytes > (64 << 20)) {
         lig_error_usage(L, "the number of bytes must be from 16 to 64 MiB");
     }
+    size_t wanted = (size_t)bytes;
     struct reader *r = reader_open(L);
-    struct lig_source *source = lig_csv_raw_source(r->csv);
-    char *buffer = lua_newuserdatauv(L, (size_t)wanted, 0);
+    struct lig_source *source = lig_csv_source(r->csv);
+    // One byte too many tells whether there are more; a source wants room for 16.
+    size_t capacity = wanted + 17;
+    char *buffer = lua_newuserdatauv(L, capacity, 0);
     size_t got = 0;
-    bool complete = false;
-    while (got < (size_t)wanted && (size_t)wanted - got >= 16 && !complete) {
+    bool ended = false;
+    while (got <= wanted && !ended) {
         struct lig_source_error error = {0};
-        ssize_t n = lig_source_read(source, buffer + got, (size_t)wanted - got, &error);
+        ssize_t n = lig_source_read(source, buffer + got, capacity - got, &error);
         if (n < 0) {
             source_fail(L, 3, &error);
         }
         got += (size_t)n;
-        complete = n == 0;
+        ended = n == 0;
     }
+    bool complete = ended && got <= wanted;
+    got = got < wanted ? got : wanted;
     struct lig_source_info info;
     lig_source_info(source, &info);
     lua_pushlstring(L, buffer, got);
@@ -372,9 +410,7 @@ static int csv_head(lua_State *L) {
     lua_setfield(L, -2, "gzip");
     lua_pushboolean(L, complete);
     lua_setfield(L, -2, "complete");
-    lua_pushvalue(L, 3);
-    lua_replace(L, 1);
-    (void)reader_close(L);
+    reader_release(r);
     return 2;
 }
 
@@ -383,7 +419,8 @@ static int csv_head(lua_State *L) {
 /* Frames hold memory that Lua's collector cannot see.  When much of it lives, let
  * the collector look, so that a loop which never closes its frames stays small. */
 static void frame_account(lua_State *L, struct reader *r, struct lig_cells *cells) {
-    cells->accounted = cells->text_capacity + cells->end_capacity * sizeof *cells->ends;
+    cells->accounted = cells->text_capacity + cells->end_capacity * sizeof *cells->ends +
+                       cells->line_capacity * sizeof *cells->lines;
     size_t *live = &cells->format->live_bytes;
     *live += cells->accounted;
     if (*live > r->live_limit) {
@@ -393,30 +430,29 @@ static void frame_account(lua_State *L, struct reader *r, struct lig_cells *cell
 }
 
 static int next_frame(lua_State *L, struct reader *r) {
-    bool failed = false;
-    struct lig_cells *cells = lig_csv_next(r->csv, &failed);
-    if (failed) {
+    bool stopped = false;
+    lig_cells_release(r->current); // of a call that ran out of memory
+    r->current = lig_csv_next(r->csv, &stopped);
+    if (stopped) {
         reader_fail(L, 1);
     }
-    if (cells == NULL) {
+    if (r->current == NULL) {
         lua_pushnil(L);
         return 1;
     }
-    r->current = cells; // owned by the reader while the frame's box is made
-    frame_account(L, r, cells);
+    frame_account(L, r, r->current);
     lua_getiuservalue(L, 1, VALUE_SCHEMA);
-    lig_frame_push(L, cells, -1);
-    r->current = NULL;
+    lig_frame_push(L, &r->current, -1);
     return 1;
 }
 
 static int next_row(lua_State *L, struct reader *r) {
     while (r->current == NULL || r->row == r->current->rows) {
-        bool failed = false;
+        bool stopped = false;
         lig_cells_release(r->current);
-        r->current = lig_csv_next(r->csv, &failed);
+        r->current = lig_csv_next(r->csv, &stopped);
         r->row = 0;
-        if (failed) {
+        if (stopped) {
             reader_fail(L, 1);
         }
         if (r->current == NULL) {
@@ -453,11 +489,24 @@ static int next_row(lua_State *L, struct reader *r) {
     return 1;
 }
 
+static int reader_read(lua_State *L) {
+    struct reader *r = lua_touserdata(L, 1);
+    return r->rows ? next_row(L, r) : next_frame(L, r);
+}
+
 /* reader:next() -> the next frame (or row), or nil at the end. */
 static int reader_next(lua_State *L) {
     struct reader *r = reader_check(L);
     lua_settop(L, 1);
-    return r->rows ? next_row(L, r) : next_frame(L, r);
+    r->busy = true;
+    lua_pushcfunction(L, reader_read);
+    lua_pushvalue(L, 1);
+    int status = lua_pcall(L, 1, 1, 0);
+    r->busy = false;
+    if (r->unwanted) {
+        reader_release(r);
+    }
+    return status == LUA_OK ? 1 : lua_error(L);
 }
 
 /* reader:names() -> list of the columns' names. */
@@ -508,7 +557,7 @@ int luaopen_lig_csv(lua_State *L) {
                                        {"close", reader_close},
                                        {NULL, NULL}};
     static const luaL_Reg meta[] = {
-        {"__call", reader_next}, {"__gc", reader_close}, {"__close", reader_close}, {NULL, NULL}};
+        {"__call", reader_next}, {"__gc", reader_gc}, {"__close", reader_close}, {NULL, NULL}};
     static const luaL_Reg functions[] = {{"frames", csv_frames},
                                          {"rows", csv_rows},
                                          {"widths", csv_widths},

@@ -2,28 +2,18 @@
 #include "csv_reader.h"
 
 #include <csv.h>
-#include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define READ_BYTES ((size_t)256 * 1024)
+#define SPLIT_BYTES ((size_t)4096)      /* a line is split at most this much between two checks */
 #define PIECE_BYTES ((size_t)64 * 1024) /* libcsv is fed at most this much between two checks */
 
 struct lig_csv {
     struct lig_csv_options options;
-    struct lig_source *source;
+    struct lig_lines lines;
     struct lig_format *format;
     struct csv_parser parser;
     bool parser_made;
-
-    char *buffer;
-    size_t start, end, capacity; /* bytes not yet consumed */
-    size_t next_lf, next_cr;     /* where the next ones are, at or after start; end: none */
-    bool source_ended;
-    uint64_t byte; /* bytes consumed before `start` */
-    uint64_t line; /* lines consumed */
 
     struct lig_cells *cells; /* the frame being filled */
     size_t record_end_index; /* cells->end_count where the open record began */
@@ -39,52 +29,71 @@ struct lig_csv {
     size_t columns;          /* of every row; 0: not known yet */
     size_t cells_seen;       /* the size of the last frame, to plan the next */
     uint64_t rows;
-    bool ended, failed;
-    struct lig_csv_error error;
+    bool ended;
+    struct lig_csv_error error; /* its code is set once reading failed */
 };
 
-/* ---- errors -------------------------------------------------------------- */
+/* ---- limits -------------------------------------------------------------- */
 
-static void fail(struct lig_csv *r, const char *code, uint64_t line, uint64_t column, uint64_t byte,
-                 const char *hint, const char *format, ...) __attribute__((format(printf, 7, 8)));
-
-static void fail(struct lig_csv *r, const char *code, uint64_t line, uint64_t column, uint64_t byte,
-                 const char *hint, const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(r->error.message, sizeof r->error.message, format, args);
-    va_end(args);
-    (void)snprintf(r->error.hint, sizeof r->error.hint, "%s", hint);
-    r->error.code = code;
-    r->error.line = line;
-    r->error.column = column;
-    r->error.byte = byte;
-    r->failed = true;
+static bool failed(const struct lig_csv *r) {
+    return r->error.code != NULL;
 }
 
-static void fail_memory(struct lig_csv *r) {
-    fail(r, "memory", 0, 0, 0, "", "out of memory");
-    r->error.errno_value = ENOMEM;
+static bool fail_memory(struct lig_csv *r) {
+    return lig_csv_fail_memory(&r->error);
 }
 
-/* ---- storing cells ------------------------------------------------------- */
+static bool columns_fail(struct lig_csv *r) {
+    return lig_csv_fail(&r->error, "columns", r->record_line, r->options.column_limit + 1,
+                        r->record_byte, "Check the separator, or raise the limit of columns",
+                        "a row has more than %zu fields", r->options.column_limit);
+}
 
-/* Splits a line that holds no quote mark.  The whole line is copied at once; its
- * separators become the bytes between the cells. */
+static bool field_fail(struct lig_csv *r, size_t field) {
+    return lig_csv_fail(&r->error, "field_length", r->record_line, field, r->record_byte,
+                        "Is a quote never closed? Otherwise raise the limit of field bytes",
+                        "a field is longer than %zu bytes", r->options.field_bytes);
+}
+
+/* The limits on the fields that the open record has so far. */
+static bool fields_checked(struct lig_csv *r) {
+    const struct lig_cells *c = r->cells;
+    size_t width = c->end_count - r->record_end_index;
+    if (width > r->options.column_limit) {
+        return columns_fail(r);
+    }
+    uint32_t begin = r->record_end_index == 0 ? 0 : c->ends[r->record_end_index - 1];
+    if (c->text_used - begin <= r->options.field_bytes) {
+        return true;
+    }
+    for (size_t i = 0; i < width; i++) {
+        uint32_t end = c->ends[r->record_end_index + i];
+        if (end - begin - 1 > r->options.field_bytes) {
+            return field_fail(r, i + 1);
+        }
+        begin = end;
+    }
+    return true;
+}
+
+/* ---- lines without a quote mark ------------------------------------------ */
+
+/* Splits such a line.  The whole line is copied at once; its separators become the
+ * bytes between the cells. */
 static bool line_split(struct lig_csv *r, const char *line, size_t length) {
     struct lig_cells *c = r->cells;
     // Every byte might be a separator, so the ends are reserved piece by piece.
     if (!lig_cells_reserve_text(c, length + 1)) {
-        return false;
+        return fail_memory(r);
     }
     char *out = c->text + c->text_used;
     memcpy(out, line, length);
     uint32_t base = (uint32_t)c->text_used + 1;
     const char separator = r->options.separator;
     for (size_t done = 0; done < length;) {
-        size_t piece = length - done < 4096 ? length - done : 4096;
+        size_t piece = length - done < SPLIT_BYTES ? length - done : SPLIT_BYTES;
         if (!lig_cells_reserve_ends(c, piece + 1)) {
-            return false;
+            return fail_memory(r);
         }
         uint32_t *ends = c->ends;
         size_t n = c->end_count;
@@ -94,9 +103,12 @@ static bool line_split(struct lig_csv *r, const char *line, size_t length) {
         }
         c->end_count = n;
         done += piece;
+        if (n - r->record_end_index >= r->options.column_limit) {
+            return columns_fail(r);
+        }
     }
     if (!lig_cells_reserve_ends(c, 1)) {
-        return false;
+        return fail_memory(r);
     }
     out[length] = '\n';
     c->text_used += length + 1;
@@ -134,18 +146,16 @@ struct lig_csv *lig_csv_new(const struct lig_csv_options *options, struct lig_so
         return NULL;
     }
     r->options = *options;
-    r->source = source;
     r->format = format;
-    r->capacity = READ_BYTES;
-    r->buffer = malloc(r->capacity);
     r->parser_made = csv_init(&r->parser, CSV_STRICT | CSV_STRICT_FINI) == 0;
-    if (r->buffer == NULL || !r->parser_made) {
+    if (!lig_lines_open(&r->lines, source) || !r->parser_made) {
         lig_csv_free(r);
         return NULL;
     }
     csv_set_delim(&r->parser, (unsigned char)options->separator);
     csv_set_quote(&r->parser, (unsigned char)(options->quote != 0 ? options->quote : '"'));
     csv_set_space_func(&r->parser, never_space);
+    csv_set_blk_size(&r->parser, SPLIT_BYTES);
     return r;
 }
 
@@ -156,12 +166,11 @@ void lig_csv_free(struct lig_csv *r) {
     if (r->parser_made) {
         csv_free(&r->parser);
     }
-    lig_source_close(r->source);
+    lig_lines_close(&r->lines);
     lig_cells_release(r->cells);
     lig_cells_release(r->header);
     lig_cells_release(r->first);
     lig_format_release(r->format);
-    free(r->buffer);
     free(r);
 }
 
@@ -169,217 +178,34 @@ static bool cells_begin(struct lig_csv *r) {
     r->cells = lig_cells_new(r->format);
     if (r->cells == NULL || !lig_cells_reserve_text(r->cells, r->options.frame_bytes / 8) ||
         !lig_cells_reserve_ends(r->cells, r->cells_seen + 1)) {
-        fail_memory(r);
-        return false;
+        return fail_memory(r);
     }
     r->cells->first_row = r->rows + 1;
     r->record_end_index = 0;
     return true;
 }
 
-/* ---- lines --------------------------------------------------------------- */
-
-static size_t find_from(const struct lig_csv *r, size_t from, char c) {
-    const char *at = memchr(r->buffer + from, c, r->end - from);
-    return at == NULL ? r->end : (size_t)(at - r->buffer);
-}
-
-/* Makes room and reads more; finds of line ends go on where they stopped. */
-static bool buffer_fill(struct lig_csv *r) {
-    size_t held = r->end - r->start;
-    if (r->start > 0) {
-        memmove(r->buffer, r->buffer + r->start, held);
-        r->next_lf -= r->start;
-        r->next_cr -= r->start;
-        r->start = 0;
-        r->end = held;
-    }
-    if (r->capacity - r->end < READ_BYTES / 2) {
-        if (held > LIG_CSV_ROW_BYTES) {
-            fail(r, "line_length", r->line + 1, 0, r->byte + 1,
-                 "Is this a table of text? Check the separator and the line ends",
-                 "a line is longer than %zu MiB", LIG_CSV_ROW_BYTES >> 20);
-            return false;
-        }
-        char *larger = realloc(r->buffer, r->capacity * 2);
-        if (larger == NULL) {
-            fail_memory(r);
-            return false;
-        }
-        r->buffer = larger;
-        r->capacity *= 2;
-    }
-    struct lig_source_error error = {0};
-    ssize_t n = lig_source_read(r->source, r->buffer + r->end, r->capacity - r->end, &error);
-    if (n < 0) {
-        bool placed = strcmp(error.code, "encoding") == 0;
-        fail(r, error.code, placed ? r->line + 1 : 0, 0, placed ? r->byte + held + 1 : 0,
-             error.hint, "%s", error.message);
-        r->error.errno_value = error.errno_value;
-        return false;
-    }
-    size_t old_end = r->end;
-    r->end += (size_t)n;
-    r->source_ended = n == 0;
-    if (r->next_lf == old_end) {
-        r->next_lf = find_from(r, old_end, '\n');
-    }
-    if (r->next_cr == old_end) {
-        r->next_cr = find_from(r, old_end, '\r');
-    }
-    return true;
-}
-
-struct line {
-    const char *text;
-    size_t length;     /* without the line end */
-    size_t terminated; /* with it: 0, 1 or 2 bytes more */
-};
-
-/* The next line, valid until the next call.  1, 0 at the end, -1 on failure. */
-static int line_next(struct lig_csv *r, struct line *line) {
-    size_t stop;
-    for (;;) {
-        stop = r->next_lf < r->next_cr ? r->next_lf : r->next_cr;
-        // A CR as the last byte may be half of a CRLF.
-        bool whole = stop < r->end && !(r->buffer[stop] == '\r' && stop + 1 == r->end);
-        if (whole || r->source_ended) {
-            break;
-        }
-        if (!buffer_fill(r)) {
-            return -1;
-        }
-    }
-    if (r->start == r->end) {
-        return 0;
-    }
-    size_t after = stop;
-    if (stop < r->end) {
-        after = stop + 1;
-        if (r->buffer[stop] == '\r' && after < r->end && r->buffer[after] == '\n') {
-            after++;
-        }
-    }
-    line->text = r->buffer + r->start;
-    line->length = stop - r->start;
-    line->terminated = after - r->start;
-    r->line++;
-    r->byte += line->terminated;
-    r->start = after;
-    if (r->next_lf < after) {
-        r->next_lf = find_from(r, after, '\n');
-    }
-    if (r->next_cr < after) {
-        r->next_cr = find_from(r, after, '\r');
-    }
-    return 1;
-}
-
-/* ---- what may stand in a line -------------------------------------------- */
-
-static bool is_ascii(const char *text, size_t length) {
-    uint64_t all = 0;
-    size_t i = 0;
-    for (; i + 8 <= length; i += 8) {
-        uint64_t eight;
-        memcpy(&eight, text + i, 8);
-        all |= eight;
-    }
-    for (; i < length; i++) {
-        all |= (uint64_t)(unsigned char)text[i] << 56;
-    }
-    return (all & UINT64_C(0x8080808080808080)) == 0;
-}
-
-/* Length of the valid UTF-8 at the beginning (RFC 3629: no surrogates, no overlong
- * forms, nothing above U+10FFFF). */
-static size_t utf8_valid(const char *text, size_t length) {
-    const unsigned char *s = (const unsigned char *)text;
-    size_t i = 0;
-    while (i < length) {
-        unsigned char c = s[i];
-        size_t more = c < 0x80 ? 0 : c >= 0xC2 && c < 0xE0 ? 1 : (c & 0xF0) == 0xE0 ? 2 : 3;
-        if ((more == 3 && (c < 0xF0 || c > 0xF4)) || more > length - i - 1) {
-            return i;
-        }
-        for (size_t k = 1; k <= more; k++) {
-            if ((s[i + k] & 0xC0) != 0x80) {
-                return i;
-            }
-        }
-        if ((c == 0xE0 && s[i + 1] < 0xA0) || (c == 0xED && s[i + 1] > 0x9F) ||
-            (c == 0xF0 && s[i + 1] < 0x90) || (c == 0xF4 && s[i + 1] > 0x8F)) {
-            return i;
-        }
-        i += more + 1;
-    }
-    return length;
-}
-
-static bool line_is_text(struct lig_csv *r, const struct line *line) {
-    uint64_t before = r->byte - line->terminated;
-    const char *nul = memchr(line->text, '\0', line->length);
-    if (nul != NULL) {
-        size_t at = (size_t)(nul - line->text);
-        size_t look = line->length < 64 ? line->length : 64;
-        size_t zeros = 0;
-        for (size_t i = 0; i < look; i++) {
-            zeros += line->text[i] == '\0';
-        }
-        bool utf16 = zeros * 3 > look;
-        fail(r, "nul", r->line, 0, before + at + 1,
-             utf16 ? "It looks like UTF-16 without a byte order mark: try --encoding utf-16le"
-                   : "Postgres cannot store it. Export the table again as text",
-             "a NUL byte in the text");
-        return false;
-    }
-    if (!is_ascii(line->text, line->length)) {
-        size_t valid = utf8_valid(line->text, line->length);
-        if (valid < line->length) {
-            fail(r, "encoding", r->line, 0, before + valid + 1,
-                 "If the file is Latin-1, say so with --encoding latin1",
-                 "byte 0x%02X is not valid UTF-8", (unsigned)(unsigned char)line->text[valid]);
-            return false;
-        }
-    }
-    return true;
-}
-
 /* ---- records ------------------------------------------------------------- */
 
-static bool fields_checked(struct lig_csv *r) {
-    const struct lig_cells *c = r->cells;
-    size_t width = c->end_count - r->record_end_index;
-    if (width > r->options.column_limit) {
-        fail(r, "columns", r->record_line, r->options.column_limit + 1, r->record_byte,
-             "Check the separator, or raise the limit of columns",
-             "a row has %zu fields, more than %zu", width, r->options.column_limit);
-        return false;
-    }
-    uint32_t begin = r->record_end_index == 0 ? 0 : c->ends[r->record_end_index - 1];
-    if (c->text_used - begin <= r->options.field_bytes) {
-        return true;
-    }
-    for (size_t i = 0; i < width; i++) {
-        uint32_t end = c->ends[r->record_end_index + i];
-        if (end - begin - 1 > r->options.field_bytes) {
-            fail(r, "field_length", r->record_line, i + 1, r->record_byte,
-                 "Is a quote never closed? Otherwise raise the limit of field bytes",
-                 "a field has %u bytes, more than %zu", end - begin - 1, r->options.field_bytes);
-            return false;
-        }
-        begin = end;
-    }
-    return true;
+static bool quote_fail(struct lig_csv *r, uint64_t byte) {
+    size_t field = r->cells->end_count - r->record_end_index + 1;
+    return lig_csv_fail(&r->error, "quote", r->lines.line, field, byte,
+                        "Double every quote mark inside a quoted field and quote the whole field, "
+                        "or read the file without quoting: --quote none",
+                        "a quote mark stands where none may be");
 }
 
-static bool quote_fail(struct lig_csv *r, uint64_t line, uint64_t byte) {
-    size_t field = r->cells->end_count - r->record_end_index + 1;
-    fail(r, "quote", line, field, byte,
-         "Double every quote mark inside a quoted field and quote the whole field, or read the "
-         "file without quoting: --quote none",
-         "a quote mark stands where none may be");
-    return false;
+/* The limits while libcsv holds a field that has not ended yet. */
+static bool open_field_checked(struct lig_csv *r) {
+    size_t ended = r->cells->end_count - r->record_end_index;
+    if (ended >= r->options.column_limit) {
+        return columns_fail(r);
+    }
+    // One byte more may be a closing quote mark that libcsv has yet to understand.
+    if (r->parser.entry_pos > r->options.field_bytes + 1) {
+        return fields_checked(r) && field_fail(r, ended + 1);
+    }
+    return true;
 }
 
 /* Gives libcsv one line with its line end as it stands. */
@@ -388,19 +214,12 @@ static bool line_feed(struct lig_csv *r, const char *text, size_t length) {
         size_t piece = length - done < PIECE_BYTES ? length - done : PIECE_BYTES;
         size_t n = csv_parse(&r->parser, text + done, piece, field_ended, record_ended, r);
         if (r->cell_failed || csv_error(&r->parser) == CSV_ENOMEM) {
-            fail_memory(r);
-            return false;
+            return fail_memory(r);
         }
         if (n != piece) {
-            return quote_fail(r, r->line, r->byte - length + done + n + 1);
+            return quote_fail(r, r->lines.byte - length + done + n + 1);
         }
-        if (r->parser.entry_pos > r->options.field_bytes) {
-            fail(r, "field_length", r->record_line, r->cells->end_count - r->record_end_index + 1,
-                 r->record_byte,
-                 "A quote that is never closed does this. Close it, or raise the limit of field "
-                 "bytes",
-                 "a field that begins in the row of this line is longer than %zu bytes",
-                 r->options.field_bytes);
+        if (!r->record_done && !open_field_checked(r)) {
             return false;
         }
         done += piece;
@@ -414,29 +233,53 @@ static bool record_finish(struct lig_csv *r) {
     return fields_checked(r);
 }
 
+/* The source has ended; a record may still be open because its last line has no end
+ * or because a quote was never closed. */
 static bool records_end(struct lig_csv *r) {
     r->ended = true;
     if (!r->record_open) {
         return true;
     }
     if (csv_fini(&r->parser, field_ended, record_ended, r) != 0) {
-        fail(r, "quote", r->record_line, r->cells->end_count - r->record_end_index + 1,
-             r->record_byte, "Close the quote; the row that holds it begins at this line",
-             "a quoted field is never closed");
+        return lig_csv_fail(&r->error, "quote", r->record_line,
+                            r->cells->end_count - r->record_end_index + 1, r->record_byte,
+                            "Close the quote; the row that holds it begins at this line",
+                            "a quoted field is never closed");
+    }
+    return r->cell_failed ? fail_memory(r) : record_finish(r);
+}
+
+/* The first line of a record; false for lines that belong to none. */
+static bool record_begin(struct lig_csv *r, const struct lig_line *line) {
+    const char comment = r->options.comment;
+    if (line->length == 0 || (comment != 0 && line->text[0] == comment)) {
         return false;
     }
-    return !r->cell_failed && record_finish(r);
+    r->record_line = r->lines.line;
+    r->record_byte = r->lines.byte - line->terminated + 1;
+    r->record_end_index = r->cells->end_count;
+    return true;
+}
+
+static bool row_length_checked(struct lig_csv *r) {
+    uint32_t begin = r->record_end_index == 0 ? 0 : r->cells->ends[r->record_end_index - 1];
+    if (r->cells->text_used - begin <= LIG_CSV_ROW_BYTES) {
+        return true;
+    }
+    return lig_csv_fail(&r->error, "row_length", r->record_line, 0, r->record_byte,
+                        "Is a quote never closed?", "a row is longer than %zu MiB",
+                        LIG_CSV_ROW_BYTES >> 20);
 }
 
 /* Reads up to the end of one record, whose cells are appended to r->cells.
  * 1, 0 at the end of the source, -1 on failure. */
 static int record_read(struct lig_csv *r) {
-    if (r->failed) {
+    if (failed(r)) {
         return -1;
     }
     while (!r->ended) {
-        struct line line;
-        int got = line_next(r, &line);
+        struct lig_line line;
+        int got = lig_lines_next(&r->lines, &line, &r->error);
         if (got < 0) {
             return -1;
         }
@@ -444,30 +287,17 @@ static int record_read(struct lig_csv *r) {
             bool open = r->record_open;
             return !records_end(r) ? -1 : open;
         }
-        if (r->line <= r->options.skip_lines) {
+        if (r->lines.line <= r->options.skip_lines ||
+            (!r->record_open && !record_begin(r, &line))) {
             continue;
         }
-        if (!r->record_open) {
-            bool comment =
-                r->options.comment != 0 && line.length > 0 && line.text[0] == r->options.comment;
-            if (line.length == 0 || comment) {
-                continue;
-            }
-            r->record_line = r->line;
-            r->record_byte = r->byte - line.terminated + 1;
-            r->record_end_index = r->cells->end_count;
-        }
-        if (!line_is_text(r, &line)) {
+        if (!lig_line_is_text(&r->lines, &line, &r->error)) {
             return -1;
         }
         bool plain =
             r->options.quote == 0 || memchr(line.text, r->options.quote, line.length) == NULL;
         if (!r->record_open && plain && !(r->options.libcsv_only && r->options.quote != 0)) {
-            if (!line_split(r, line.text, line.length)) {
-                fail_memory(r);
-                return -1;
-            }
-            return record_finish(r) ? 1 : -1;
+            return line_split(r, line.text, line.length) && record_finish(r) ? 1 : -1;
         }
         r->record_open = true;
         if (!line_feed(r, line.text, line.terminated)) {
@@ -476,10 +306,7 @@ static int record_read(struct lig_csv *r) {
         if (r->record_done) {
             return record_finish(r) ? 1 : -1;
         }
-        uint32_t begin = r->record_end_index == 0 ? 0 : r->cells->ends[r->record_end_index - 1];
-        if (r->cells->text_used - begin > LIG_CSV_ROW_BYTES) {
-            fail(r, "row_length", r->record_line, 0, r->record_byte, "Is a quote never closed?",
-                 "a row is longer than %zu MiB", LIG_CSV_ROW_BYTES >> 20);
+        if (!row_length_checked(r)) {
             return -1;
         }
     }
@@ -494,8 +321,8 @@ static bool header_read(struct lig_csv *r) {
         return false;
     }
     if (got == 0) {
-        fail(r, "empty", 0, 0, 0, "Check that the export finished", "the file holds no rows");
-        return false;
+        return lig_csv_fail(&r->error, "empty", 0, 0, 0, "Check that the export finished",
+                            "the file holds no rows");
     }
     r->cells->rows = 1;
     r->cells->columns = r->cells->end_count;
@@ -508,18 +335,14 @@ static bool header_read(struct lig_csv *r) {
 /* R's write.table leaves out the header of the column of row names. */
 static bool header_widen(struct lig_csv *r) {
     struct lig_cells *wide = lig_cells_new(r->format);
-    if (wide == NULL || !lig_cells_append(wide, "", 0)) {
-        lig_cells_release(wide);
-        fail_memory(r);
-        return false;
-    }
-    for (size_t i = 0; i < r->header->columns; i++) {
+    bool stored = wide != NULL && lig_cells_append(wide, "", 0);
+    for (size_t i = 0; stored && i < r->header->columns; i++) {
         struct lig_text cell = lig_cell(r->header, 0, i);
-        if (!lig_cells_append(wide, cell.at, cell.length)) {
-            lig_cells_release(wide);
-            fail_memory(r);
-            return false;
-        }
+        stored = lig_cells_append(wide, cell.at, cell.length);
+    }
+    if (!stored) {
+        lig_cells_release(wide);
+        return fail_memory(r);
     }
     wide->rows = 1;
     wide->columns = wide->end_count;
@@ -529,32 +352,47 @@ static bool header_widen(struct lig_csv *r) {
     return true;
 }
 
+static bool last_cell_is_empty(const struct lig_cells *c) {
+    size_t n = c->end_count;
+    return c->ends[n - 1] - (n > 1 ? c->ends[n - 2] : 0) == 1;
+}
+
+/* The first row decides how many columns there are. */
+static bool columns_decide(struct lig_csv *r, size_t width) {
+    if (r->header == NULL) {
+        r->columns = width;
+        return true;
+    }
+    // A row that is wider because it ends in a separator has no row names: taking the
+    // header for short would put every name over the wrong column.
+    if (width == r->header->columns + 1 && !last_cell_is_empty(r->cells) && !header_widen(r)) {
+        return false;
+    }
+    r->columns = r->header->columns;
+    return true;
+}
+
 static bool row_keep(struct lig_csv *r) {
     struct lig_cells *c = r->cells;
     size_t width = c->end_count - r->record_end_index;
-    if (r->columns == 0) {
-        if (r->header != NULL && width == r->header->columns + 1 && !header_widen(r)) {
-            return false;
-        }
-        r->columns = r->header != NULL ? r->header->columns : width;
+    if (r->columns == 0 && !columns_decide(r, width)) {
+        return false;
     }
     while (r->options.pad && width < r->columns) {
         if (!lig_cells_append(c, "", 0)) {
-            fail_memory(r);
-            return false;
+            return fail_memory(r);
         }
         width++;
     }
     if (width != r->columns) {
-        fail(r, "ragged", r->record_line, width < r->columns ? width : r->columns + 1,
-             r->record_byte, "Look at that line for a missing or an extra separator or quote",
-             "the row has %zu fields, but the %s has %zu", width,
-             r->header != NULL ? "header" : "first row", r->columns);
-        return false;
+        return lig_csv_fail(&r->error, "ragged", r->record_line,
+                            width < r->columns ? width : r->columns + 1, r->record_byte,
+                            "Look at that line for a missing or an extra separator or quote",
+                            "the row has %zu fields, but the %s has %zu", width,
+                            r->header != NULL ? "header" : "first row", r->columns);
     }
     if (!lig_cells_row_ended(c, r->record_line)) {
-        fail_memory(r);
-        return false;
+        return fail_memory(r);
     }
     r->rows++;
     return true;
@@ -596,20 +434,16 @@ bool lig_csv_start(struct lig_csv *r) {
     lig_cells_release(r->cells);
     r->cells = NULL;
     r->first = frame_read(r);
-    return !r->failed;
+    return !failed(r);
 }
 
-struct lig_cells *lig_csv_next(struct lig_csv *r, bool *failed) {
+struct lig_cells *lig_csv_next(struct lig_csv *r, bool *stopped) {
     struct lig_cells *frame = r->first;
     r->first = NULL;
-    if (frame == NULL && !r->failed) {
+    if (frame == NULL && !failed(r)) {
         frame = frame_read(r);
     }
-    *failed = r->failed;
-    if (r->failed) {
-        lig_cells_release(frame);
-        return NULL;
-    }
+    *stopped = failed(r);
     return frame;
 }
 
@@ -640,12 +474,8 @@ const struct lig_csv_error *lig_csv_last_error(const struct lig_csv *r) {
     return &r->error;
 }
 
-const struct lig_source *lig_csv_source(const struct lig_csv *r) {
-    return r->source;
-}
-
-struct lig_source *lig_csv_raw_source(struct lig_csv *r) {
-    return r->source;
+struct lig_source *lig_csv_source(struct lig_csv *r) {
+    return r->lines.source;
 }
 
 size_t lig_csv_columns(const struct lig_csv *r) {
@@ -653,7 +483,7 @@ size_t lig_csv_columns(const struct lig_csv *r) {
 }
 
 uint64_t lig_csv_lines(const struct lig_csv *r) {
-    return r->line;
+    return r->lines.line;
 }
 
 uint64_t lig_csv_rows(const struct lig_csv *r) {

@@ -7,8 +7,8 @@
 #ifndef LIG_CSV_READER_H
 #define LIG_CSV_READER_H
 
+#include "csv_lines.h"
 #include "frame.h"
-#include "source.h"
 
 struct lig_csv_options {
     char separator;           /* ',' */
@@ -24,18 +24,6 @@ struct lig_csv_options {
     size_t column_limit;      /* widest row */
 };
 
-#define LIG_CSV_ROW_BYTES ((size_t)64 << 20) /* longest line and longest row */
-
-struct lig_csv_error {
-    const char *code; /* "quote", "ragged", "encoding", "nul", ... */
-    int errno_value;
-    char message[400];
-    char hint[256];
-    uint64_t line;   /* 1-based line of the source; 0: none */
-    uint64_t column; /* 1-based field; 0: none */
-    uint64_t byte;   /* 1-based byte in the text as UTF-8, without byte order mark; 0: none */
-};
-
 struct lig_csv;
 
 /* A reader over `source` and `format`, both taken over, also on failure. */
@@ -46,25 +34,25 @@ void lig_csv_free(struct lig_csv *reader);
 /* Reads the header and the first frame.  False: lig_csv_error says why. */
 bool lig_csv_start(struct lig_csv *reader);
 
-/* The header's cells (rows == 1), with "" in front when every row has one field
- * more than the header (row names as R writes them); NULL without a header. */
+/* The header's cells (rows == 1), with "" in front when the first row has one field
+ * more than the header (row names as R writes them) and does not end in a separator,
+ * which would explain it too; NULL without a header. */
 const struct lig_cells *lig_csv_header(const struct lig_csv *reader);
 /* Whether that "" was added: the file itself has no header cell for its first column. */
 bool lig_csv_header_short(const struct lig_csv *reader);
 uint64_t lig_csv_header_line(const struct lig_csv *reader);
 
-/* The next frame, which the caller owns; NULL at the end (*failed false) or on a
- * failure (*failed true). */
-struct lig_cells *lig_csv_next(struct lig_csv *reader, bool *failed);
+/* The next frame, which the caller owns; NULL at the end (*stopped false) or on a
+ * failure (*stopped true). */
+struct lig_cells *lig_csv_next(struct lig_csv *reader, bool *stopped);
 
 /* Widths of the next record: its number of fields, 0 at the end, -1 on failure.
  * For looking at a table whose shape is unknown; not to be mixed with lig_csv_next. */
 int64_t lig_csv_width(struct lig_csv *reader);
 
 const struct lig_csv_error *lig_csv_last_error(const struct lig_csv *reader);
-const struct lig_source *lig_csv_source(const struct lig_csv *reader);
-/* The source itself, still owned by the reader, for looking at its first bytes. */
-struct lig_source *lig_csv_raw_source(struct lig_csv *reader);
+/* The source, still owned by the reader, for asking it and for looking at its first bytes. */
+struct lig_source *lig_csv_source(struct lig_csv *reader);
 size_t lig_csv_columns(const struct lig_csv *reader); /* after lig_csv_start; 0 without rows */
 uint64_t lig_csv_lines(const struct lig_csv *reader); /* lines read so far */
 uint64_t lig_csv_rows(const struct lig_csv *reader);  /* data rows read so far */

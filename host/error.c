@@ -17,13 +17,26 @@
 
 static void error_push_v(lua_State *L, const char *kind, const char *code, const char *format,
                          va_list args) {
-    char message[1024];
-    (void)vsnprintf(message, sizeof message, format, args);
+    char small[1024];
+    const char *message = small;
+    va_list again;
+    va_copy(again, args);
+    int length = vsnprintf(small, sizeof small, format, args);
     lua_createtable(L, 0, 6);
     luaL_setmetatable(L, ERROR_CLASS);
+    if (length >= (int)sizeof small) { // a long path, or what Postgres said
+        char *large = lua_newuserdatauv(L, (size_t)length + 1, 0);
+        (void)vsnprintf(large, (size_t)length + 1, format, again);
+        message = large;
+        lua_insert(L, -2);
+    }
+    va_end(again);
     lig_error_string(L, "kind", kind);
     lig_error_string(L, "code", code);
     lig_error_string(L, "message", message);
+    if (message != small) {
+        lua_remove(L, -2);
+    }
 }
 
 void lig_error_push(lua_State *L, const char *kind, const char *code, const char *format, ...) {
@@ -71,8 +84,9 @@ _Noreturn void lig_error_usage(lua_State *L, const char *format, ...) {
 
 /* ---- the line a person sees --------------------------------------------- */
 
-/* Appends the field's text with line ends folded to spaces; the field's value is
- * read with lua_rawget so that no metamethod runs inside an error report. */
+/* Appends the field's text with control characters folded to spaces (a file's content
+ * may be in it, and must not steer the terminal); the field's value is read with
+ * lua_rawget so that no metamethod runs inside an error report. */
 static bool field_append(lua_State *L, luaL_Buffer *b, const char *field, const char *before,
                          const char *after) {
     lua_pushstring(L, field);
@@ -87,7 +101,8 @@ static bool field_append(lua_State *L, luaL_Buffer *b, const char *field, const 
     luaL_buffinit(L, &piece);
     luaL_addstring(&piece, before);
     for (size_t i = 0; i < length; i++) {
-        luaL_addchar(&piece, text[i] == '\n' || text[i] == '\r' ? ' ' : text[i]);
+        unsigned char c = (unsigned char)text[i];
+        luaL_addchar(&piece, c < 0x20 || c == 0x7F ? ' ' : text[i]);
     }
     luaL_addstring(&piece, after);
     luaL_pushresult(&piece);

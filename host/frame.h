@@ -17,6 +17,11 @@
 
 #define LIG_MARKS_MAX 32
 
+struct lig_text {
+    const char *at;
+    size_t length;
+};
+
 /* How cells are read as numbers: the decimal mark and the texts that stand for a
  * missing value.  Shared by all frames of one reader. */
 struct lig_format {
@@ -50,8 +55,10 @@ struct lig_cells {
 struct lig_cells *lig_cells_new(struct lig_format *format); /* NULL: out of memory */
 void lig_cells_release(struct lig_cells *cells);            /* drops one reference */
 struct lig_format *lig_format_new(void);                    /* one reference; '.', no marks */
-/* False when there are LIG_MARKS_MAX already, or memory is out. */
+/* There must be fewer than LIG_MARKS_MAX; false when memory is out. */
 bool lig_format_add_mark(struct lig_format *format, const char *text, size_t length);
+/* Whether the text is one of the marks, and which. */
+bool lig_format_mark(const struct lig_format *format, struct lig_text text, size_t *mark);
 void lig_format_release(struct lig_format *format);
 
 /* Filling cells: room for more bytes or ends, one cell, the end of a row that
@@ -60,11 +67,6 @@ bool lig_cells_reserve_text(struct lig_cells *cells, size_t more);
 bool lig_cells_reserve_ends(struct lig_cells *cells, size_t more);
 bool lig_cells_append(struct lig_cells *cells, const char *text, size_t length);
 bool lig_cells_row_ended(struct lig_cells *cells, uint64_t line);
-
-struct lig_text {
-    const char *at;
-    size_t length;
-};
 
 static inline struct lig_text lig_cell(const struct lig_cells *c, size_t row, size_t column) {
     size_t i = row * c->columns + column;
@@ -115,14 +117,33 @@ struct lig_column {
     size_t distinct;
 };
 
+/* What lies in which user value of a column. */
+enum lig_room {
+    LIG_ROOM_COLUMNS = 1,
+    LIG_ROOM_MARKS,
+    LIG_ROOM_NUMBERS, /* or the integers */
+    LIG_ROOM_KINDS,
+    LIG_ROOM_CODES,
+    LIG_ROOM_COUNT = LIG_ROOM_CODES,
+};
+
 #define LIG_COLUMN_CLASS "ligase.column"
 #define LIG_FRAME_CLASS "ligase.frame"
+
+/* Pushes a column over these rows of the cells, with a reference of its own. */
+struct lig_column *lig_column_new(lua_State *L, enum lig_column_kind kind, struct lig_cells *cells,
+                                  size_t first, size_t count);
+
+/* Memory for `count` things of `size` bytes, not initialised, that lives as long as the
+ * column on top of the stack, or until it is asked for again. */
+void *lig_column_room(lua_State *L, enum lig_room room, size_t count, size_t size);
 
 /* The column at a stack index; raises on another type or a released one. */
 struct lig_column *lig_column_check(lua_State *L, int index);
 
 /* Makes the classes of frames and columns; idempotent. */
 int luaopen_lig_frame(lua_State *L);
+void lig_column_open(lua_State *L);
 
 /* Pushes the schema {names, index} that frames of one source share, for the list
  * of names at `names_index`. */
@@ -132,8 +153,9 @@ void lig_frame_schema_push(lua_State *L, int names_index);
  * `options_index` into a new format; raises on wrong ones. */
 void lig_format_fill(lua_State *L, struct lig_format *format, int options_index);
 
-/* Pushes a frame over `cells` (takes over the caller's reference, also when it
- * raises). schema_index: stack index of the table {names = {..}, index = {name = i}}. */
-void lig_frame_push(lua_State *L, struct lig_cells *cells, int schema_index);
+/* Pushes a frame over *cells and takes the caller's reference over: *cells is NULL
+ * then, and stays the caller's when this raises.  schema_index: stack index of the
+ * table {names = {..}, index = {name = i}}. */
+void lig_frame_push(lua_State *L, struct lig_cells **cells, int schema_index);
 
 #endif

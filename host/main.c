@@ -6,6 +6,7 @@
  */
 #include "lig.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <lualib.h>
 #include <malloc.h>
@@ -138,8 +139,8 @@ static int main_protected(lua_State *L) {
 int main(int argc, char **argv) {
     // Frames are megabytes and short-lived: reuse their memory instead of giving
     // it back to the kernel and faulting it in again.
-    (void)mallopt(M_MMAP_THRESHOLD, 64 << 20);
-    (void)mallopt(M_TRIM_THRESHOLD, 96 << 20);
+    (void)mallopt(M_MMAP_THRESHOLD, 8 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 16 << 20);
     lua_State *L = luaL_newstate();
     if (L == NULL) {
         (void)fputs("ligase: out of memory\n", stderr);
@@ -156,7 +157,8 @@ int main(int argc, char **argv) {
         (void)fprintf(stderr, "ligase: %s\n", lua_tostring(L, -1));
     }
     lua_close(L);
-    if (fflush(stdout) != 0 && status == 0) {
+    // A reader that has had enough (`| head -1`) is no failure.
+    if (fflush(stdout) != 0 && errno != EPIPE && status == 0) {
         (void)fputs("ligase: cannot write to standard output\n", stderr);
         status = 1;
     }

@@ -1,6 +1,7 @@
 /* number.c: text to double; see number.h. */
 #include "number.h"
 
+#include <float.h>
 #include <locale.h>
 #include <math.h>
 #include <stdint.h>
@@ -51,7 +52,8 @@ static enum lig_number read_slowly(const char *text, size_t length, char decimal
         return LIG_NUMBER_NONE;
     }
     *value = result;
-    bool underflow = result == 0.0 && !is_zero;
+    // Below DBL_MIN a double has fewer digits than it has above, down to none.
+    bool underflow = fabs(result) < DBL_MIN && !is_zero;
     return long_digits || underflow ? LIG_NUMBER_ROUNDED : LIG_NUMBER_EXACT;
 }
 
@@ -103,7 +105,7 @@ enum lig_number lig_number_read(const char *text, size_t length, char decimal, d
         exponent = fraction - p;
     }
     if (!any) {
-        return p < end ? read_infinity(p, (size_t)(end - p), negative, value) : LIG_NUMBER_NONE;
+        return read_infinity(digits, (size_t)(end - digits), negative, value);
     }
     const char *digits_end = p;
     if (p < end && (*p == 'e' || *p == 'E')) {
@@ -152,9 +154,9 @@ enum lig_number lig_number_read(const char *text, size_t length, char decimal, d
     enum lig_number kind = read_slowly(start, (size_t)(end - start), decimal, significant > 17,
                                        significant == 0, value);
     // An integer beyond 2^53 may be an identifier: a neighbour is not the same.
-    bool integer = point == digits_end && digits_end == p && digits_end - digits <= 19;
-    if (kind == LIG_NUMBER_EXACT && integer && (uint64_t)fabs(*value) != mantissa) {
-        kind = LIG_NUMBER_ROUNDED;
-    }
-    return kind;
+    bool integer = point == digits_end && digits_end == p;
+    bool neighbour = digits_end - digits <= 19
+                         ? fabs(*value) < 0x1p64 && (uint64_t)fabs(*value) != mantissa
+                         : significant > DBL_DIG;
+    return kind == LIG_NUMBER_EXACT && integer && neighbour ? LIG_NUMBER_ROUNDED : kind;
 }

@@ -14,8 +14,9 @@
 enum lig_number {
     LIG_NUMBER_NONE,    /* not a number, or beyond the range of a double */
     LIG_NUMBER_EXACT,   /* the double says what the text said */
-    LIG_NUMBER_ROUNDED, /* a double, but its shortest decimal form may not be the text's value:
-                           more than 17 significant digits, underflow to zero, or infinity */
+    LIG_NUMBER_ROUNDED, /* a double, but the text said more: more than 17 significant digits, an
+                           integer whose double is another one, below the smallest normal double
+                           (2.2e-308), or infinity, which no exact decimal is */
 };
 
 /* Reads all of text[0..length) as one number.  `decimal` is the decimal mark,

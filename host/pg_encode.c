@@ -180,61 +180,83 @@ bool lig_encode_uuid(struct lig_bytes *b, const char *text, size_t length) {
     return true;
 }
 
+/* Reads exactly `digits` digits at *at, and `after` behind them unless it is 0; *at moves
+ * on.  -1 when they are not there. */
+static int digits_read(const char **at, int digits, char after) {
+    int value = 0;
+    for (int i = 0; i < digits; i++, (*at)++) {
+        if (**at < '0' || **at > '9') {
+            return -1;
+        }
+        value = value * 10 + (**at - '0');
+    }
+    if (after != 0 && *(*at)++ != after) {
+        return -1;
+    }
+    return value;
+}
+
+/* Microseconds from ".5" to ".678901", or 0 when there is no point; -1 when wrong. */
+static int64_t micros_read(const char **at) {
+    int64_t micros = 0;
+    int64_t unit = 1000000;
+    if (**at != '.') {
+        return 0;
+    }
+    for ((*at)++; **at >= '0' && **at <= '9' && unit > 1; (*at)++) {
+        unit /= 10;
+        micros += unit * (**at - '0');
+    }
+    return unit == 1000000 ? -1 : micros;
+}
+
 /* Offset from UTC in seconds from "Z" or "+hh:mm"; false when it is neither. */
 static bool zone_read(const char *zone, int64_t *offset_s) {
     *offset_s = 0;
     if (strcmp(zone, "Z") == 0) {
         return true;
     }
-    int hours = 0;
-    int minutes = 0;
-    int used = 0;
-    if ((zone[0] != '+' && zone[0] != '-') ||
-        sscanf(zone + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 || zone[1 + used] != '\0' ||
-        hours > 15 || minutes > 59) {
+    const char *at = zone + 1;
+    if (*zone != '+' && *zone != '-') {
         return false;
     }
-    *offset_s = (zone[0] == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
+    int hours = digits_read(&at, 2, ':');
+    int minutes = hours < 0 ? -1 : digits_read(&at, 2, 0);
+    if (hours > 15 || minutes < 0 || minutes > 59 || *at != '\0') {
+        return false;
+    }
+    *offset_s = (*zone == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
     return true;
 }
 
 bool lig_encode_timestamptz(struct lig_bytes *b, const char *text, size_t length) {
-    char copy[64];
-    if (length >= sizeof copy || memchr(text, '\0', length) != NULL) {
+    char copy[40];
+    if (length < 20 || length >= sizeof copy || memchr(text, '\0', length) != NULL) {
         return false;
     }
     memcpy(copy, text, length);
     copy[length] = '\0';
+    const char *at = copy;
     struct tm t = {0};
-    int used = 0;
-    char between = 0;
-    if (sscanf(copy, "%4d-%2d-%2d%c%2d:%2d:%2d%n", &t.tm_year, &t.tm_mon, &t.tm_mday, &between,
-               &t.tm_hour, &t.tm_min, &t.tm_sec, &used) != 7 ||
-        (between != 'T' && between != ' ')) {
-        return false;
-    }
-    int64_t micros = 0;
-    char *rest = copy + used;
-    if (*rest == '.') {
-        int64_t unit = 100000;
-        for (rest++; *rest >= '0' && *rest <= '9'; rest++) {
-            micros += unit * (*rest - '0');
-            unit /= 10;
-        }
-    }
+    t.tm_year = digits_read(&at, 4, '-');
+    t.tm_mon = t.tm_year < 1 ? -1 : digits_read(&at, 2, '-');
+    t.tm_mday = t.tm_mon < 1 ? -1 : digits_read(&at, 2, copy[10] == ' ' ? ' ' : 'T');
+    t.tm_hour = t.tm_mday < 1 ? -1 : digits_read(&at, 2, ':');
+    t.tm_min = t.tm_hour < 0 ? -1 : digits_read(&at, 2, ':');
+    t.tm_sec = t.tm_min < 0 ? -1 : digits_read(&at, 2, 0);
+    int64_t micros = t.tm_sec < 0 ? -1 : micros_read(&at);
     int64_t offset_s = 0;
-    if (!zone_read(rest, &offset_s)) {
+    if (micros < 0 || !zone_read(at, &offset_s)) {
         return false;
     }
-    struct tm wanted = t;
     t.tm_year -= 1900;
     t.tm_mon -= 1;
     struct tm made = t;
     time_t seconds = timegm(&made);
-    bool real_date = made.tm_mday == wanted.tm_mday && made.tm_mon == wanted.tm_mon - 1 &&
-                     made.tm_hour == wanted.tm_hour && made.tm_min == wanted.tm_min;
-    if (!real_date) {
-        return false;
+    bool real = made.tm_mon == t.tm_mon && made.tm_mday == t.tm_mday && made.tm_hour == t.tm_hour &&
+                made.tm_min == t.tm_min && made.tm_sec == t.tm_sec;
+    if (!real) {
+        return false; // timegm turned the 30th of February into March
     }
     lig_encode_int8(b, ((int64_t)seconds - offset_s - EPOCH_2000_S) * 1000000 + micros);
     return true;

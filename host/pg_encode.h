@@ -29,6 +29,9 @@ enum lig_wire {
 /* The type of that name ("int8", "float8[]", ...), or LIG_WIRE_UNKNOWN. */
 enum lig_wire lig_wire_named(const char *name);
 
+/* The longest field that Postgres takes, and the longest text of ours within one. */
+#define LIG_FIELD_BYTES ((size_t)0x3fffffff)
+
 struct lig_bytes {
     unsigned char *at;
     size_t used, capacity;
@@ -52,7 +55,7 @@ void lig_encode_jsonb(struct lig_bytes *b, const char *json, size_t length);
 /* False, with nothing appended, when the text is no UUID. */
 bool lig_encode_uuid(struct lig_bytes *b, const char *text, size_t length);
 /* "2026-01-02T03:04:05.678901Z", also with a blank for the T, "+hh:mm" for the Z and
- * fewer digits; false when it is not. */
+ * fewer digits behind the point, or none; false when it is not. */
 bool lig_encode_timestamptz(struct lig_bytes *b, const char *text, size_t length);
 
 /* A cell whose number alone does not give its text back. */

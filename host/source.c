@@ -5,6 +5,7 @@
  * Plain UTF-8 goes straight into the reader's buffer.
  */
 #include "source.h"
+#include "lig.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -48,6 +49,7 @@ struct lig_source {
     char encoding[40];
     bool byte_order_mark;
     iconv_t decoder; /* (iconv_t)-1 when the bytes are UTF-8 already */
+    bool decoded;    /* the decoder gave what it had kept back */
 };
 
 /* ---- errors -------------------------------------------------------------- */
@@ -196,11 +198,12 @@ static ssize_t raw_read(struct lig_source *s, char *buffer, size_t capacity,
         s->string += got;
         s->string_left -= got;
     } else {
-        ssize_t n = read(s->fd, buffer, capacity);
+        ssize_t n;
+        do {
+            n = read(s->fd, buffer, capacity);
+        } while (n < 0 && errno == EINTR && !lig_interrupted());
         if (n < 0) {
-            int saved = errno;
-            error_set_errno(error, saved == EINTR ? "interrupted" : "unreadable", saved,
-                            "cannot read the file", "");
+            error_set_errno(error, "unreadable", errno, "cannot read the file", "");
             return -1;
         }
         got = (size_t)n;
@@ -226,6 +229,14 @@ static ssize_t gzip_fail(struct lig_source *s, struct lig_source_error *error, c
     return -1;
 }
 
+/* Zeros after the last member are padding, as tapes and some tools leave it. */
+static void padding_skip(z_stream *zip) {
+    while (zip->avail_in > 0 && *zip->next_in == 0) {
+        zip->next_in++;
+        zip->avail_in--;
+    }
+}
+
 static ssize_t unpacked_read(struct lig_source *s, char *buffer, size_t capacity,
                              struct lig_source_error *error) {
     if (!s->gzip) {
@@ -247,6 +258,10 @@ static ssize_t unpacked_read(struct lig_source *s, char *buffer, size_t capacity
             s->zip.avail_in = (uInt)n;
         }
         if (s->member_ended) { // a gzip file may be several, one after the other
+            padding_skip(&s->zip);
+            if (s->zip.avail_in == 0) {
+                continue;
+            }
             if (inflateReset(&s->zip) != Z_OK) {
                 return gzip_fail(s, error, "damaged");
             }
@@ -255,6 +270,9 @@ static ssize_t unpacked_read(struct lig_source *s, char *buffer, size_t capacity
         int status = inflate(&s->zip, Z_NO_FLUSH);
         if (status == Z_STREAM_END) {
             s->member_ended = true;
+        } else if (status == Z_MEM_ERROR) {
+            error_set(error, "memory", ENOMEM, "out of memory", "");
+            return -1;
         } else if (status != Z_OK && status != Z_BUF_ERROR) {
             return gzip_fail(s, error, "damaged");
         }
@@ -277,6 +295,7 @@ static const struct magic not_text[] = {
     {"\xFF\xD8\xFF", 3, "a JPEG picture"},
     {"%PDF-", 5, "a PDF document"},
     {"\x28\xB5\x2F\xFD", 4, "zstd-compressed"},
+    {"\x1F\x8B", 2, "gzip-compressed twice"},
     {"BZh", 3, "bzip2-compressed"},
     {"\xFD"
      "7zXZ",
@@ -347,13 +366,17 @@ static const struct {
     size_t length;
     const char *encoding;
 } marks[] = {
-    {"\xEF\xBB\xBF", 3, "UTF-8"}, {"\xFF\xFE", 2, "UTF-16LE"}, {"\xFE\xFF", 2, "UTF-16BE"}};
+    {"\xEF\xBB\xBF", 3, "UTF-8"},    {"\xFF\xFE\0\0", 4, "UTF-32LE"}, // before the UTF-16 that it
+                                                                      // begins with
+    {"\0\0\xFE\xFF", 4, "UTF-32BE"}, {"\xFF\xFE", 2, "UTF-16LE"},     {"\xFE\xFF", 2, "UTF-16BE"},
+};
 
 /* The usual spellings of what people call Latin-1 and UTF-8. */
 static const char *encoding_name(const char *name) {
-    static const char *const other[][2] = {{"latin1", "ISO-8859-1"},  {"latin-1", "ISO-8859-1"},
-                                           {"utf8", "UTF-8"},         {"utf16", "UTF-16"},
-                                           {"utf-16-le", "UTF-16LE"}, {"utf-16-be", "UTF-16BE"}};
+    static const char *const other[][2] = {{"latin1", "ISO-8859-1"}, {"latin-1", "ISO-8859-1"},
+                                           {"utf8", "UTF-8"},        {"utf16", "UTF-16"},
+                                           {"utf-8-sig", "UTF-8"},   {"utf-16-le", "UTF-16LE"},
+                                           {"utf-16-be", "UTF-16BE"}};
     for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
         if (strcasecmp(name, other[i][0]) == 0) {
             return other[i][1];
@@ -362,6 +385,24 @@ static const char *encoding_name(const char *name) {
     return name;
 }
 
+/* An iconv name without what could change its meaning: "" is the locale's encoding, and
+ * a suffix like "//IGNORE" drops what it cannot read. */
+static bool decoder_open(struct lig_source *s, struct lig_source_error *error) {
+    if (*s->encoding != '\0' && strchr(s->encoding, '/') == NULL) {
+        s->decoder = iconv_open("UTF-8", s->encoding);
+    }
+    if (s->decoder != (iconv_t)-1) {
+        return true;
+    }
+    char message[120];
+    (void)snprintf(message, sizeof message, "unknown encoding '%s'", s->wanted_encoding);
+    error_set(error, "encoding_name", 0, message,
+              "Use utf-8, utf-16le, utf-16be, latin1 or another name that 'iconv -l' lists");
+    return false;
+}
+
+/* A byte order mark decides, unless another encoding was asked for: then one of the two
+ * is wrong, and reading on would garble the text. */
 static bool encoding_begin(struct lig_source *s, struct lig_source_error *error) {
     const char *marked = NULL;
     for (size_t i = 0; i < sizeof marks / sizeof *marks && marked == NULL; i++) {
@@ -372,28 +413,22 @@ static bool encoding_begin(struct lig_source *s, struct lig_source_error *error)
         }
     }
     const char *wanted = s->wanted_encoding == NULL ? NULL : encoding_name(s->wanted_encoding);
-    if (marked != NULL && (wanted == NULL || strncasecmp(wanted, marked, 6) == 0)) {
-        wanted = marked; // "UTF-16" with its mark is UTF-16LE or UTF-16BE
+    // "UTF-16" with its mark is UTF-16LE or UTF-16BE.
+    if (marked != NULL && wanted != NULL && strncasecmp(wanted, marked, 6) != 0) {
+        char message[160];
+        (void)snprintf(message, sizeof message, "the file begins with the mark of %s, not of %.60s",
+                       marked, s->wanted_encoding);
+        error_set(error, "encoding", 0, message, "Leave the encoding out to go by the mark");
+        return false;
     }
-    if (wanted == NULL) {
-        wanted = "UTF-8";
-    }
-    (void)snprintf(s->encoding, sizeof s->encoding, "%s", wanted);
+    (void)snprintf(s->encoding, sizeof s->encoding, "%s",
+                   marked != NULL   ? marked
+                   : wanted != NULL ? wanted
+                                    : "UTF-8");
     for (char *c = s->encoding; *c != '\0'; c++) {
         *c = (char)(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
     }
-    if (strcmp(s->encoding, "UTF-8") == 0) {
-        return true;
-    }
-    s->decoder = iconv_open("UTF-8", s->encoding);
-    if (s->decoder == (iconv_t)-1) {
-        char message[120];
-        (void)snprintf(message, sizeof message, "unknown encoding '%s'", s->wanted_encoding);
-        error_set(error, "encoding_name", 0, message,
-                  "Use utf-8, utf-16le, utf-16be, latin1 or another name that 'iconv -l' lists");
-        return false;
-    }
-    return true;
+    return strcmp(s->encoding, "UTF-8") == 0 || decoder_open(s, error);
 }
 
 static bool source_start(struct lig_source *s, struct lig_source_error *error) {
@@ -411,6 +446,16 @@ static bool source_start(struct lig_source *s, struct lig_source_error *error) {
 }
 
 /* ---- decoding ------------------------------------------------------------ */
+
+/* Some encodings keep a character back until they know what follows it. */
+static ssize_t decoder_finish(struct lig_source *s, char *buffer, size_t capacity) {
+    char *out = buffer;
+    if (!s->decoded) {
+        (void)iconv(s->decoder, NULL, NULL, &out, &capacity);
+        s->decoded = true;
+    }
+    return out - buffer;
+}
 
 static ssize_t decoded_read(struct lig_source *s, char *buffer, size_t capacity,
                             struct lig_source_error *error) {
@@ -442,7 +487,7 @@ static ssize_t decoded_read(struct lig_source *s, char *buffer, size_t capacity,
         }
         if (n == 0) {
             if (in_left == 0) {
-                return 0;
+                return decoder_finish(s, buffer, capacity);
             }
             error_set(error, "encoding", 0, "the file ends in the middle of a character",
                       "Copy it again, or name its true encoding with --encoding");

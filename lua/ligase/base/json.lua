@@ -1,11 +1,20 @@
 --- JSON, the one module that reads and writes it.
 ---
---- It is written here and not borrowed, because what goes through it must come back
---- the same: 5 stays an integer and 5.0 a float, 64-bit ids keep every digit, an
---- empty array stays one. What JSON cannot say, or two readers would understand
---- differently, is refused with its place.
+--- lua-cjson does the work; what is here keeps what goes through it the same and
+--- refuses what two readers would understand differently. Left alone, cjson reads 5 as
+--- a float, rounds 64-bit ids, takes [] for {}, overlooks text that is not UTF-8, and
+--- writes 14 digits of a number and the members in no order.
+---
+--- Reading: one pass of lpeg over the text refuses what cjson would let through and
+--- puts marks where it would lose something; cjson reads the text so marked; a walk
+--- over the tables takes the marks away again. A mark begins with the byte 255, which
+--- no text in UTF-8 contains.
+---
+--- Writing: one walk puts the text together. cjson writes the strings.
+local cjson = require "cjson"
 local errors = require "ligase.base.errors"
 local host = require "host"
+local lpeg = require "lpeg"
 
 local M = {}
 
@@ -34,15 +43,71 @@ function M.is_array(t)
   return type(t) == "table" and getmetatable(t) == array_metatable
 end
 
+local byte, find, gsub, sub = string.byte, string.find, string.gsub, string.sub
+local math_type, tointeger = math.type, math.tointeger
+
 -- Decoding ------------------------------------------------------------------
 
-local byte, find, sub = string.byte, string.find, string.sub
-local ESCAPED = { b = "\b", f = "\f", n = "\n", r = "\r", t = "\t", ['"'] = '"', ["\\"] = "\\", ["/"] = "/" }
+local decoder = cjson.new()
+local decode_text = decoder.decode
 
--- What the parser raises inside itself: message and place, made into an error once.
-local function fail(at, message)
-  error({ at = at, message = message }, 0)
+local MARK = "\255"
+local MARK_BYTE = byte(MARK)
+
+---@param file string|false where the text comes from
+---@param at integer the byte, from 1
+---@param message string
+local function fail(file, at, message)
+  errors.raise { kind = "input", code = "json", file = file or nil, byte = at,
+    message = ("invalid JSON at byte %d: %s"):format(at, message) }
 end
+
+--- What cjson gets to read for a number that it may not give back as it was.
+local function mark_number(at, token, file)
+  local value = tonumber(token)
+  if not find(token, "[.eE]") then
+    if math_type(value) ~= "integer" then
+      fail(file, at, "the integer does not fit 64 bits; such ids travel as strings")
+    end
+  elseif value == math.huge or value == -math.huge then
+    fail(file, at, "the number is too large for a float")
+  elseif not tointeger(value) then
+    return token -- the walk will not take it for an integer
+  end
+  return '"' .. MARK .. token .. '"'
+end
+
+-- The tokens of JSON; their order is left to cjson.
+local P, R, S = lpeg.P, lpeg.R, lpeg.S
+local space = S " \t\r\n" ^ 0
+local digit, hex = R "09", R("09", "af", "AF")
+local ends = -(R("09", "az", "AZ") + S "_.")
+local plain = (1 - R "\0\31" - S '"\\') ^ 0
+local unit = hex * hex
+local surrogates = S "dD" * R("89", "ab", "AB") * unit * "\\u" * S "dD" * R("cf", "CF") * unit
+local escape = P "\\" * (S '"\\/bfnrt' + P "u" * (surrogates + (unit * unit - S "dD" * R("89", "af", "AF"))))
+local open_string = '"' * plain * (escape * plain) ^ 0
+local string_token = open_string * '"'
+local whole = P "-" ^ -1 * (P "0" + R "19" * digit ^ 0)
+local any_number = whole * ("." * digit ^ 1) ^ -1 * (S "eE" * S "+-" ^ -1 * digit ^ 1) ^ -1 * ends
+-- Most numbers need no look at their value. Up to 15 digits a double holds an integer,
+-- and x.1 to x.8 stay clear of one; up to 18 digits an integer fits 64 bits.
+local few_digits = -(P "-" ^ -1 * digit ^ 16)
+local safe_number = few_digits * whole * ("." * R "18" * digit ^ 0) ^ -1 * ends
+local plain_mark = -(P "-" ^ -1 * digit ^ 19) * whole * ends + few_digits * whole * "." * P "0" ^ 1 * ends
+local marked_number = plain_mark / ('"' .. MARK .. '%0"')
+  + lpeg.Cp() * lpeg.C(any_number) * lpeg.Carg(1) / mark_number
+local number = safe_number + marked_number * -(space * ":") -- where it could pass for a member's name
+local empty_array = P "[" * #(space * "]") / ('["' .. MARK .. '"')
+local word = (P "true" + "false" + "null") * ends
+local string_or_name = string_token * (S " \t\r\n" ^ 1 * #P ":" / "") ^ -1 -- for count_names
+local token = string_or_name + S " \t\r\n,:{}]" ^ 1 + number + empty_array + "[" + word
+
+local marked_text = lpeg.Cs(token ^ 0) * lpeg.Cp()
+local string_end = open_string * lpeg.Cp()
+local number_end = any_number * lpeg.Cp()
+local next_place = ((1 - S '"{}') ^ 1 + string_token * -(space * ":")) ^ 0
+  * lpeg.Cp() * lpeg.C(S "{}" + string_token) * lpeg.Cp()
 
 local function what_is_at(text, at)
   local found = text:match("^[%w_+.-]+", at) or text:match("^" .. utf8.charpattern, at)
@@ -52,181 +117,112 @@ local function what_is_at(text, at)
   return ("'%s'"):format(found:sub(1, 20):gsub("%c", "?"))
 end
 
-local function code_unit(text, at)
-  local digits = text:match("^\\u(%x%x%x%x)", at)
-  return digits and tonumber(digits, 16)
-end
-
---- The string whose quote opens at `from`; returns it and where the text goes on.
-local function read_string(text, from)
-  local stop = find(text, '"', from + 1, true)
-  if not stop then
-    fail(from, "the string is never closed")
-  end
-  local plain_text = sub(text, from + 1, stop - 1)
-  if not find(plain_text, "[\\%c]") then
-    return plain_text, stop + 1
-  end
-  stop = find(text, '[%z\1-\31\\"]', from + 1)
-  local parts, start = {}, from + 1
-  while true do
-    local c = byte(text, stop)
-    parts[#parts + 1] = sub(text, start, stop - 1)
-    if c == 34 then
-      return table.concat(parts), stop + 1
-    elseif c ~= 92 then
-      fail(stop, "a control character must be escaped in a string")
+--- Says what is wrong with the token at a byte.
+local function fail_token(text, at, file)
+  if sub(text, at, at) == '"' then
+    local stop = string_end:match(text, at)
+    local c = sub(text, stop, stop)
+    if c == "" or c == "\\" and stop == #text then
+      fail(file, at, "the string is never closed")
+    elseif c ~= "\\" then
+      fail(file, stop, "a control character must be escaped in a string")
     end
-    local plain = ESCAPED[sub(text, stop + 1, stop + 1)]
-    if plain then
-      parts[#parts + 1] = plain
-      start = stop + 2
-    else
-      local code = code_unit(text, stop)
-      start = stop + 6
-      if not code then
-        fail(stop, "not an escape of JSON")
-      elseif code >= 0xD800 and code < 0xE000 then
-        local low = code < 0xDC00 and code_unit(text, start)
-        if not low or low < 0xDC00 or low >= 0xE000 then
-          fail(stop, "half of a surrogate pair")
-        end
-        code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00)
-        start = start + 6
-      end
-      parts[#parts + 1] = utf8.char(code)
-    end
-    stop = find(text, '[%z\1-\31\\"]', start)
-    if not stop then
-      fail(from, "the string is never closed")
-    end
+    fail(file, stop, find(text, "^\\u[dD][89a-fA-F]%x%x", stop) and "half of a surrogate pair"
+      or "not an escape of JSON")
+  elseif find(text, "^-?0%d", at) then
+    fail(file, at, "a number cannot begin with 0")
+  elseif number_end:match(text, at) then
+    fail(file, at, "expected the name of a member, found " .. what_is_at(text, at))
   end
+  fail(file, at, what_is_at(text, at) .. " is not JSON")
 end
 
-local function read_number(text, from)
-  local _, stop = find(text, "^-?%d+", from)
-  if not stop then
-    fail(from, "expected a value, found " .. what_is_at(text, from))
+local EXPECTED = {
+  ["value"] = "a value", ["the end"] = "the end", ["colon"] = "':' after a member's name",
+  ["comma or array end"] = "',' or ']' in an array", ["comma or object end"] = "',' or '}' in an object",
+  ["object key string"] = "the name of a member",
+}
+
+--- Says in our words what cjson found wrong with the order of the tokens.
+local function fail_order(text, marked_failure, file)
+  local _, failure = pcall(decode_text, text) -- once more, unmarked: the bytes are the text's own
+  failure = type(failure) == "string" and failure or tostring(marked_failure)
+  local expected, at = failure:match("^Expected (.-) but found .- at character (%d+)$")
+  if expected then
+    fail(file, tointeger(at), ("expected %s, found %s"):format(EXPECTED[expected] or expected,
+      what_is_at(text, tointeger(at))))
   end
-  if stop > from and find(text, "^-?0%d", from) then
-    fail(from, "a number cannot begin with 0")
+  at = failure:match("^Found too many nested data structures %(%d+%) at character (%d+)$")
+  if at then
+    fail(file, tointeger(at), "nested too deeply")
   end
-  local after = byte(text, stop + 1)
-  if (after == 44 or after == 93 or after == 125) and stop - from < 18 then
-    return tonumber(sub(text, from, stop)), stop + 1 -- the common case: few digits, then , ] or }
-  end
-  local _, fraction = find(text, "^%.%d+", stop + 1)
-  local _, exponent = find(text, "^[eE][+-]?%d+", (fraction or stop) + 1)
-  local last = exponent or fraction or stop
-  if find(text, "^[%w_.]", last + 1) then
-    fail(from, ("not a number of JSON: %s"):format(what_is_at(text, from)))
-  end
-  local value = tonumber(sub(text, from, last))
-  if last == stop and math.type(value) ~= "integer" then
-    fail(from, "the integer does not fit 64 bits; such ids travel as strings")
-  elseif value == math.huge or value == -math.huge then
-    fail(from, "the number is too large for a float")
-  end
-  return value, last + 1
+  error(marked_failure, 0) -- out of memory
 end
 
-local LITERALS = { t = { "true", true }, f = { "false", false }, n = { "null", M.null } }
-
-local function read_literal(text, from)
-  local literal = LITERALS[sub(text, from, from)]
-  local word = text:match("^[%a_][%w_]*", from)
-  if literal and word == literal[1] then
-    return literal[2], from + #word
-  end
-  return read_number(text, from)
-end
-
-local read_value
-
-local function skip(text, from)
-  local c = byte(text, from)
-  if c and c > 32 then
-    return from
-  end
-  return find(text, "[^ \n\r\t]", from) or #text + 1
-end
-
-local function read_array(text, from, room)
-  local items, count = setmetatable({}, array_metatable), 0
-  local at = skip(text, from + 1)
-  if byte(text, at) == 93 then
-    return items, at + 1
-  end
-  while true do
+--- How many times a quote stands before a colon: at the end of each name, and perhaps
+--- in strings.
+local function count_names(text)
+  local count, _, at = 0, find(text, '":', 1, true)
+  while at do
     count = count + 1
-    items[count], at = read_value(text, at, room)
-    at = skip(text, at)
-    local c = byte(text, at)
-    if c == 93 then
-      return items, at + 1
-    elseif c ~= 44 then
-      fail(at, "expected ',' or ']' in an array, found " .. what_is_at(text, at))
-    end
-    at = skip(text, at + 1)
+    _, at = find(text, '":', at + 1, true)
   end
+  return count
 end
 
-local function read_object(text, from, room)
-  local members = {}
-  local at = skip(text, from + 1)
-  if byte(text, at) == 125 then
-    return members, at + 1
-  end
+--- Refuses objects that name a member twice, of which cjson keeps the last.
+local function refuse_twins(text, file)
+  local names, depth, at = {}, 0, 1
   while true do
-    if byte(text, at) ~= 34 then
-      fail(at, "expected the name of a member, found " .. what_is_at(text, at))
+    local place, what, after = next_place:match(text, at)
+    if not place then
+      return
     end
-    local name, after = read_string(text, at)
-    if members[name] ~= nil then
-      fail(at, ("the object has two members '%s'"):format(name:sub(1, 60)))
+    if what == "{" then
+      depth = depth + 1
+      names[depth] = {}
+    elseif what == "}" then
+      depth = depth - 1
+    else
+      local name = decode_text(what)
+      if names[depth][name] then
+        fail(file, place, ("the object has two members '%s'"):format(name:sub(1, 60)))
+      end
+      names[depth][name] = true
     end
-    at = skip(text, after)
-    if byte(text, at) ~= 58 then
-      fail(at, "expected ':' after a member's name, found " .. what_is_at(text, at))
-    end
-    members[name], at = read_value(text, skip(text, at + 1), room)
-    at = skip(text, at)
-    local c = byte(text, at)
-    if c == 125 then
-      return members, at + 1
-    elseif c ~= 44 then
-      fail(at, "expected ',' or '}' in an object, found " .. what_is_at(text, at))
-    end
-    at = skip(text, at + 1)
+    at = after
   end
 end
 
-function read_value(text, at, room)
-  local c = byte(text, at)
-  if c == 34 then
-    return read_string(text, at)
-  elseif c == 123 or c == 91 then
-    if room == 0 then
-      fail(at, "nested too deeply")
+--- Makes a decoded table what the text says, in place.
+---@param t table
+---@param is_marked boolean
+---@return integer members of all objects in it
+local function restore(t, is_marked)
+  local first, members, is_object = t[1], 0, 1
+  if first ~= nil then
+    setmetatable(t, array_metatable)
+    is_object = 0
+    if first == MARK then
+      t[1] = nil
+      return 0
     end
-    return (c == 123 and read_object or read_array)(text, at, room - 1)
-  elseif c and (c == 45 or c >= 48 and c <= 57) then
-    return read_number(text, at)
   end
-  return read_literal(text, at)
-end
-
-local function read_document(text, max_depth)
-  local size, bad = utf8.len(text)
-  if not size then
-    fail(bad, "the text is not UTF-8")
+  for key, value in next, t do
+    local kind = type(value)
+    if kind == "number" then
+      local integer = tointeger(value)
+      if integer then
+        t[key] = integer
+      end
+    elseif kind == "table" then
+      members = members + restore(value, is_marked)
+    elseif is_marked and kind == "string" and byte(value) == MARK_BYTE then
+      t[key] = tonumber(sub(value, 2))
+    end
+    members = members + is_object
   end
-  local value, at = read_value(text, skip(text, 1), max_depth)
-  at = skip(text, at)
-  if at <= #text then
-    fail(at, "expected the end, found " .. what_is_at(text, at))
-  end
-  return value
+  return members
 end
 
 ---@class ligase.JsonDecodeOptions
@@ -246,32 +242,39 @@ function M.decode(text, options)
     errors.raise({ kind = "usage", code = "json",
       message = ("json.decode needs a string, not a %s"):format(type(text)) }, 2)
   end
-  options = options or {}
-  local max_bytes = options.max_bytes or MAX_BYTES
+  local file = options and options.file or false
+  local max_bytes = options and options.max_bytes or MAX_BYTES
   if #text > max_bytes then
-    errors.raise { kind = "input", code = "json", file = options.file,
+    errors.raise { kind = "input", code = "json", file = file or nil,
       message = ("invalid JSON: %d bytes are more than the %d allowed"):format(#text, max_bytes) }
   end
-  local read, value = pcall(read_document, text, options.max_depth or MAX_DEPTH)
-  if read then
-    return value
-  elseif type(value) ~= "table" or not value.at then
-    error(value, 0)
+  local size, bad = utf8.len(text)
+  if not size then
+    fail(file, bad, "the text is not UTF-8")
   end
-  errors.raise { kind = "input", code = "json", file = options.file, byte = value.at,
-    message = ("invalid JSON at byte %d: %s"):format(value.at, value.message) }
+  local marked, after = marked_text:match(text, 1, file)
+  if after <= #text then
+    fail_token(text, after, file)
+  end
+  decoder.decode_max_depth(options and options.max_depth or MAX_DEPTH)
+  local read, value = pcall(decode_text, marked)
+  if not read then
+    fail_order(text, value, file)
+  end
+  local document = { value }
+  if restore(document, marked ~= text) ~= count_names(marked) then
+    refuse_twins(text, file)
+  end
+  return document[1]
 end
 
 -- Encoding ------------------------------------------------------------------
 
-local ESCAPES = { ['"'] = '\\"', ["\\"] = "\\\\", ["\b"] = "\\b", ["\f"] = "\\f", ["\n"] = "\\n",
-  ["\r"] = "\\r", ["\t"] = "\\t" }
-for code = 0, 31 do
-  local c = string.char(code)
-  ESCAPES[c] = ESCAPES[c] or ("\\u%04x"):format(code)
-end
+local encoder = cjson.new()
+local encode_text = encoder.encode
 
 local SMALLEST_NORMAL = 0x1p-1022
+local SHORT_BYTES = 40 -- strings up to here are worth remembering in case they come again
 
 --- "$.columns[3].name": where in the value we are.
 local function path_text(path, depth)
@@ -284,25 +287,32 @@ local function path_text(path, depth)
   return table.concat(parts)
 end
 
-local function refuse(state, depth, message, at)
-  fail(at, ("cannot write %s as JSON: %s"):format(path_text(state.path, depth), message))
+--- Refuses the value at a depth, where it is the one named `key`.
+local function refuse(state, depth, key, message, at)
+  state.path[depth] = key
+  errors.raise { kind = "usage", code = "json", byte = at,
+    message = ("cannot write %s as JSON: %s"):format(path_text(state.path, depth), message) }
 end
 
-local function write_string(state, s, depth)
-  if not find(s, "[^ !#-%[%]-~]") then
-    return '"' .. s .. '"'
-  end
+local function string_text(state, s, depth, key)
   local size, bad = utf8.len(s)
   if not size then
-    refuse(state, depth, ("the string is not UTF-8 at its byte %d"):format(bad), bad)
+    refuse(state, depth, key, ("the string is not UTF-8 at its byte %d"):format(bad), bad)
   end
-  return '"' .. s:gsub('[%z\1-\31\\"]', ESCAPES) .. '"'
+  local text = encode_text(s)
+  if find(text, "/", 1, true) then
+    text = gsub(text, "\\/", "/") -- a slash needs no escape
+  end
+  if size <= SHORT_BYTES then
+    state.texts[s] = text
+  end
+  return text
 end
 
 --- The fewest digits that read back as the same float, never looking like an integer.
-local function write_float(state, n, depth)
+local function float_text(state, n, depth, key)
   if n ~= n or n == math.huge or n == -math.huge then
-    refuse(state, depth, n ~= n and "it is not a number (nan)" or "it is infinite")
+    refuse(state, depth, key, n ~= n and "it is not a number (nan)" or "it is infinite")
   end
   local digits = ("%.15g"):format(n)
   if n ~= 0 and n < SMALLEST_NORMAL and n > -SMALLEST_NORMAL then
@@ -321,124 +331,154 @@ local function write_float(state, n, depth)
   return find(digits, "[.e]") and digits or digits .. ".0"
 end
 
---- How many items an array has; refuses holes and keys that are no positions.
-local function array_size(state, t, depth)
-  local count, greatest = 0, 0
+local append_table
+
+--- Adds a value's text to state.out, of which `n` pieces are there; returns how many
+--- there are then. `key` is the value's place in what holds it, `depth` levels down.
+--- Callers have looked into state.texts, to spare the call.
+local function append(state, n, value, depth, key)
+  local kind, text = type(value), nil
+  if kind == "string" then
+    text = string_text(state, value, depth, key)
+  elseif kind == "table" then
+    state.path[depth] = key
+    return append_table(state, n, value, depth)
+  elseif kind == "number" then
+    text = math_type(value) == "integer" and value or float_text(state, value, depth, key)
+  else
+    refuse(state, depth, key, ("a %s has no form there"):format(kind))
+  end
+  state.out[n + 1] = text
+  return n + 1
+end
+
+--- Says why an array of which not every item is there cannot be written.
+local function refuse_array(state, t, depth)
+  local greatest = 0
   for key in next, t do
-    if math.type(key) ~= "integer" or key < 1 then
-      refuse(state, depth, ("the array has a key that is no position: %s"):format(tostring(key)))
+    if math_type(key) ~= "integer" or key < 1 then
+      refuse(state, depth, state.path[depth],
+        ("the array has a key that is no position: %s"):format(tostring(key)))
     end
-    count = count + 1
     greatest = key > greatest and key or greatest
   end
-  if count ~= greatest then
-    local hole = 1
-    while t[hole] ~= nil do
-      hole = hole + 1
-    end
-    refuse(state, depth, ("the array has no item %d of %d; put json.null there"):format(hole, greatest))
+  local hole = 1
+  while t[hole] ~= nil do
+    hole = hole + 1
   end
-  return count
+  refuse(state, depth, state.path[depth],
+    ("the array has no item %d of %d; put json.null there"):format(hole, greatest))
 end
 
---- The text of a value that is no table; nil for tables.
-local function scalar_text(state, value, depth)
-  local kind = type(value)
-  if kind == "string" then
-    return write_string(state, value, depth)
-  elseif kind == "number" then
-    return math.type(value) == "integer" and ("%d"):format(value) or write_float(state, value, depth)
-  elseif kind == "boolean" then
-    return value and "true" or "false"
-  elseif value == M.null then
-    return "null"
-  elseif kind ~= "table" then
-    refuse(state, depth, ("a %s has no form there"):format(kind))
+local function append_array(state, n, t, depth)
+  local out, texts, count = state.out, state.texts, 0
+  for _ in next, t do
+    count = count + 1
   end
-end
-
-local write_table
-
-local function write_array(state, t, depth)
-  local out, path, pretty = state.out, state.path, state.pretty
-  local count = array_size(state, t, depth)
   if count == 0 then
-    out[#out + 1] = "[]"
-    return
+    out[n + 1] = "[]"
+    return n + 1
   end
-  local before = pretty and "[\n" .. pretty:rep(depth + 1) or "["
-  local comma = pretty and ",\n" .. pretty:rep(depth + 1) or ","
+  local indent = state.indent
+  local before = indent and "[\n" .. indent:rep(depth + 1) or "["
+  local comma = indent and ",\n" .. indent:rep(depth + 1) or ","
   for i = 1, count do
-    path[depth + 1] = i
-    local text = scalar_text(state, t[i], depth + 1)
-    out[#out + 1] = before .. (text or "")
-    if not text then
-      write_table(state, t[i], depth + 1)
+    local value = t[i]
+    if value == nil then
+      refuse_array(state, t, depth)
+    end
+    local text = texts[value]
+    out[n + 1] = before
+    if text then
+      out[n + 2] = text
+      n = n + 2
+    else
+      n = append(state, n + 1, value, depth + 1, i)
     end
     before = comma
   end
-  out[#out + 1] = pretty and "\n" .. pretty:rep(depth) .. "]" or "]"
+  out[n + 1] = indent and "\n" .. indent:rep(depth) .. "]" or "]"
+  return n + 1
 end
 
-local function member_names(state, t, depth)
-  local names = {}
+--- An object's names in order and what is written for them. Objects that come one
+--- after the other mostly have the same, so the last are kept: those at this depth
+--- (their indentation is part of it) for which `next` gives the same name first.
+local function object_shape(state, t, first, depth)
+  local shapes = state.shapes[depth]
+  if not shapes then
+    shapes = {}
+    state.shapes[depth] = shapes
+  end
+  local shape = shapes[first]
+  if shape then
+    local is_name, count = shape.is_name, 0
+    for name in next, t do
+      if not is_name[name] then
+        count = -1
+        break
+      end
+      count = count + 1
+    end
+    if count == #shape.names then
+      return shape
+    end
+  end
+  local names, labels, is_name = {}, {}, {}
   for name in next, t do
     if type(name) ~= "string" then
-      refuse(state, depth, ("an object's member is named by a %s: %s"):format(type(name), tostring(name)))
+      refuse(state, depth, state.path[depth],
+        ("an object's member is named by a %s: %s"):format(type(name), tostring(name)))
     end
     names[#names + 1] = name
+    is_name[name] = true
   end
   if state.sort_keys then
     table.sort(names)
   end
-  return names
+  local new_line = state.indent and "\n" .. state.indent:rep(depth + 1) or ""
+  local before, colon = "{" .. new_line, state.indent and ": " or ":"
+  for i, name in ipairs(names) do
+    labels[i] = before .. (state.texts[name] or string_text(state, name, depth + 1, name)) .. colon
+    before = "," .. new_line
+  end
+  shape = { names = names, labels = labels, is_name = is_name }
+  shapes[first] = shape
+  return shape
 end
 
-local function write_object(state, t, depth)
-  local out, path, pretty = state.out, state.path, state.pretty
-  local names = member_names(state, t, depth)
-  if #names == 0 then
-    out[#out + 1] = "{}"
-    return
-  end
-  local before = pretty and "{\n" .. pretty:rep(depth + 1) or "{"
-  local comma = pretty and ",\n" .. pretty:rep(depth + 1) or ","
-  local labels, colon = state.labels, pretty and ": " or ":"
-  for _, name in ipairs(names) do
-    path[depth + 1] = name
-    local label = labels[name]
-    if not label then
-      label = write_string(state, name, depth + 1) .. colon
-      labels[name] = label
-    end
+local function append_object(state, n, t, depth, first)
+  local out, texts, indent = state.out, state.texts, state.indent
+  local shape = object_shape(state, t, first, depth)
+  local names, labels = shape.names, shape.labels
+  for i = 1, #names do
+    local name = names[i]
     local value = t[name]
-    local text = scalar_text(state, value, depth + 1)
-    out[#out + 1] = before .. label .. (text or "")
-    if not text then
-      write_table(state, value, depth + 1)
+    local text = texts[value]
+    out[n + 1] = labels[i]
+    if text then
+      out[n + 2] = text
+      n = n + 2
+    else
+      n = append(state, n + 1, value, depth + 1, name)
     end
-    before = comma
   end
-  out[#out + 1] = pretty and "\n" .. pretty:rep(depth) .. "}" or "}"
+  out[n + 1] = indent and "\n" .. indent:rep(depth) .. "}" or "}"
+  return n + 1
 end
 
-function write_table(state, t, depth)
+function append_table(state, n, t, depth)
   if depth >= MAX_DEPTH then
-    refuse(state, 3, "it is nested too deeply; does it contain itself?")
-  elseif getmetatable(t) == array_metatable or math.type((next(t))) == "integer" then
-    write_array(state, t, depth)
-  else
-    write_object(state, t, depth)
+    refuse(state, 3, state.path[3], "it is nested too deeply; does it contain itself?")
   end
-end
-
-local function write_document(state, value)
-  local text = scalar_text(state, value, 0)
-  if text then
-    return text
+  local first = next(t)
+  if getmetatable(t) == array_metatable or math_type(first) == "integer" then
+    return append_array(state, n, t, depth)
+  elseif first == nil then
+    state.out[n + 1] = "{}"
+    return n + 1
   end
-  write_table(state, value, 0)
-  return table.concat(state.out)
+  return append_object(state, n, t, depth, first)
 end
 
 ---@class ligase.JsonEncodeOptions
@@ -453,16 +493,9 @@ end
 ---@param options? ligase.JsonEncodeOptions
 ---@return string
 function M.encode(value, options)
-  options = options or {}
-  local state = { out = {}, path = {}, labels = {}, sort_keys = options.sort_keys ~= false,
-    pretty = options.pretty and "  " or nil }
-  local written, failure = pcall(write_document, state, value)
-  if written then
-    return failure
-  elseif type(failure) ~= "table" or not failure.message or errors.is(failure) then
-    error(failure, 0)
-  end
-  errors.raise { kind = "usage", code = "json", message = failure.message, byte = failure.at }
+  local state = { out = {}, path = {}, texts = { [true] = "true", [false] = "false", [M.null] = "null" }, shapes = {},
+    sort_keys = not options or options.sort_keys ~= false, indent = options and options.pretty and "  " or nil }
+  return state.texts[value] or table.concat(state.out, "", 1, append(state, 0, value, 0))
 end
 
 return M

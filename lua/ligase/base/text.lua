@@ -205,24 +205,38 @@ local function column_side(rows, column)
   return seen and "right" or "left"
 end
 
---- Takes columns from the widest until the line fits, but leaves each its 4.
+--- Cuts the widest columns, all to one width, until the line fits, but leaves each
+--- its 4.
 local function widths_fit(widths, room)
-  local total = 2 * (#widths - 1)
-  for _, width in ipairs(widths) do
-    total = total + width
+  room = room - 2 * (#widths - 1)
+  local function total(most)
+    local sum = 0
+    for _, width in ipairs(widths) do
+      sum = sum + math.min(width, most)
+    end
+    return sum
   end
-  while total > room do
-    local widest = 1
-    for i, width in ipairs(widths) do
-      if width > widths[widest] then
-        widest = i
-      end
+  local low, high = 4, 4
+  for _, width in ipairs(widths) do
+    high = math.max(high, width)
+  end
+  if total(high) <= room then
+    return
+  end
+  while low < high do
+    local middle = (low + high + 1) // 2
+    if total(middle) <= room then
+      low = middle
+    else
+      high = middle - 1
     end
-    if widths[widest] <= 4 then
-      return
+  end
+  local spare = room - total(low) -- columns that may keep one more
+  for i, width in ipairs(widths) do
+    if width > low then
+      widths[i] = spare > 0 and low + 1 or low
+      spare = spare - 1
     end
-    widths[widest] = widths[widest] - 1
-    total = total - 1
   end
 end
 

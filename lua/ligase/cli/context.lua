@@ -5,6 +5,8 @@ local workspace = require "ligase.base.workspace"
 
 local M = {}
 
+local BEGIN = "Begin with: ligase ingest FILE; or go to your workspace's folder, or set LIGASE_WORKSPACE"
+
 ---@class ligase.context
 ---@field workspace string
 ---@field config ligase.Config
@@ -56,21 +58,32 @@ end
 
 --- A connection to the database with its schema, for writing: the private Postgres is
 --- made when there is none, and gets its schema on the way.
+---@param options? {migrate: boolean} false: the schema stays as it is
 ---@return table conn
-function Context:open()
+function Context:open(options)
   self:need_postgres()
-  return keep(self, require("ligase.store.db").open(self.config, self.workspace, { migrate = true }))
+  return keep(self, require("ligase.store.db").open(self.config, self.workspace, options or { migrate = true }))
 end
 
---- A connection to the database with its schema, for reading. Raises "input" when
---- there is no private Postgres yet.
+--- A connection to the database with its schema, for looking at what is there: nil
+--- when there is no private Postgres yet, which is said on standard error.
+---@return table? conn
+function Context:open_if_there()
+  self:need_postgres()
+  if not self:is_bare() then
+    return self:open()
+  end
+  io.stderr:write(("ligase: there is no data yet in %s. %s\n"):format(self.workspace, BEGIN))
+end
+
+--- A connection to the database with its schema, for reading what must be there.
+--- Raises "input" when there is no private Postgres yet.
 ---@return table conn
 function Context:open_existing()
   self:need_postgres()
   if self:is_bare() then
     errors.raise { kind = "input", code = "empty_workspace",
-      message = ("there is no data in the workspace %s yet"):format(self.workspace),
-      hint = "Begin with: ligase ingest FILE; or go to the folder of your workspace, or set LIGASE_WORKSPACE" }
+      message = ("there is no data yet in %s"):format(self.workspace), hint = BEGIN }
   end
   return self:open()
 end

@@ -1,13 +1,16 @@
 --- What `ligase ingest` and `ligase run` share: reading files by a recipe, one
---- transaction each, and saying what became of them.
-local dialect = require "ligase.io.dialect"
+--- transaction each.
 local errors = require "ligase.base.errors"
 local features = require "ligase.store.features"
 local ingestion = require "ligase.store.ingestion"
+local inputs = require "ligase.cli.inputs"
+local output = require "ligase.cli.output"
+local parsing = require "ligase.cli.parsing"
 local pipeline = require "ligase.omics.pipeline"
 local progress = require "ligase.cli.progress"
 local runs = require "ligase.store.runs"
 local sys = require "sys"
+local telling = require "ligase.cli.telling"
 local text = require "ligase.base.text"
 
 local M = {}
@@ -18,31 +21,39 @@ local TRY_AGAIN = { ["40001"] = true, ["40P01"] = true, ["55P03"] = true }
 
 -- ---- the command line ------------------------------------------------------
 
+local SEPARATORS = { comma = ",", tab = "\t", ["\\t"] = "\t", semicolon = ";", bar = "|", space = " " }
+
 --- Adds the options of both commands.
 ---@param parser table
 function M.configure(parser)
-  parser:argument("files", "CSV or TSV files, also gzipped; - is standard input."):args("+"):argname("FILE")
+  parser:argument("FILE", "CSV or TSV files, also gzipped; - is standard input."):target("files"):argname("FILE")
+    :args("+")
   parser:option("--name", "The dataset's name; without it, the file's name without its ending."):argname("NAME")
+    :convert(parsing.name("--name"))
   parser:option("--program", "The program it belongs to; made when it is new."):argname("NAME")
+    :convert(parsing.name("--program"))
   parser:option("--experiment", "The experiment it belongs to; made when it is new."):argname("NAME")
+    :convert(parsing.name("--experiment"))
   parser:option("--organism", "The organism it was measured in."):argname("NAME")
+    :convert(parsing.name("--organism"))
   parser:option("--set", "A column's role: feature, sample, statistic, annotation, or a statistic's name "
-    .. "(p_value, ...)."):argname("COLUMN=ROLE"):count("*")
+    .. "(p_value, ...). May be given again."):argname("COLUMN=ROLE"):count("*")
   parser:option("--separator", "comma, tab, semicolon, bar, space or the character itself."):argname("CHAR")
+    :convert(parsing.character("--separator", SEPARATORS))
   parser:option("--quote", "The quote mark, or none."):argname("CHAR")
+    :convert(parsing.character("--quote", { none = false }))
   parser:option("--encoding", "utf-8, utf-16le, latin1, ..."):argname("NAME")
-  parser:option("--decimal", "The decimal mark."):argname("CHAR"):choices { ".", "," }
+  parser:option("--decimal", "The decimal mark, . or the comma."):argname("CHAR")
+    :convert(parsing.one_of("--decimal", { ".", "," }))
   parser:option("--comment", "Lines that begin with it are skipped."):argname("CHAR")
-  parser:option("--skip-lines", "Lines before the header."):argname("N"):convert(math.tointeger)
+    :convert(parsing.character("--comment", {}))
+  parser:option("--skip-lines", "Lines before the header."):argname("N")
+    :convert(parsing.whole_number("--skip-lines", 0))
   parser:option("--missing", "Texts that stand for a missing value, separated by commas."):argname("MARKS")
   parser:flag("--dry-run", "Say what would happen and write nothing.")
 end
 
 local function dialect_answers(arguments)
-  local quote
-  if arguments.quote then
-    quote = arguments.quote ~= "none" and arguments.quote
-  end
   local missing
   if arguments.missing then
     missing = { "" }
@@ -51,9 +62,8 @@ local function dialect_answers(arguments)
     end
   end
   return {
-    separator = arguments.separator and dialect.separator_of(arguments.separator), quote = quote,
-    encoding = arguments.encoding, decimal = arguments.decimal, comment = arguments.comment,
-    skip_lines = arguments.skip_lines, missing = missing,
+    separator = arguments.separator, quote = arguments.quote, encoding = arguments.encoding,
+    decimal = arguments.decimal, comment = arguments.comment, skip_lines = arguments.skip_lines, missing = missing,
   }
 end
 
@@ -70,68 +80,28 @@ local function roles_set(pairs_given)
   return set
 end
 
--- ---- telling ---------------------------------------------------------------
-
-local function columns_line(plan)
-  local by_role = { sample = {}, statistic = {}, annotation = {} }
-  for _, column in ipairs(plan.columns) do
-    local list = by_role[column.role]
-    if list then
-      list[#list + 1] = column.statistic and ("%s (%s)"):format(column.name, column.statistic) or column.name
+--- Each file becomes a dataset of its own, under a name of its own.
+local function check_names(arguments)
+  if arguments.name and #arguments.files > 1 then
+    errors.raise { kind = "usage", code = "name", message = "--name is for one file, and several were given",
+      hint = "Leave it out to name each dataset after its file" }
+  end
+  local seen = {}
+  for _, file in ipairs(arguments.files) do
+    local name = arguments.name or inputs.name_of(file)
+    if not name then
+      errors.raise { kind = "usage", code = "name", message = ("%s has no name for its dataset"):format(
+        file == "-" and "standard input" or text.printable(file)), hint = "Say --name NAME" }
+    elseif not utf8.len(name) or name:find("%c") then
+      errors.raise { kind = "usage", code = "name", message = ("the name of %s is no name for a dataset"):format(
+        text.printable(file)), hint = "A name is UTF-8 text without control characters: say --name NAME" }
+    elseif seen[name] and seen[name] ~= file then
+      errors.raise { kind = "usage", code = "name", message = ("%s and %s would both be the dataset '%s'"):format(
+        text.printable(seen[name]), text.printable(file), text.printable(name)),
+        hint = "Ingest them one by one, each with a --name" }
     end
+    seen[name] = file
   end
-  local parts = { ('names in "%s"'):format(plan.feature.name) }
-  for _, role in ipairs { "sample", "statistic", "annotation" } do
-    local list = by_role[role]
-    if #list > 4 then
-      parts[#parts + 1] = ("%s: %s ... %s"):format(text.count(#list, role), list[1], list[#list])
-    elseif #list > 0 then
-      parts[#parts + 1] = ("%s: %s"):format(text.count(#list, role), table.concat(list, ", "))
-    end
-  end
-  return table.concat(parts, "; ")
-end
-
-local function dialect_line(findings)
-  local parts = { findings.encoding .. (findings.byte_order_mark and " with byte order mark" or ""),
-    dialect.separator_name(findings.separator) .. "-separated" }
-  if findings.gzip then
-    table.insert(parts, 1, "gzip")
-  end
-  parts[#parts + 1] = findings.decimal == "," and "decimal comma" or nil
-  parts[#parts + 1] = ("header on line %d%s"):format(findings.header_line,
-    findings.header_short and " without a cell for the names" or "")
-  return table.concat(parts, ", ")
-end
-
-local function say(label, ...)
-  io.stdout:write(("  %-9s"):format(label), string.format(...), "\n")
-end
-
-local HEADLINES = { created = "new dataset", revised = "revision %d", dry_run = "would be stored (dry run)" }
-
---- Prints what became of one file.
-local function tell(job, report)
-  if report.outcome == "unchanged" then
-    io.stdout:write(("%s: unchanged (revision %d)%s\n"):format(job.name, report.revision,
-      report.details_changed and ", its details were updated" or ""))
-    return
-  end
-  local counts, findings = report.counts, report.findings
-  io.stdout:write(("%s (%s): %s\n"):format(job.name, job.recipe.omics,
-    HEADLINES[report.outcome]:format(report.revision or 0)))
-  say("read", "%s, %s: %s", job.source.shown, text.bytes(counts.bytes), dialect_line(findings))
-  say("columns", "%s", columns_line(report.plan))
-  say("stored", "%s, %s%s", text.count(counts.rows, "row"), text.count(counts.values, "value"),
-    counts.kept and counts.kept > 0 and (", %s kept as text beside them"):format(text.count(counts.kept, "cell")) or "")
-  if counts.features then
-    say("features", "%s: %s new, %s known", text.number(counts.features), text.number(counts.features_new),
-      text.number(counts.features - counts.features_new))
-  end
-  for _, doubt in ipairs(findings.doubts) do
-    say("doubt", "%s", doubt)
-  end
-  say("took", "%s", text.duration(report.seconds))
 end
 
 -- ---- one file --------------------------------------------------------------
@@ -146,24 +116,40 @@ local function ingest_options(job)
   }
 end
 
+local function what(job, ingest)
+  return { omics = job.recipe.omics, name = job.name, given = pipeline.given_of(ingest), outbox = job.outbox }
+end
+
+--- What storing the file would come to.
+---@return string outcome "created", "revised", "unchanged", or "unknown" without a database
+---@return integer|nil revision
+local function foresee(job, ingest)
+  if not job.shared.conn then
+    return job.is_bare and "created" or "unknown"
+  end
+  local writer <close> = ingestion.begin(job.shared.conn, job.run, what(job, ingest))
+  if writer.existing and writer:is_current(sys.sha256_file(job.source.path), job.recipe) then
+    return "unchanged", writer.existing.current_revision
+  end
+  return writer.existing and "revised" or "created", writer.revision
+end
+
 --- Reads the file without writing: counts rows and asks which features are known.
 local function rehearse(job)
   local ingest = pipeline.prepare(job.recipe, job.source, ingest_options(job))
+  local outcome, revision = foresee(job, ingest)
+  if outcome == "unchanged" then
+    return { outcome = outcome, revision = revision, rehearsed = true }
+  end
   local findings, info = pipeline.read(ingest)
   local counts = { rows = info.rows, values = ingest.counts.values, bytes = info.bytes }
-  if ingest.linking and job.conn and not ingest.uncounted then
-    local _, new = features.missing(job.conn, ingest.resolver.feature_type, ingest.resolver.waiting)
-    local keys, new_count = {}, 0
-    for _, entry in ipairs(new) do
-      if not keys[entry.key] then
-        keys[entry.key] = true
-        new_count = new_count + 1
-      end
-    end
-    counts.features, counts.features_new = ingest.distinct, new_count
+  if ingest.linking and job.shared.conn and not ingest.uncounted then
+    local _, new = features.missing(job.shared.conn, ingest.resolver.feature_type, ingest.resolver.waiting)
+    counts.features, counts.features_new = ingest.distinct, #new
   end
   ingest.resolver:rolled_back()
-  return { outcome = "dry_run", counts = counts, findings = findings, plan = ingest.plan }
+  return { outcome = outcome, revision = revision, rehearsed = true, counts = counts, findings = findings,
+    plan = ingest.plan, unasked = ingest.linking and job.unasked or nil }
 end
 
 local function details(job)
@@ -173,41 +159,42 @@ end
 --- Reads and writes the file in one transaction.
 local function write(job)
   local ingest = pipeline.prepare(job.recipe, job.source, ingest_options(job))
-  local writer <close> = ingestion.begin(job.conn, job.run, {
-    omics = job.recipe.omics, name = job.name, given = pipeline.given_of(ingest), outbox = job.outbox,
-  })
+  local writer <close> = ingestion.begin(job.shared.conn, job.run, what(job, ingest))
   if writer.existing and writer:is_current(sys.sha256_file(job.source.path), job.recipe) then
     return writer:finish_unchanged(details(job))
   end
   local findings, info = pipeline.read(ingest, writer)
   writer:link(ingest.resolver)
-  local feature_count
-  if not ingest.uncounted then
-    feature_count = ingest.distinct
-  end
   local report = writer:finish({ source = job.source.shown, info = info, findings = findings, plan = ingest.plan,
-    recipe = job.recipe, feature_count = feature_count }, details(job))
+    recipe = job.recipe, feature_count = not ingest.uncounted and ingest.distinct or nil }, details(job))
   report.findings, report.plan = findings, ingest.plan
   return report
 end
 
---- A COMMIT whose answer was lost: looks by the run's id whether it took place.
+--- A COMMIT whose answer was lost: looks by the run's id whether it took place. Beginning
+--- again waits for the lock that the lost transaction may still hold.
 local function settle(job, failure)
-  local looked, outcome = pcall(function()
-    job.conn = job.reconnect()
-    return runs.outcome(job.conn, job.run.id)
+  local looked, outcome, revision = pcall(function()
+    job.shared.conn = job.reconnect()
+    local writer <close> = ingestion.begin(job.shared.conn, job.run, { omics = job.recipe.omics, name = job.name,
+      given = {} })
+    return runs.outcome(job.shared.conn, job.run.id), writer.existing and writer.existing.current_revision
   end)
   if looked and outcome then
-    return { outcome = "unchanged", revision = 0, settled = true }
+    return { outcome = outcome == "unchanged" and "unchanged" or "settled", revision = revision }
+  elseif looked then
+    failure.hint = "Nothing of the file was stored: run the same command again"
   end
   error(failure, 0)
 end
 
+local function explained(failure)
+  return errors.is(failure) and failure or errors.wrap(debug.traceback(tostring(failure), 2))
+end
+
 local function attempt(job)
   for try = 1, ATTEMPTS do
-    local done, result = xpcall(write, function(failure)
-      return errors.is(failure) and failure or errors.wrap(debug.traceback(tostring(failure), 2))
-    end, job)
+    local done, result = xpcall(write, explained, job)
     if done then
       job.resolver:committed()
       return result
@@ -222,18 +209,11 @@ local function attempt(job)
   end
 end
 
---- The words the lab's runbooks look for stand before what Postgres said.
-local function as_required(failure)
-  if errors.is(failure, "database") and not failure.required then
-    failure.required = true
-    failure.message = "Postgres creation failed (required): " .. failure.message
-  end
-  return failure
-end
-
-local function ingest_file(job)
+local function ingest_file(job, file)
   local started = sys.monotonic()
-  local stat = sys.stat(job.source.path)
+  local source <close> = inputs.open(file)
+  job.source = source
+  local stat = sys.stat(source.path)
   local line <close> = progress.new(job.name, stat and stat.size_bytes)
   job.line = line
   local report = job.dry_run and rehearse(job) or attempt(job)
@@ -241,52 +221,68 @@ local function ingest_file(job)
   return report
 end
 
--- ---- all files -------------------------------------------------------------
+-- ---- failures --------------------------------------------------------------
 
-local function check_names(arguments)
-  if arguments.name and #arguments.files > 1 then
-    errors.raise { kind = "usage", code = "name", message = "--name is for one file, and several were given",
-      hint = "Leave it out to name each dataset after its file" }
-  end
-  for _, file in ipairs(arguments.files) do
-    if file == "-" and not arguments.name then
-      errors.raise { kind = "usage", code = "name", message = "standard input has no name for its dataset",
-        hint = "Say --name NAME" }
+local LOST = "^08" -- the class of lost connections
+
+--- Adds which file it was. The words the lab's runbooks look for stand before what
+--- Postgres said.
+local function as_required(failure, file)
+  if errors.is(failure, "database") then
+    failure.message = "Postgres creation failed (required): " .. failure.message
+    failure.file = failure.file or file
+    if file and failure.code:find(LOST) and not failure.unknown_outcome then
+      failure.hint = "Nothing of the file was stored: run the same command again"
     end
+  elseif failure.kind == "interrupted" then
+    failure.file = failure.file or file
+    failure.hint = "A file is stored whole or not at all: run the same command again"
   end
+  return failure
 end
 
---- Whether going on with the next file makes sense.
+--- Failures of the server and not of one file: the next file would fail alike.
 local function is_final(failure)
-  return not errors.is(failure) or failure.kind == "interrupted" or failure.kind == "internal"
-    or failure.kind == "database" and (failure.code:find("^08") or failure.code:find("^57P") or failure.code == "53100")
+  if failure.kind == "database" then
+    local class = failure.code:sub(1, 2)
+    return class == "08" or class == "53" or class == "58" or class == "42" or failure.code:find("^57P") ~= nil
+      or failure.code == "25006"
+  end
+  return failure.kind == "interrupted" or failure.kind == "internal"
 end
 
 local function report_failure(failure)
-  io.stdout:flush()
-  io.stderr:write("ligase: ", errors.describe(failure), "\n")
+  output.push()
+  io.stderr:write("ligase: ", text.printable(errors.describe(failure)), "\n")
 end
 
---- A dry run must not make a private cluster just to find that it is empty.
+-- ---- all files -------------------------------------------------------------
+
+--- The connection, or for a dry run nil with the reason: that must not make a private
+--- Postgres just to find it empty, nor bring a schema up to date.
 local function open_for(arguments, context)
+  context:need_postgres()
   if not arguments.dry_run then
-    return context:open { migrate = true }
+    local opened, result = xpcall(context.open, explained, context)
+    return opened and result or error(as_required(result), 0)
+  elseif context:is_bare() then
+    return nil, "there is no private Postgres yet", true
   end
-  local db = require "ligase.store.db"
-  local private = db.is_private(context.config)
-  if private and require("ligase.store.cluster").status(context.workspace).state == "absent" then
-    return nil
+  local opened, result = xpcall(context.open, explained, context, { migrate = false })
+  if opened then
+    return result
+  elseif result.kind == "interrupted" or result.kind == "internal" then
+    error(result, 0)
   end
-  local opened, conn = pcall(context.open, context)
-  return opened and conn or nil
+  return nil, result.message
 end
 
-local function job_for(shared, file)
-  local source, remove = pipeline.source(file)
-  local job = setmetatable({ source = source, remove = remove }, { __index = shared })
-  job.name = shared.name or source.name
-  job.run = runs.new(shared.command, shared.recipe, { source = source.shown, name = job.name, program = shared.program,
-    experiment = shared.experiment, organism = shared.organism }, shared.batch_id)
+local function job_for(shared, arguments, file)
+  local job = setmetatable({}, { __index = shared })
+  job.name = arguments.name or inputs.name_of(file)
+  job.run = runs.new(shared.command, shared.recipe, { source = file == "-" and "(standard input)" or file,
+    name = job.name, program = shared.program, experiment = shared.experiment, organism = shared.organism },
+    shared.batch_id)
   return job
 end
 
@@ -295,13 +291,14 @@ end
 ---@param context ligase.context
 ---@param recipe ligase.recipe
 ---@param command string
----@return integer status 0, or 1 when a file could not be ingested
+---@return integer status 0, or 1 when a file could not be ingested (2: by misuse)
 function M.ingest_all(arguments, context, recipe, command)
   check_names(arguments)
+  local set, conn, unasked, is_bare = roles_set(arguments.set), open_for(arguments, context)
   local shared = {
-    recipe = recipe, command = command, answers = dialect_answers(arguments), set = roles_set(arguments.set),
-    name = arguments.name, program = arguments.program, experiment = arguments.experiment,
-    organism = arguments.organism, dry_run = arguments.dry_run, conn = open_for(arguments, context),
+    recipe = recipe, command = command, answers = dialect_answers(arguments), set = set,
+    program = arguments.program, experiment = arguments.experiment, organism = arguments.organism,
+    dry_run = arguments.dry_run, conn = conn, unasked = unasked, is_bare = is_bare,
     linking = context.config:get "ENABLE_FEATURE_LINKING",
     outbox = context.config:get "ENABLE_NOTION_SYNC" or context.config:get "ENABLE_DUAL_WRITE",
     resolver = pipeline.resolver(recipe), batch_id = #arguments.files > 1 and sys.uuid7() or nil,
@@ -309,31 +306,29 @@ function M.ingest_all(arguments, context, recipe, command)
       return context:open()
     end,
   }
-  local failed = 0
-  for _, file in ipairs(arguments.files) do
-    local job = job_for(shared, file)
-    local done, result = pcall(ingest_file, job)
-    if job.remove then
-      job.remove()
-    end
+  shared.shared = shared
+  local failed, misused = 0, 0
+  for i, file in ipairs(arguments.files) do
+    local job = job_for(shared, arguments, file)
+    local done, result = xpcall(ingest_file, explained, job, file)
     if done then
-      tell(job, result)
+      telling.tell(job, result)
     else
       failed = failed + 1
-      if not arguments.dry_run and errors.is(result) and result.kind ~= "usage" then
-        runs.journal_failure(job.conn, job.run, result)
+      misused = misused + (result.kind == "usage" and 1 or 0)
+      if not arguments.dry_run and result.kind ~= "usage" then
+        runs.journal_failure(shared.conn, job.run, result)
       end
+      as_required(result, job.source and job.source.shown)
       if is_final(result) then
-        error(as_required(result), 0)
+        telling.tell_all(#arguments.files, i - failed, failed)
+        error(result, 0)
       end
-      report_failure(as_required(result))
+      report_failure(result)
     end
   end
-  if #arguments.files > 1 then
-    io.stdout:write(("%s: %d done, %d failed\n"):format(text.count(#arguments.files, "file"),
-      #arguments.files - failed, failed))
-  end
-  return failed == 0 and 0 or 1
+  telling.tell_all(#arguments.files, #arguments.files - failed, failed)
+  return failed == 0 and 0 or failed == misused and 2 or 1
 end
 
 return M

@@ -24,10 +24,23 @@ function M.write(text)
   end
 end
 
---- Writes out what is still held back, and raises when it cannot be written.
-function M.flush()
+local lost -- what a push could not write
+
+--- Writes out what is held back. Work that is worth more than its output goes on when
+--- that fails; the next flush raises it.
+function M.push()
   local done, why, code = io.stdout:flush()
   if not done then
+    lost = lost or { why, code }
+  end
+end
+
+--- Writes out what is still held back, and raises when it cannot be written.
+function M.flush()
+  M.push()
+  if lost then
+    local why, code = lost[1], lost[2]
+    lost = nil
     refuse(why, code)
   end
 end
@@ -101,19 +114,38 @@ function printers.jsonl(columns, rows)
   end
 end
 
-function printers.csv(columns, rows, options)
-  local writer = require("ligase.io.csv_writer").new(io.stdout, options.format, options)
-  writer:row(header_of(columns))
-  for row in rows do
+--- As COPY writes it: NULL is an empty field, an empty text is "".
+local function csv_cell(value, special)
+  if value == host.null then
+    return ""
+  elseif value == "" or value:find(special) then
+    return '"' .. value:gsub('"', '""') .. '"'
+  end
+  return value
+end
+
+local function print_separated(columns, rows, separator)
+  local special = '["\r\n' .. separator .. "]"
+  local function write_row(row)
     local cells = {}
     for i = 1, #columns do
-      cells[i] = row[i] == host.null and "" or row[i]
+      cells[i] = csv_cell(row[i], special)
     end
-    writer:row(cells)
+    M.write(table.concat(cells, separator) .. "\n")
+  end
+  write_row(header_of(columns))
+  for row in rows do
+    write_row(row)
   end
 end
 
-printers.tsv = printers.csv
+function printers.csv(columns, rows)
+  print_separated(columns, rows, ",")
+end
+
+function printers.tsv(columns, rows)
+  print_separated(columns, rows, "\t")
+end
 
 --- Columns that line up need all rows at once.
 function printers.table(columns, rows)
@@ -130,10 +162,9 @@ end
 ---@param columns {name: string, type: string}[]
 ---@param rows fun(): string[]|nil an iterator over rows of Postgres' own texts
 ---@param format string one of M.FORMATS
----@param options? {excel_safe: boolean?}
-function M.print_rows(columns, rows, format, options)
+function M.print_rows(columns, rows, format)
   io.stdout:setvbuf("full", 1 << 16)
-  printers[format](columns, rows, { format = format, excel_safe = options and options.excel_safe })
+  printers[format](columns, rows)
 end
 
 --- Prints a result of conn:table.

@@ -29,7 +29,7 @@ function M.one_of(what, words)
         return word
       end
     end
-    local near = text.nearest(given, words)
+    local near = #given > 1 and text.nearest(given, words)
     refuse(("%s cannot be %s"):format(what, shown(given)),
       (near and ("Did you mean '%s'? "):format(near) or "") .. "It is one of: " .. table.concat(words, " "))
   end
@@ -96,17 +96,6 @@ local function option_names(parser)
   return names
 end
 
---- The name of an argument as the help shows it.
-local function argument_name(parser, name)
-  for _, argument in ipairs(parser._arguments) do
-    if argument._name == name then
-      local shown_name = argument._argname
-      return type(shown_name) == "table" and shown_name[1] or shown_name or name
-    end
-  end
-  return name
-end
-
 local function unknown_option(parser, option)
   local near = #option > 2 and text.nearest(option, option_names(parser))
   return ("there is no option '%s'"):format(text.printable(option)), near and ("Did you mean '%s'? "):format(near)
@@ -114,14 +103,14 @@ local function unknown_option(parser, option)
 end
 
 --- Says in our form what argparse complains about.
-local function complaint(parser, message)
+local function complaint(parser, command, message)
   local option = message:match("^unknown option '(.-)'\n") or message:match("^unknown option '(.*)'$")
   if option then
     return unknown_option(parser, option)
   end
   local missing = message:match("^missing argument '(.-)'$")
   if missing then
-    return argument_name(parser, missing) .. " is missing", ""
+    return missing .. " is missing", ""
   end
   option = message:match("^option '(.-)' requires an argument$")
   if option then
@@ -132,7 +121,7 @@ local function complaint(parser, message)
     return ("%s takes no value"):format(option), ""
   end
   if message == "too many arguments" then
-    return "there are more words than the command takes", ""
+    return "there are more words than the command takes", command.surplus and command.surplus .. ". " or ""
   end
   return (message:gsub("%s*\n%s*", ". ")), ""
 end
@@ -147,7 +136,7 @@ function M.parser(command, name)
   parser:help_max_width(HELP_WIDTH)
   parser:usage_max_width(HELP_WIDTH)
   parser.error = function(_, said)
-    local message, advice = complaint(parser, said)
+    local message, advice = complaint(parser, command, said)
     errors.raise { kind = "usage", code = "usage", message = message,
       hint = ("%sSee: ligase %s --help"):format(advice, name) }
   end

@@ -17,7 +17,7 @@ Progress.__index = Progress
 ---@return ligase.progress
 function M.new(label, total)
   local now = sys.monotonic()
-  return setmetatable({ label = label, total = total, started = now, shown_at = now + AFTER_S - EVERY_S,
+  return setmetatable({ label = text.printable(label), total = total, started = now, shown_at = now + AFTER_S - EVERY_S,
     on = sys.is_terminal(2) }, Progress)
 end
 

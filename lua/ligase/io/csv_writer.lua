@@ -10,8 +10,10 @@ local M = {}
 
 local SEPARATORS = { csv = ",", tsv = "\t" }
 
+--- Numbers begin with + or - too and are left alone, whatever their decimal mark.
 local function formula_guarded(text)
-  if text:find("^[=+@\t\r-]") and not tonumber(text) then
+  if text:find("^[=+@\t\r\n-]") and not text:find("^[-+]?%d*[.,]?%d+[eE]?[-+]?%d*$")
+    and not text:find("^[-+]?[iI][nN][fF]") then
     return "'" .. text
   end
   return text
@@ -21,13 +23,17 @@ end
 local Writer = {}
 Writer.__index = Writer
 
---- A writer of separated text.
+--- A writer of separated text. Raises "usage" for another format.
 ---@param out file* or anything with a write method that returns nil, message on failure
 ---@param format string "csv" or "tsv"
 ---@param options table|nil {excel_safe = boolean}
 ---@return ligase.csv_writer
 function M.new(out, format, options)
   local separator = SEPARATORS[format]
+  if not separator then
+    errors.raise({ kind = "usage", code = "format", message = ("there is no format '%s'"):format(tostring(format)),
+      hint = "The formats are csv and tsv" }, 2)
+  end
   return setmetatable({
     out = out, separator = separator, special = '["\r\n' .. separator .. "]",
     excel_safe = options and options.excel_safe,

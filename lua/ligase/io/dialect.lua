@@ -2,17 +2,30 @@
 ---
 --- Looks at the first bytes of a source and says what it found and what it doubts.
 --- Nothing here is final: every finding can be given instead, and is stored with the
---- dataset. What the columns mean is decided in ligase.omics.columns.
+--- dataset. What cannot be a table is refused by the reader, which knows line and byte;
+--- what the columns mean is decided in ligase.omics.columns.
 local csv = require "csv"
 
 local M = {}
 
 local HEAD_BYTES = 32 * 1024
-local LOOK_RECORDS = 200
+--- Looked at when the first bytes hold less than LEAST_LINES lines: a header of
+--- thousands of samples.
+local LONG_HEAD_BYTES = 1024 * 1024
+local LEAST_LINES = 4
+local LOOK_RECORDS = 100
+--- For the decimal mark: so many cells, or so many that say something.
+local LOOK_CELLS, TELLING_CELLS = 2000, 150
 
---- In order of preference when two fit equally well.
-local SEPARATORS = { "\t", ",", ";", "|" }
+--- In order of preference when two fit equally well: tabs hardly ever stand in cells,
+--- decimal commas often stand in tables with semicolons.
+local SEPARATORS = { "\t", ";", ",", "|" }
 local SEPARATOR_NAMES = { ["\t"] = "tab", [","] = "comma", [";"] = "semicolon", ["|"] = "bar", [" "] = "space" }
+
+--- From here on a way to split the rows is taken seriously.
+local REGULAR = 0.9
+--- A header one field short is how R writes row names, and rarer than a whole one.
+local SHORT_HEADER = 0.95
 
 --- A word for a separator, for people.
 ---@param separator string
@@ -25,16 +38,92 @@ end
 ---@param word string "tab", "comma", "\\t", ";", ...
 ---@return string
 function M.separator_of(word)
+  local lower = word:lower()
   for character, name in pairs(SEPARATOR_NAMES) do
-    if name == word then
+    if name == lower then
       return character
     end
   end
   return word == "\\t" and "\t" or word
 end
 
+-- ---- lines -----------------------------------------------------------------
+
+--- The place after the line that begins at `at`, nil when that line does not end.
+local function after_line(head, at)
+  local line_end = head:find("[\r\n]", at)
+  if not line_end then
+    return nil
+  end
+  return line_end + (head:sub(line_end, line_end + 1) == "\r\n" and 2 or 1)
+end
+
+--- Lines before the header that belong to no table: Excel's "sep=;" and a block of "#"
+--- lines, the last of which may yet be the header.
+---@return integer count, string|nil separator, integer at where the rest begins
+local function leading_lines(head)
+  local count, at = 0, 1
+  local separator = head:match('^"?[sS][eE][pP]=(.)"?[\r\n]')
+  if separator then
+    count, at = 1, after_line(head, 1)
+  end
+  while head:byte(at) == 35 do -- #
+    local after = after_line(head, at)
+    if not after then
+      break
+    end
+    count, at = count + 1, after
+  end
+  return count, separator, at
+end
+
+--- The head without the line it was cut in. Looked for from the end, because a pattern
+--- over all of it takes longer than reading it.
+local function whole_lines(head, complete)
+  if complete then
+    return head
+  end
+  local from_end = head:sub(-4096):reverse():find("[\r\n]") or head:reverse():find("[\r\n]")
+  return from_end and head:sub(1, #head - from_end + 1) or head
+end
+
+local function has_lines(head, count)
+  local at = 1
+  for _ = 1, count do
+    at = after_line(head, at)
+    if not at then
+      return false
+    end
+  end
+  return true
+end
+
+--- The place of the line after `count` lines, or the last that there is.
+local function after_lines(head, count)
+  local at = 1
+  for _ = 1, count do
+    local after = after_line(head, at)
+    if not after then
+      break
+    end
+    at = after
+  end
+  return at
+end
+
+local function read_head(source, given)
+  local head, info = csv.head(source, { encoding = given.encoding }, HEAD_BYTES)
+  if not info.complete and not has_lines(head, LEAST_LINES) then
+    head, info = csv.head(source, { encoding = given.encoding }, LONG_HEAD_BYTES)
+  end
+  return whole_lines(head, info.complete), info
+end
+
+-- ---- separator -------------------------------------------------------------
+
 --- How well records of these widths make one table: the share of records that are
---- as wide as most. A header may be one field short (row names as R writes them).
+--- as wide as most, less when the header is not.
+---@return number score, integer width
 local function regularity(widths)
   local counts, common = {}, nil
   for i = 2, #widths do
@@ -48,117 +137,144 @@ local function regularity(widths)
   if not common or common < 2 then
     return 0, common or 0
   end
-  local header_fits = widths[1] == common or widths[1] == common - 1
-  local fitting = (counts[common] or 0) + (header_fits and 1 or 0)
-  return header_fits and fitting / #widths or fitting / #widths / 2, common
+  local fitting = counts[common] or 0
+  if widths[1] == common then
+    return (fitting + 1) / #widths, common
+  elseif widths[1] == common - 1 then
+    return (fitting + 1) / #widths * SHORT_HEADER, common
+  end
+  return fitting / #widths / 2, common
 end
 
---- Lines before the header that belong to no table: a block of "#" lines that are
---- not as wide as what follows, or Excel's "sep=;".
-local function leading_lines(head)
-  local separator = head:match("^sep=(.)\r?\n")
-  if separator then
-    return 1, separator
-  end
-  local count, at = 0, 1
-  while head:sub(at, at) == "#" do
-    local line_end = head:find("[\r\n]", at)
-    if not line_end then
-      return 0
-    end
-    at = line_end + (head:sub(line_end, line_end + 1) == "\r\n" and 2 or 1)
-    count = count + 1
-  end
-  return count
-end
-
-local function widths_of(head, separator, skip_lines, quote)
+local function widths_of(head, dialect, separator, skip_lines)
   -- The head may end inside a quoted field; what was read before that counts.
-  return (csv.widths({ text = head }, { separator = separator, skip_lines = skip_lines, quote = quote },
-    LOOK_RECORDS))
+  return (csv.widths({ text = head }, { separator = separator, skip_lines = skip_lines, quote = dialect.quote,
+    comment = dialect.comment }, LOOK_RECORDS))
 end
 
-local function choose_separator(head, skip_lines, quote)
-  local best, best_score, best_width, rival = nil, 0, 0, nil
+--- The separators that stand in the table's first lines, which are few.
+local function candidates(head, at)
+  local stop = at
+  for _ = 1, LEAST_LINES do
+    stop = after_line(head, stop) or #head + 1
+  end
+  local start, found = head:sub(at, stop - 1), {}
   for _, separator in ipairs(SEPARATORS) do
-    if head:find(separator, 1, true) then
-      local score, width = regularity(widths_of(head, separator, skip_lines, quote))
-      if score > best_score or (score == best_score and score > 0 and width > best_width) then
-        if best and best_score > 0.9 then
-          rival = best
-        end
-        best, best_score, best_width = separator, score, width
-      elseif score > 0.9 then
-        rival = separator
-      end
+    if start:find(separator, 1, true) then
+      found[#found + 1] = separator
     end
   end
-  return best, best_score, rival
+  return found
+end
+
+--- The best of some separators, its score, and another one that is hardly worse.
+local function best_of(separators, head, dialect)
+  local best, best_score, rival, rival_score = nil, 0, nil, 0
+  for _, separator in ipairs(separators) do
+    local score = regularity(widths_of(head, dialect, separator, dialect.skip_lines))
+    if score > best_score then
+      best, best_score, rival, rival_score = separator, score, best, best_score
+    elseif score > rival_score then
+      rival, rival_score = separator, score
+    end
+  end
+  local is_near = rival_score >= REGULAR and rival_score > best_score * SHORT_HEADER
+  return best, best_score, is_near and rival or nil
+end
+
+local function choose_separator(head, at, dialect)
+  local best, score, rival = best_of(candidates(head, at), head, dialect)
+  if score < REGULAR then
+    return best_of(SEPARATORS, head, dialect)
+  end
+  return best, score, rival
 end
 
 --- A "#" line as wide as the table is its header ("#Name<tab>S1<tab>S2"), not a comment.
-local function comment_lines(head, count, separator, quote)
-  if count == 0 then
-    return 0
-  end
-  local with = widths_of(head, separator, 0, quote)
-  local without = widths_of(head, separator, count, quote)
+local function header_among_comments(head, dialect)
+  local without = widths_of(head, dialect, dialect.separator, dialect.skip_lines)
+  local with = widths_of(head, dialect, dialect.separator, dialect.skip_lines - 1)
   local _, common = regularity(without)
-  if with[count] == common and common > 1 then
-    return count - 1
-  end
-  return count
+  return common > 1 and with[1] == common
 end
 
---- Whether numbers are written with a decimal comma: cells like "1,5" and none like
---- "1.5". "1,234" alone could be either and is left as text, with a doubt.
-local function decimal_mark(head, options, doubts)
-  if not head:find("%d,%d") or (options.separator == "," and not head:find('"', 1, true)) then
-    return "."
+-- ---- decimal mark ----------------------------------------------------------
+
+--- What a cell says about the decimal mark: "," or ".", "?," or "?." when the mark may
+--- as well part thousands, nil when it says nothing.
+local function mark_of(cell)
+  local digits = cell:match("^%s*[-+]?([%d.,]+)[eE]?[-+]?%d*%%?%s*$")
+  if not digits then
+    return nil
   end
-  local commas, points, thousands = 0, 0, 0
-  local reader <close> = csv.frames({ text = head }, {
-    separator = options.separator, quote = options.quote, skip_lines = options.skip_lines,
-    header = false, ragged = "pad",
-  })
-  local seen = 0
-  for frame in reader do
-    for i = 1, math.min(#frame, LOOK_RECORDS) do
-      for _, cell in ipairs(frame:row(i)) do
-        if cell:find("^%s*[-+]?%d*,%d+[eE]?[-+]?%d*%s*$") then
-          commas = commas + 1
-          if cell:find("^%s*[-+]?[1-9]%d?%d?,%d%d%d%s*$") then
-            thousands = thousands + 1
-          end
-        elseif cell:find("^%s*[-+]?%d*%.%d+[eE]?[-+]?%d*%s*$") then
-          points = points + 1
-        end
-      end
+  local comma, point = digits:find(",", 1, true), digits:find(".", 1, true)
+  if comma and point then -- the last one is the decimal mark
+    return digits:match("^.*([.,])")
+  elseif comma then
+    if digits:find(",.*,") then
+      return digits:find("^[1-9]%d?%d?,%d%d%d[,%d]*$") and "." or nil
     end
-    seen = seen + #frame
-    frame:close()
-    if seen > LOOK_RECORDS then
+    return digits:find("^[1-9]%d?%d?,%d%d%d$") and "?," or digits:find("%d$") and "," or nil
+  elseif point then
+    if digits:find("%..*%.") then
+      return digits:find("^[1-9]%d?%d?%.%d%d%d%.%d%d%d[.%d]*$") and "," or nil
+    end
+    return digits:find("^[1-9]%d?%d?%.%d%d%d$") and "?." or "."
+  end
+  return nil
+end
+
+--- How often each mark was found among the first cells that say something.
+local function count_marks(head, at, separator, quote)
+  local counts = { [","] = 0, ["."] = 0, ["?,"] = 0, ["?."] = 0 }
+  local pattern = ("[^%%%s\r\n]+"):format(separator)
+  if separator == "," then
+    pattern = ("%%%s([^%%%s]*)%%%s"):format(quote, quote, quote)
+  end
+  local seen, telling = 0, 0
+  for cell in head:gmatch(pattern, at) do
+    if quote and cell:sub(1, 1) == quote then
+      cell = cell:sub(2, -2)
+    end
+    local mark = mark_of(cell)
+    if mark then
+      counts[mark] = counts[mark] + 1
+      telling = telling + 1
+    end
+    seen = seen + 1
+    if telling == TELLING_CELLS or seen == LOOK_CELLS then
       break
     end
   end
-  if commas == 0 then
+  return counts
+end
+
+--- Whether numbers are written with a decimal comma. Where the cells do not tell, they
+--- are read with a point, and those with a comma are kept as text, with a doubt.
+local function decimal_mark(head, at, dialect)
+  local separator, quote, doubts = dialect.separator, dialect.quote, dialect.doubts
+  -- Where commas part the cells, only a quoted cell can hold one.
+  local telltale = separator ~= "," and "," or quote
+  if not telltale or not head:find(telltale, at, true) then
     return "."
   end
-  if points == 0 and thousands < commas then
+  local counts = count_marks(head, after_line(head, at) or at, separator, quote)
+  if counts[","] > 0 and counts["."] == 0 then
+    if counts["?."] > 0 then
+      doubts[#doubts + 1] = "numbers like 1.234 are kept as text, because others have a decimal comma (--decimal .)"
+    end
     return ","
+  elseif counts[","] > 0 then
+    doubts[#doubts + 1] = "some numbers have a decimal comma and some a point; those with a comma are kept as text "
+      .. "(--decimal ,)"
+  elseif counts["?,"] > 0 and counts["."] == 0 then
+    doubts[#doubts + 1] = "a comma in numbers like 1,234 may be a decimal mark or part thousands; they are kept as "
+      .. "text (--decimal ,)"
   end
-  doubts[#doubts + 1] = points > 0
-      and "some numbers have a decimal comma and some a point; those with a comma are kept as text (--decimal ,)"
-      or "a comma in numbers like 1,234 may be a decimal mark or thousands; they are kept as text (--decimal ,)"
   return "."
 end
 
-local function whole_lines(head, complete)
-  if complete then
-    return head
-  end
-  return head:match("^(.*[\r\n])") or head
-end
+-- ---- all together ----------------------------------------------------------
 
 ---@class ligase.dialect
 ---@field separator string one character
@@ -172,36 +288,44 @@ end
 ---@field byte_order_mark boolean
 ---@field doubts string[]
 
+local function settle_separator(dialect, head, at)
+  local found, score, rival = choose_separator(head, at, dialect)
+  dialect.separator = found or ","
+  if found and score < REGULAR then
+    dialect.doubts[#dialect.doubts + 1] = ("the rows are of different widths when split at the %s (--separator)")
+      :format(M.separator_name(found))
+  elseif rival then
+    dialect.doubts[#dialect.doubts + 1] = ("the %s would split the rows evenly too (--separator)")
+      :format(M.separator_name(rival))
+  end
+end
+
 --- Looks at a source and says how it is written. What `given` holds is taken as it is.
 ---@param source string|table a path, or {text=, name=}
 ---@param given table|nil {separator, quote, encoding, decimal, skip_lines, comment, missing}
 ---@return ligase.dialect
 function M.detect(source, given)
   given = given or {}
-  local head, info = csv.head(source, { encoding = given.encoding }, HEAD_BYTES)
-  head = whole_lines(head, info.complete)
+  local head, info = read_head(source, given)
   local dialect = {
-    quote = given.quote == nil and '"' or given.quote, encoding = info.encoding, comment = given.comment,
-    missing = given.missing, gzip = info.gzip, byte_order_mark = info.byte_order_mark, doubts = {},
+    encoding = info.encoding, comment = given.comment, missing = given.missing, gzip = info.gzip,
+    byte_order_mark = info.byte_order_mark, doubts = {}, quote = '"',
   }
-  local leading, announced = leading_lines(head)
+  if given.quote ~= nil then
+    dialect.quote = given.quote
+  end
+  local leading, announced, at = leading_lines(head)
+  local count_comments = not given.skip_lines and not given.comment
+  dialect.skip_lines = given.skip_lines or (given.comment and (announced and 1 or 0)) or leading
+  at = count_comments and at or after_lines(head, dialect.skip_lines)
   dialect.separator = given.separator or announced
-  dialect.skip_lines = given.skip_lines or (given.comment and 0) or leading
   if not dialect.separator then
-    local found, score, rival = choose_separator(head, dialect.skip_lines, dialect.quote)
-    dialect.separator = found or ","
-    if found and score < 0.9 then
-      dialect.doubts[#dialect.doubts + 1] = ("the rows are of different widths when split at the %s (--separator)")
-          :format(M.separator_name(found))
-    elseif rival then
-      dialect.doubts[#dialect.doubts + 1] = ("the %s would split the rows evenly too (--separator)")
-          :format(M.separator_name(rival))
-    end
+    settle_separator(dialect, head, at)
   end
-  if not given.skip_lines and not announced and not given.comment then
-    dialect.skip_lines = comment_lines(head, leading, dialect.separator, dialect.quote)
+  if count_comments and leading > (announced and 1 or 0) and header_among_comments(head, dialect) then
+    dialect.skip_lines = leading - 1
   end
-  dialect.decimal = given.decimal or decimal_mark(head, dialect, dialect.doubts)
+  dialect.decimal = given.decimal or decimal_mark(head, at, dialect)
   return dialect
 end
 

@@ -4,36 +4,16 @@
 --- Looks at the headers and at how the cells of the first frame read as numbers. What
 --- it found and what it doubts is returned, printed and stored with the revision;
 --- anything can be set by the caller instead (`--set COLUMN=ROLE`).
-local errors = require "ligase.base.errors"
+local column_table = require "ligase.omics.column_table"
+local name_column = require "ligase.omics.name_column"
+local statistics = require "ligase.omics.statistics"
 local text = require "ligase.base.text"
 
 local M = {}
 
+local is_text, quoted_list = column_table.is_text, column_table.quoted_list
+
 M.ROLES = { "feature", "sample", "statistic", "annotation" }
-
---- Headers of statistics, as DESeq2, edgeR, limma, MSstats and people write them,
---- without case, blanks and marks. `strong` ones make a table a statistics table;
---- the others count only beside a strong one, because a sample may be called "B".
-local STATISTICS = {
-  { name = "log2_fold_change", strong = true,
-    headers = { "log2fc", "logfc", "log2foldchange", "logfoldchange", "lfc", "log2ratio" } },
-  { name = "p_value", strong = true, headers = { "pvalue", "pval", "rawpval", "rawpvalue", "pvalueraw" } },
-  { name = "adjusted_p_value", strong = true,
-    headers = { "padj", "fdr", "adjpval", "adjpvalue", "adjustedpvalue", "qvalue", "qval", "bh", "pvaladj",
-      "pvalueadj", "pvalueadjusted", "pfdr" } },
-  { name = "base_mean", headers = { "basemean", "aveexpr", "logcpm", "meanexpression" } },
-  { name = "standard_error", headers = { "lfcse", "se", "stderr", "standarderror" } },
-  { name = "statistic", headers = { "stat", "t", "tvalue", "tstatistic", "f", "lr", "waldstatistic" } },
-  { name = "log_odds", headers = { "b", "logodds" } },
-  { name = "degrees_of_freedom", headers = { "df" } },
-  { name = "p_value", headers = { "p" } },
-}
-
---- Numbers that describe a feature and are no measurement of it.
-local NUMERIC_ANNOTATIONS = {
-  "mz", "precursormz", "productmz", "rt", "retentiontime", "rtmin", "charge", "z", "ccs", "mass", "exactmass",
-  "monoisotopicmass", "molecularweight", "mw", "length", "carbons", "doublebonds", "index", "rowid", "no",
-}
 
 local function set_of(list)
   local set = {}
@@ -43,75 +23,218 @@ local function set_of(list)
   return set
 end
 
-local is_numeric_annotation = set_of(NUMERIC_ANNOTATIONS)
+local is_role = set_of(M.ROLES)
 
---- A header without case, blanks and marks: "adj.P.Val" -> "adjpval".
-local function plain(header)
-  return (header:lower():gsub("[%s%p]", ""))
+--- Numbers that describe a feature and are no measurement of it.
+local is_numeric_annotation = set_of {
+  "mz", "averagemz", "rowmz", "masstocharge", "precursormz", "productmz", "rt", "averagert", "averagertmin", "rtmin",
+  "retentiontime", "rowretentiontime", "charge", "precursorcharge", "productcharge", "z", "ccs", "mass", "exactmass",
+  "monoisotopicmass", "molecularweight", "mw", "length", "carbons", "doublebonds", "index", "rowid", "no", "start",
+  "end", "position", "reliability", "peakrank",
+}
+
+-- ---- roles that were set ---------------------------------------------------
+
+local function refuse_unknown_column(tbl, name)
+  local headers = tbl:headers()
+  local near = text.nearest(name, headers)
+  tbl:refuse({ kind = "usage", code = "unknown_column",
+    message = ('there is no column "%s" to set'):format(name),
+    hint = near and ('Did you mean "%s"?'):format(near) or "The columns are " .. quoted_list(headers, 12) })
 end
 
-local strong_header, weak_header = {}, {}
-for _, statistic in ipairs(STATISTICS) do
-  for _, header in ipairs(statistic.headers) do
-    (statistic.strong and strong_header or weak_header)[header] = statistic.name
-  end
+local function refuse_unknown_role(tbl, role)
+  local roles = table.move(statistics.NAMES, 1, #statistics.NAMES, #M.ROLES + 1, { table.unpack(M.ROLES) })
+  local near = text.nearest(role, roles)
+  tbl:refuse({ kind = "usage", code = "unknown_role", message = ("there is no role '%s'"):format(role),
+    hint = (near and ("Did you mean %s? "):format(near) or "") .. "The roles are " .. table.concat(roles, ", ") })
 end
 
---- "log2FC_treated" and "treated: padj" name a statistic and a contrast.
----@return string|nil statistic, string|nil contrast
-local function strong_statistic(header)
-  local whole = strong_header[plain(header)]
-  if whole then
-    return whole, ""
+--- The columns that a person means by a name: that one, or all that fit a "*".
+local function columns_named(tbl, name)
+  local pattern
+  if name:find("*", 1, true) then
+    pattern = "^" .. name:gsub("[%^%$%(%)%%%.%[%]%+%-%?]", "%%%0"):gsub("%*", ".*") .. "$"
   end
-  local pieces = {}
-  for from, piece, after in header:gmatch("()([^%s_:|]+)()") do
-    pieces[#pieces + 1] = { from = from, text = piece, after = after }
-  end
-  if #pieces < 2 then
-    return nil
-  end
-  local first, last = pieces[1], pieces[#pieces]
-  if strong_header[plain(first.text)] then
-    return strong_header[plain(first.text)], header:sub(pieces[2].from)
-  end
-  if strong_header[plain(last.text)] then
-    return strong_header[plain(last.text)], header:sub(1, pieces[#pieces - 1].after - 1)
-  end
-  return nil
-end
-
-local function quoted_list(names, most)
-  local shown = {}
-  for i = 1, math.min(#names, most or 8) do
-    shown[i] = ('"%s"'):format(names[i])
-  end
-  return table.concat(shown, ", ") .. (#names > #shown and ", ..." or "")
-end
-
---- Two columns of one name cannot be told apart by name.
-local function refuse_duplicates(names, file, line)
-  local first = {}
-  for i, name in ipairs(names) do
-    if first[name] then
-      errors.raise { kind = "input", code = "duplicate_header", file = file, line = line, column = i,
-        message = name == "" and ("columns %d and %d both have an empty header"):format(first[name], i)
-          or ('columns %d and %d have the same header "%s"'):format(first[name], i, name),
-        hint = "Give each column a header of its own" }
+  local found = {}
+  for _, column in ipairs(tbl.columns) do
+    if column.name == name then
+      return { column }
+    elseif pattern and column.name:find(pattern) then
+      found[#found + 1] = column
     end
-    first[name] = i
+  end
+  return found
+end
+
+--- Applies `--set COLUMN=ROLE`; a statistic's own name (p_value, ...) is a role too. A
+--- whole name counts before one with "*".
+local function apply_set(tbl, set)
+  local names = {}
+  for name in pairs(set) do
+    names[#names + 1] = name
+  end
+  table.sort(names, function(a, b)
+    local a_many, b_many = a:find("*", 1, true) ~= nil, b:find("*", 1, true) ~= nil
+    return a_many == b_many and a < b or a_many ~= b_many and a_many
+  end)
+  for _, name in ipairs(names) do
+    local role, found = set[name], columns_named(tbl, name)
+    if #found == 0 then
+      refuse_unknown_column(tbl, name)
+    elseif not is_role[role] and not statistics.is_known(role) then
+      refuse_unknown_role(tbl, role)
+    end
+    for _, column in ipairs(found) do
+      column.role, column.statistic, column.contrast = role, nil, nil
+      if not is_role[role] then
+        column.role, column.statistic, column.contrast = "statistic", role, ""
+      end
+    end
   end
 end
 
---- Whether a column is read as numbers: it has some, and they outnumber the other texts.
-local function is_number(profile)
-  local numbers = profile.number + profile.rounded
-  return numbers > 0 and numbers >= profile.misfit
+-- ---- roles -----------------------------------------------------------------
+
+local IS_PROBABILITY = { p_value = true, adjusted_p_value = true }
+
+--- A column of p-values beyond 0 to 1 is something else, such as their logarithm; it
+--- becomes an annotation.
+local function is_within_range(tbl, column, statistic)
+  if not IS_PROBABILITY[statistic] or column.blank then
+    return true
+  end
+  local slice = tbl.frame:slice(1, math.min(#tbl.frame, column_table.LOOK_ROWS))
+  local numbers, within = slice:number(column.position), true
+  for row = 1, #numbers do
+    local value = numbers:get(row)
+    within = within and (not value or value >= 0 and value <= 1)
+  end
+  numbers:close()
+  slice:close()
+  if not within then
+    column.role = "annotation"
+    tbl:doubt('"%s" is not taken for p-values, because some are not between 0 and 1 (--set COLUMN=%s)',
+      column.name, statistic)
+  end
+  return within
 end
 
---- A column without a single value yet: missing marks only, and not just empty cells.
-local function is_all_missing(profile)
-  return profile.number + profile.rounded + profile.misfit == 0 and profile.empty < profile.missing
+--- Gives the columns of statistics their role; returns how many there are.
+local function assign_statistics(tbl)
+  local count, contrasts = 0, { [""] = true }
+  for _, column in ipairs(tbl.columns) do
+    if column.role == "statistic" then
+      count = count + 1
+    elseif not column.role and (column.number or column.blank and not column.empty) then
+      local statistic, contrast = statistics.strong(column.name)
+      if statistic and is_within_range(tbl, column, statistic) then
+        column.role, column.statistic, column.contrast = "statistic", statistic, contrast
+        contrasts[contrast] = true
+        count = count + 1
+      end
+    end
+  end
+  if count == 0 then
+    return 0
+  end
+  for _, column in ipairs(tbl.columns) do
+    if not column.role and (column.number or column.blank and not column.empty) then
+      local statistic, contrast = statistics.weak(column.name)
+      if statistic and contrasts[contrast] and is_within_range(tbl, column, statistic) then
+        column.role, column.statistic, column.contrast = "statistic", statistic, contrast
+        count = count + 1
+      end
+    end
+  end
+  return count
+end
+
+--- "gene_id", "GeneID", "row ID", "Comment[summary_id]": numbers that name something.
+local function is_id_header(name)
+  return name:find("[iI][dD]s?%W*$") and (name:find("^%W*[iI][dD]s?%W*$") or name:find("[%s_.-][iI][dD]s?%W*$")
+    or name:find("%lIDs?%W*$"))
+end
+
+local function describes_feature(column)
+  return column.name == "" or is_numeric_annotation[column.plain] or is_id_header(column.name)
+end
+
+--- A column without any value among samples is a sample that failed; elsewhere it is an
+--- annotation that nobody filled in.
+local function assign_empty(tbl)
+  local columns, taken = tbl.columns, {}
+  for i, column in ipairs(columns) do
+    local before, after = columns[i - 1], i + 1
+    while columns[after] and not columns[after].role do
+      after = after + 1
+    end
+    if not column.role and before and before.role == "sample" and column.name ~= ""
+      and (not columns[after] or columns[after].role == "sample") then
+      column.role = "sample"
+      taken[#taken + 1] = column.name
+    elseif not column.role then
+      column.role = "annotation"
+    end
+  end
+  if #taken > 0 then
+    tbl:doubt("without any value in their first rows, but taken for samples: %s (--set COLUMN=annotation)",
+      quoted_list(taken))
+  end
+end
+
+--- More numbers than this beside statistics may be samples.
+local FEW = 2
+
+--- Numbers beside statistics: a few are taken for annotations (means, lengths), many for
+--- samples (the table of values with the statistics beside it). Both are doubtful.
+local function assign_rest(tbl, statistic_count)
+  local unsure = {}
+  for _, column in ipairs(tbl.columns) do
+    if not column.role and not (column.empty and column.name ~= "") then
+      if is_text(column) or column.empty or describes_feature(column) then
+        column.role = "annotation"
+      elseif statistic_count > 0 then
+        unsure[#unsure + 1] = column
+      else
+        column.role = "sample"
+      end
+    end
+  end
+  local role = #unsure > math.max(statistic_count, FEW) and "sample" or "annotation"
+  local names = {}
+  for i, column in ipairs(unsure) do
+    column.role, names[i] = role, column.name
+  end
+  if #unsure > 0 then
+    tbl:doubt("numbers beside the statistics were taken for %ss: %s (--set COLUMN=%s)", role, quoted_list(names),
+      role == "sample" and "annotation" or "sample")
+  end
+  assign_empty(tbl)
+end
+
+-- ---- cells that are no numbers ---------------------------------------------
+
+--- Numbers with marks that are not read: percent, thousands, "<".
+local MARKED = { "^[-+]?[%d.,]+%s?%%$", "^[-+]?%d%d?%d?[ '.,]%d%d%d[%d ',.]*$", "^[-+]?%d%d?%d?\xc2\xa0%d%d%d",
+  "^[-+]?%d%d?%d?\xe2\x80\xaf%d%d%d", "^[<>]=?%s?[%d.,]+$" }
+
+local function doubt_marked_numbers(tbl)
+  local marked = {}
+  for _, column in ipairs(tbl.columns) do
+    if column.role == "annotation" and is_text(column) then
+      local cell = tbl:first_cells(column, 5)[1]
+      for _, pattern in ipairs(cell and cell:find("^[-+<>]?=?%s?%d") and MARKED or {}) do
+        if cell:find(pattern) then
+          marked[#marked + 1] = column.name
+          break
+        end
+      end
+    end
+  end
+  if #marked > 0 then
+    tbl:doubt("numbers with %%, < or a mark between thousands are kept as text: %s", quoted_list(marked))
+  end
 end
 
 local function common_mark(marks)
@@ -124,144 +247,82 @@ local function common_mark(marks)
   return best
 end
 
---- Finds the column of names. In this order: what was set, what the recipe lists, a
---- first column without header (row names), a first column that is the only text.
-local function find_feature(columns, wanted, doubts, file, line)
-  for _, column in ipairs(columns) do
-    if column.role == "feature" then
-      return column
-    end
-  end
-  for _, name in ipairs(wanted) do
-    for _, column in ipairs(columns) do
-      if not column.role and plain(column.name) == plain(name) and column.name ~= "" then
-        return column
-      end
-    end
-  end
-  local first = columns[1]
-  local texts = {}
-  for _, column in ipairs(columns) do
-    if not column.number and not column.all_missing then
-      texts[#texts + 1] = column.name
-    end
-  end
-  if first and not first.role and first.name == "" and not first.number then
-    return first
-  end
-  if first and not first.role and not first.number and #texts == 1 and #columns > 1 then
-    doubts[#doubts + 1] = ('the names were taken from "%s", the only column of text (--set COLUMN=feature)')
-        :format(first.name)
-    return first
-  end
-  local headers = {}
-  for i, column in ipairs(columns) do
-    headers[i] = column.name
-  end
-  errors.raise { kind = "input", code = "no_name_column", file = file, line = line,
-    message = "no column holds the names of the features",
-    detail = ("looked for %s; the file has %s"):format(quoted_list(wanted), quoted_list(headers, 12)),
-    hint = "Say which one it is with --set COLUMN=feature, or add its header to the recipe's name_columns" }
-end
-
---- Applies `--set COLUMN=ROLE`; a statistic's own name (p_value, ...) is a role too.
-local function apply_set(columns, set, file)
-  local by_name, headers = {}, {}
-  for i, column in ipairs(columns) do
-    by_name[column.name] = column
-    headers[i] = column.name
-  end
-  local roles = { table.unpack(M.ROLES) }
-  for _, statistic in ipairs(STATISTICS) do
-    roles[#roles + 1] = statistic.name
-  end
-  local known = set_of(roles)
-  for name, role in pairs(set) do
-    local column = by_name[name]
-    if not column then
-      local near = text.nearest(name, headers)
-      errors.raise { kind = "usage", code = "unknown_column", file = file,
-        message = ('there is no column "%s" to set'):format(name),
-        hint = near and ('Did you mean "%s"?'):format(near) or "The columns are " .. quoted_list(headers, 12) }
-    end
-    if not known[role] then
-      local near = text.nearest(role, roles)
-      errors.raise { kind = "usage", code = "unknown_role", message = ("there is no role '%s'"):format(role),
-        hint = (near and ("Did you mean %s? "):format(near) or "") .. "The roles are " .. table.concat(roles, ", ") }
-    end
-    if role ~= "feature" and role ~= "sample" and role ~= "annotation" and role ~= "statistic" then
-      column.role, column.statistic, column.contrast = "statistic", role, ""
-    else
-      column.role = role
-    end
-  end
-end
-
-local function assign_statistics(columns)
-  local strong = false
-  for _, column in ipairs(columns) do
-    if column.role == "statistic" then
-      strong = true
-    elseif not column.role and (column.number or column.all_missing) then
-      local statistic, contrast = strong_statistic(column.name)
-      if statistic then
-        column.role, column.statistic, column.contrast, strong = "statistic", statistic, contrast, true
-      end
-    end
-  end
-  if strong then
-    for _, column in ipairs(columns) do
-      local statistic = not column.role and column.number and weak_header[plain(column.name)]
-      if statistic then
-        column.role, column.statistic, column.contrast = "statistic", statistic, ""
-      end
-    end
-  end
-  return strong
-end
-
---- Numbers beside statistics are taken for annotations, with a doubt: a normalised
---- count and a gene length look alike.
-local function assign_rest(columns, is_statistics, doubts)
-  local unsure = {}
-  for _, column in ipairs(columns) do
-    if not column.role then
-      local holds_numbers = column.number or column.all_missing
-      if not holds_numbers or is_numeric_annotation[plain(column.name)] then
-        column.role = "annotation"
-      elseif is_statistics then
-        column.role = "annotation"
-        unsure[#unsure + 1] = column.name
-      else
-        column.role = "sample"
-      end
-    end
-  end
-  if #unsure > 0 then
-    doubts[#doubts + 1] = ("numbers beside the statistics were taken for annotations: %s (--set COLUMN=sample)")
-        :format(quoted_list(unsure))
-  end
-end
+-- ---- the plan --------------------------------------------------------------
 
 --- Places of the statistics in measurements.values, one entry per contrast.
-local function contrasts_of(columns)
-  local list, by_name = {}, {}
-  for _, column in ipairs(columns) do
-    if column.role == "statistic" and column.statistic and column.slot and column.type == "number" then
+local function contrasts_of(tbl)
+  local list, by_name, repeated = {}, {}, {}
+  for _, column in ipairs(tbl.columns) do
+    if column.role == "statistic" and column.statistic and column.type == "number" then
       local contrast = by_name[column.contrast]
       if not contrast then
         contrast = { name = column.contrast }
         by_name[column.contrast] = contrast
         list[#list + 1] = contrast
       end
-      contrast[column.statistic] = contrast[column.statistic] or column.slot
+      if contrast[column.statistic] then
+        repeated[#repeated + 1] = column.name
+      else
+        contrast[column.statistic] = column.slot
+      end
     end
+  end
+  if #repeated > 0 then
+    tbl:doubt("stored, but not used as a contrast's statistic, because an earlier column is: %s",
+      quoted_list(repeated))
   end
   return list
 end
 
+--- Whether each column is stored among the numbers or the texts, and its slot there.
+local function assign_slots(tbl, plan)
+  local all_marks = {}
+  for _, column in ipairs(tbl.columns) do
+    for mark, count in pairs(column.marks) do
+      all_marks[mark] = (all_marks[mark] or 0) + count
+    end
+  end
+  local usual_mark = common_mark(all_marks)
+  for _, column in ipairs(tbl.columns) do
+    local positions = plan.text_positions
+    column.type = "text"
+    if column ~= plan.feature and (not is_text(column) and not (column.empty and column.role == "annotation")
+      or column.role == "sample" or column.role == "statistic") then
+      positions = plan.number_positions
+      column.type = "number"
+      column.missing = common_mark(column.marks) or usual_mark
+      plan.number_marks[#plan.number_marks + 1] = column.missing or false
+    end
+    if column ~= plan.feature then
+      positions[#positions + 1] = column.position
+      column.slot = #positions
+    end
+    plan.samples = plan.samples + (column.role == "sample" and 1 or 0)
+  end
+end
+
+local function refuse_numberless(tbl, where, hint)
+  tbl:refuse({ code = "no_numbers", message = "no column holds numbers to store",
+    detail = ("%sthe file has %s"):format(where, quoted_list(tbl:headers(), 12)),
+    hint = #tbl.columns == 1 and column_table.ONE_COLUMN or hint })
+end
+
+local function refuse_without_numbers(tbl, feature)
+  local any, measured = false, false
+  for _, column in ipairs(tbl.columns) do
+    any = any or column.number
+    measured = measured or feature and column.number and column ~= feature and column.role ~= "annotation"
+  end
+  if not any then
+    refuse_numberless(tbl, "", "Check the separator and the decimal mark (--separator, --decimal)")
+  elseif feature and not measured then
+    refuse_numberless(tbl, ('names in "%s"; '):format(feature.name),
+      "Set the role of a column with numbers: --set COLUMN=sample")
+  end
+end
+
 ---@class ligase.column_plan
----@field columns table[] in file order: {position, name, role, type, slot, missing, statistic}
+---@field columns table[] in file order: {position, name, role, type, slot, missing, statistic, contrast}
 ---@field feature table the column of names
 ---@field number_positions integer[] columns of measurements.values, in slot order
 ---@field number_marks (string|boolean)[] the own missing mark of each of them
@@ -271,58 +332,31 @@ end
 ---@field shape string "wide" or "statistics"
 ---@field doubts string[]
 
---- Decides what the columns mean.
+--- Decides what the columns mean. Raises "input" for a table that has no names or no
+--- numbers, or two columns of one name, "usage" for roles that cannot be set.
 ---@param frame table the first frame
 ---@param options {name_columns: string[], set: table<string,string>|nil, file: string, line: integer}
 ---@return ligase.column_plan
 function M.understand(frame, options)
-  local names = frame:names()
-  refuse_duplicates(names, options.file, options.line)
-  local doubts, columns, all_marks = {}, {}, {}
-  for i, profile in ipairs(frame:profile()) do
-    columns[i] = { position = i, name = names[i], number = is_number(profile), all_missing = is_all_missing(profile),
-      marks = profile.marks }
-    for mark, count in pairs(profile.marks) do
-      all_marks[mark] = (all_marks[mark] or 0) + count
-    end
-  end
-  apply_set(columns, options.set or {}, options.file)
-  local feature = find_feature(columns, options.name_columns, doubts, options.file, options.line)
+  local tbl = column_table.new(frame, options.file, options.line)
+  apply_set(tbl, options.set or {})
+  refuse_without_numbers(tbl)
+  tbl:doubt_marks()
+  local feature = name_column.find(tbl, options.name_columns)
   feature.role = "feature"
-  local is_statistics = assign_statistics(columns)
-  assign_rest(columns, is_statistics, doubts)
+  local statistic_count = assign_statistics(tbl)
+  assign_rest(tbl, statistic_count)
+  refuse_without_numbers(tbl, feature)
+  name_column.doubt_repeats(tbl, feature)
+  doubt_marked_numbers(tbl)
 
-  local plan = { columns = columns, feature = feature, number_positions = {}, number_marks = {}, text_positions = {},
-    samples = 0, shape = is_statistics and "statistics" or "wide", doubts = doubts }
-  local usual_mark = common_mark(all_marks) or false
-  local measured = 0
-  for _, column in ipairs(columns) do
-    local holds_numbers = column.number or column.all_missing or column.role == "sample" or column.role == "statistic"
-    if column ~= feature and holds_numbers then
-      column.type = "number"
-      column.missing = common_mark(column.marks) or usual_mark or nil
-      plan.number_positions[#plan.number_positions + 1] = column.position
-      plan.number_marks[#plan.number_marks + 1] = column.missing or false
-      column.slot = #plan.number_positions
-      measured = measured + (column.number and column.role ~= "annotation" and 1 or 0)
-    else
-      column.type = "text"
-      if column ~= feature then
-        plan.text_positions[#plan.text_positions + 1] = column.position
-        column.slot = #plan.text_positions
-      end
-    end
-    plan.samples = plan.samples + (column.role == "sample" and 1 or 0)
-    column.number, column.all_missing, column.marks = nil, nil, nil
+  local plan = { columns = tbl.columns, feature = feature, number_positions = {}, number_marks = {},
+    text_positions = {}, samples = 0, shape = statistic_count > 0 and "statistics" or "wide", doubts = tbl.doubts }
+  assign_slots(tbl, plan)
+  plan.contrasts = contrasts_of(tbl)
+  for _, column in ipairs(tbl.columns) do
+    column.plain, column.number, column.blank, column.empty, column.marks = nil, nil, nil, nil, nil
   end
-  if measured == 0 then
-    errors.raise { kind = "input", code = "no_numbers", file = options.file, line = options.line,
-      message = "no column holds numbers to store",
-      detail = ("names in \"%s\"; the file has %s"):format(feature.name, quoted_list(names, 12)),
-      hint = "Check the separator and the decimal mark (--separator, --decimal), or set a column's role "
-        .. "with --set COLUMN=sample" }
-  end
-  plan.contrasts = contrasts_of(columns)
   return plan
 end
 

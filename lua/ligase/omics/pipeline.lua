@@ -21,10 +21,10 @@ M.recipe = recipes.define
 local FRAME_BYTES, FIRST_FRAME_BYTES = 256 * 1024, 1024 * 1024
 
 --- Names waiting for their receipts before the stream is paused to write them.
-local WAITING_MOST = 50000
+local WAITING_MOST = 25000
 
 --- Distinct features counted here; beyond that Postgres counts them.
-local COUNTED_MOST = 300000
+local COUNTED_MOST = 200000
 
 ---@class ligase.ingest
 ---@field recipe ligase.recipe
@@ -96,6 +96,7 @@ function M.store(ingest, frame)
   if ingest.resolver:waiting_count() > WAITING_MOST then
     ingest.writer:link(ingest.resolver)
     ingest.resolver:forget_some()
+    collectgarbage() -- many short-lived lists were made; the next ones need not come on top
   end
 end
 

@@ -30,16 +30,81 @@ local SPEC = {
   set = { type = "table" },
 }
 
+local DIALECT_SPEC = {
+  separator = { type = "string" }, quote = { type = "string|boolean" }, encoding = { type = "string" },
+  decimal = { type = "string", values = { ".", "," } }, skip_lines = { type = "integer", min = 0 },
+  comment = { type = "string" }, missing = { type = "table" },
+}
+
+local function refuse(message, hint, level)
+  errors.raise({ kind = "usage", code = "recipe", message = message, hint = hint }, level and level + 1)
+end
+
+--- Every entry of a list is of that type, and there is one.
+local function check_list(list, wanted, what, hint)
+  local count = 0
+  for i in pairs(list) do
+    count = count + 1
+    if type(list[count]) ~= wanted then
+      refuse(("%s %s of the recipe is a %s, not a %s"):format(what, math.type(i) and count or tostring(i),
+        type(list[count]), wanted), hint, 3)
+    end
+  end
+  if count == 0 then
+    refuse(("the recipe has no %s"):format(what), hint, 3)
+  end
+end
+
+local function check_set(set)
+  for column, role in pairs(set) do
+    if type(column) ~= "string" or type(role) ~= "string" then
+      refuse("the recipe's set must hold pairs of texts: [\"column\"] = \"role\"", nil, 3)
+    end
+  end
+end
+
+local function shown(value)
+  return type(value) == "string" and ("'%s'"):format(value) or ("a " .. type(value))
+end
+
+--- What read_name gave, if a name can be made of it; says what is wrong otherwise.
+local function check_reading(raw, reading)
+  if reading == nil then
+    return nil
+  end
+  local problem
+  if type(reading) ~= "table" then
+    problem = ("gave %s, not a table { name = ..., rule = ... }"):format(shown(reading))
+  elseif type(reading.name) ~= "string" or reading.name == "" then
+    problem = ("gave %s for the name"):format(reading.name == "" and "an empty text" or shown(reading.name))
+  elseif type(reading.rule) ~= "string" then
+    problem = ("gave %s for the rule, which says how the name was read"):format(shown(reading.rule))
+  elseif reading.level ~= nil and type(reading.level) ~= "string" then
+    problem = ("gave %s for the level"):format(shown(reading.level))
+  elseif reading.aside ~= nil and type(reading.aside) ~= "table" then
+    problem = ("gave %s for what was set aside, not a table"):format(shown(reading.aside))
+  end
+  if problem then
+    refuse(("read_name('%s') %s"):format(raw, problem), "For a cell that holds no name it gives nil")
+  end
+  return reading
+end
+
 --- Checks a recipe's definition and marks it as one.
 ---@param definition table
 ---@return ligase.recipe
 function M.define(definition)
   local recipe = options.check(definition, SPEC, "recipe")
-  for i, stage in ipairs(recipe.stages) do
-    if type(stage) ~= "function" then
-      errors.raise { kind = "usage", code = "recipe", message = ("stage %d of the recipe is a %s, not a function")
-          :format(i, type(stage)), hint = "Is its name misspelled? pipeline has recognise, link and store" }
-    end
+  check_list(recipe.name_columns, "string", "name_columns", "List the headers that may stand over the names")
+  check_list(recipe.stages, "function", "stages",
+    "Is a stage's name misspelled? pipeline has recognise, link and store")
+  if recipe.dialect then
+    recipe.dialect = options.check(recipe.dialect, DIALECT_SPEC, "recipe's dialect")
+  end
+  check_set(recipe.set or {})
+  local read_name = recipe.read_name
+  recipe.read_name = function(raw)
+    return check_reading(raw, read_name(raw))
   end
   return setmetatable(recipe, RECIPE)
 end
@@ -51,26 +116,52 @@ function M.is_recipe(value)
   return getmetatable(value) == RECIPE
 end
 
+--- Says of a recipe where it came from.
+---@param recipe ligase.recipe
+---@param path string absolute
+---@param source string|nil its text; read from the path without it
+---@return ligase.recipe
+function M.adopt(recipe, path, source)
+  recipe.name = path:match("([^/]+)%.lua$") or path:match("([^/]+)$")
+  recipe.path = path
+  recipe.sha256 = sys.sha256(source or sys.read_file(path))
+  return recipe
+end
+
+--- Lua's own message begins with file and line, a long path cut at its beginning; a
+--- module that is not there adds all places where it was looked for.
+local function mend(path, problem, code)
+  if errors.is(problem) then
+    problem.file = problem.file or (not problem.where and path or nil)
+    error(problem, 0)
+  end
+  local first = type(problem) == "string" and problem:match("^[^\n]*") or ("a %s was raised"):format(type(problem))
+  local place, line, message = first:match("^%.*(.-):(%d+): (.*)$")
+  local is_here = place and path:sub(-#place) == place
+  errors.raise { kind = "usage", code = code, message = is_here and message or first, file = path,
+    line = is_here and math.tointeger(line) or nil, hint = "Mend the recipe at the line named" }
+end
+
 --- Loads a recipe by name (from the workspace's recipes/, then ligase's own) or path.
+--- Raises "usage" with file and line when it cannot be used.
 ---@param name string
 ---@return ligase.recipe
 function M.load(name)
   local path = workspace.find_recipe(name)
   local source = sys.read_file(path)
-  local chunk, problem = load(source, "@" .. path, "t")
+  local text = source:gsub("^\xEF\xBB\xBF", ""):gsub("^#[^\n]*", "") -- as Windows saves it, as a script begins
+  local chunk, problem = load(text, "@" .. path, "t")
   if not chunk then
-    errors.raise { kind = "usage", code = "syntax", message = problem,
-      hint = "Mend the recipe at the line named" }
+    mend(path, problem, "syntax")
   end
-  local recipe = chunk()
-  if not M.is_recipe(recipe) then
+  local done, recipe = pcall(chunk)
+  if not done then
+    mend(path, recipe, "recipe")
+  elseif not M.is_recipe(recipe) then
     errors.raise { kind = "usage", code = "recipe", file = path, message = "the file returns no recipe",
       hint = "It must end with: return pipeline.recipe { ... }" }
   end
-  recipe.name = path:match("([^/]+)%.lua$") or path:match("([^/]+)$")
-  recipe.path = path
-  recipe.sha256 = sys.sha256(source)
-  return recipe
+  return M.adopt(recipe, path, source)
 end
 
 --- The recipe for an omics type; without one, the only recipe there is.
@@ -89,7 +180,8 @@ function M.for_omics(omics)
     names[i] = recipe.name
   end
   errors.raise { kind = "usage", code = "omics", message = "which omics type is it?",
-    hint = "Say --omics with one of: " .. table.concat(names, ", ") }
+    hint = #names > 0 and "Say --omics with one of: " .. table.concat(names, ", ")
+      or "There is no recipe: put one into the recipes/ folder of your workspace" }
 end
 
 return M

@@ -8,11 +8,11 @@ local M = {}
 
 local MATCH = [[
 SELECT id, omics_type, name, current_revision, created_at, updated_at,
-  (name = $1 OR omics_type || '/' || name = $1) AS exact
+  (name = $1 OR omics_type || '/' || name = $1 OR id::text = lower($1)) AS exact, count(*) OVER () AS matching
 FROM datasets
 WHERE name = $1 OR omics_type || '/' || name = $1 OR starts_with(id::text, lower($1)) OR starts_with(name, $1)
   OR starts_with(omics_type || '/' || name, $1)
-ORDER BY name, omics_type LIMIT 50]]
+ORDER BY exact DESC, name, omics_type LIMIT 50]]
 
 local function shown(rows, most)
   local lines = {}
@@ -23,10 +23,11 @@ local function shown(rows, most)
 end
 
 local function refuse_unknown(conn, wanted)
-  local rows = conn:query("SELECT name FROM datasets ORDER BY updated_at DESC LIMIT 1000")
+  local rows = conn:query("SELECT omics_type, name FROM datasets ORDER BY updated_at DESC LIMIT 1000")
   local names = {}
-  for i, row in ipairs(rows) do
-    names[i] = row.name
+  for _, row in ipairs(rows) do
+    names[#names + 1] = row.name
+    names[#names + 1] = wanted:find("/", 1, true) and row.omics_type .. "/" .. row.name or nil
   end
   local near = text.nearest(wanted, names)
   errors.raise { kind = "usage", code = "dataset", message = ("there is no dataset '%s'"):format(wanted),
@@ -40,7 +41,7 @@ end
 ---@param wanted string
 ---@return {id: string, omics_type: string, name: string, current_revision: integer}
 function M.find(conn, wanted)
-  local rows = conn:query(MATCH, wanted)
+  local rows = wanted ~= "" and conn:query(MATCH, wanted) or {}
   local exact = {}
   for _, row in ipairs(rows) do
     if row.exact then
@@ -50,11 +51,12 @@ function M.find(conn, wanted)
   local candidates = #exact > 0 and exact or rows
   if #candidates == 1 then
     return candidates[1]
-  elseif #candidates == 0 or wanted == "" then
+  elseif #candidates == 0 then
     refuse_unknown(conn, wanted)
   end
   errors.raise { kind = "usage", code = "ambiguous_dataset",
-    message = ("'%s' may be any of %d datasets"):format(wanted, #candidates), detail = shown(candidates, 8),
+    message = ("'%s' may be any of %d datasets"):format(wanted, #exact > 0 and #exact or rows[1].matching),
+    detail = shown(candidates, 8),
     hint = ("Say which, for example: %s/%s"):format(candidates[1].omics_type, candidates[1].name) }
 end
 
@@ -88,8 +90,12 @@ end
 ---@return table revision
 function M.revision(conn, dataset, number)
   local wanted = number or dataset.current_revision
-  local known = {}
-  for _, revision in ipairs(M.revisions(conn, dataset.id)) do
+  local known, revisions = {}, M.revisions(conn, dataset.id)
+  if wanted == pg.null or #revisions == 0 then
+    errors.raise { kind = "usage", code = "revision", message = ("dataset '%s' holds no data yet"):format(dataset.name),
+      hint = ("Read a file into it: ligase ingest --name '%s' FILE"):format(dataset.name) }
+  end
+  for _, revision in ipairs(revisions) do
     if revision.revision == wanted then
       return revision
     end
@@ -110,24 +116,38 @@ WHERE m.dataset_id = '%s' AND m.revision = %d ORDER BY m.ordinal]]
 local VALUES_AT_ONCE = 200000
 
 --- The rows of one revision as they stood in the source: one list of texts per row, in
---- file order, read in pieces so that any size fits in memory.
----@param conn table
+--- file order, read in pieces so that any size fits in memory. They are read in a
+--- transaction of their own, which ends with the last row, or when the loop is left.
+---@param conn table with no open transaction
 ---@param dataset table
 ---@param revision table from M.revision
 ---@return fun(): string[]|nil, table|nil iterator over cells and the row itself
+---@return nil
+---@return nil
+---@return table closing for a generic for: ends the transaction
 function M.source_rows(conn, dataset, revision)
   local columns = revision.columns
   local count = math.max(1, VALUES_AT_ONCE // math.max(1, #columns))
   conn:begin()
+  local open = true
+  local closing = setmetatable({}, { __close = function()
+    if open then
+      open = false
+      pcall(conn.rollback, conn)
+    end
+  end })
   conn:query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
   conn:query("DECLARE source_rows NO SCROLL CURSOR FOR " .. READ:format(dataset.id, revision.revision))
   local fetch = ("FETCH %d FROM source_rows"):format(count)
   local rows, at = conn:query(fetch), 0
-  return function()
+  local function next_row()
     if at == #rows then
-      rows, at = conn:query(fetch), 0
+      rows, at = open and conn:query(fetch) or {}, 0
       if #rows == 0 then
-        conn:commit()
+        if open then
+          open = false
+          conn:commit()
+        end
         return nil
       end
     end
@@ -135,6 +155,7 @@ function M.source_rows(conn, dataset, revision)
     local row = rows[at]
     return M.cells_of(row, columns), row
   end
+  return next_row, nil, nil, closing
 end
 
 --- One row's cells as texts, in file order.

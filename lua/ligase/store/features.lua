@@ -12,6 +12,11 @@ local sys = require "sys"
 
 local M = {}
 
+--- The names are looked up one by one in the indexes. Left to itself, without fresh
+--- statistics, the planner reads all of both tables instead: 25,000 names then took
+--- 600 ms beside 470,000 features. The setting ends with the transaction.
+local BY_INDEX = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off"
+
 --- Names whose receipt is missing, and whether their feature is there already.
 local MISSING = [[
 SELECT n.place::int8 AS place, f.name
@@ -94,6 +99,7 @@ function M.missing(conn, feature_type, waiting)
   if #waiting.raws == 0 then
     return missing, new
   end
+  conn:script(BY_INDEX)
   local rows = conn:query(conn:prepare(MISSING), feature_type, pg.array(waiting.raws), pg.array(waiting.keys))
   for i, row in ipairs(rows) do
     local reading = waiting.readings[row.place]

@@ -184,8 +184,12 @@ local function queue_dataset(self, p, details, revision)
     p:query(conn:prepare(INSERT_DATASET), self.dataset_id, self.what.omics, self.what.name, revision,
       details.program_id, details.experiment_id, pg.array(details.organism))
   end
+end
+
+--- What other systems have to learn; after the run that it refers to.
+local function queue_outbox(self, p, revision)
   if self.what.outbox then
-    p:query(conn:prepare(INSERT_OUTBOX), self.dataset_id, existing and "update" or "create",
+    p:query(self.conn:prepare(INSERT_OUTBOX), self.dataset_id, self.existing and "update" or "create",
       json.encode { revision = revision }, self.run.id)
   end
 end
@@ -232,6 +236,7 @@ function Ingestion:finish(read, given)
       json.encode(json.array(plan.contrasts)), sample_names, sample_units, info.rows, self.numbers, feature_count,
       self.kept)
     p:query(conn:prepare(runs.INSERT), runs.parameters(run, "done", { counts = counts, changes = changes }))
+    queue_outbox(self, p, self.revision)
   end)
   conn:commit()
   self.ended = true
@@ -254,6 +259,9 @@ function Ingestion:finish_unchanged(given)
     end
     p:query(conn:prepare(runs.INSERT), runs.parameters(run, differs and "done" or "unchanged",
       { changes = json.array(changes) }))
+    if differs then
+      queue_outbox(self, p, self.existing.current_revision)
+    end
   end)
   conn:commit()
   self.ended = true

@@ -1,39 +1,48 @@
+--- `ligase db`: the private Postgres, and psql on whichever server is meant.
 local cluster = require "ligase.store.cluster"
 local db = require "ligase.store.db"
 local errors = require "ligase.base.errors"
+local output = require "ligase.cli.output"
+local parsing = require "ligase.cli.parsing"
 local sys = require "sys"
 local text = require "ligase.base.text"
 
 local M = {}
 
-M.summary = "start, stop or look at the private Postgres"
 M.description = "Without POSTGRES_URL or POSTGRES_HOST, ligase keeps a Postgres of its own in the workspace, reached "
-  .. "through a unix socket only. It starts by itself; psql and url also work with a server of yours."
+  .. "through a unix socket only. It starts by itself. status, psql and url also work with a server of yours; what "
+  .. "follows psql is handed to it."
 M.example = [[
   ligase db status
-  ligase db psql -- -c "\d measurements"
+  ligase db psql -c "\d measurements"
   pg_dump "$(ligase db url)" > backup.sql
   ligase db stop]]
 
+local ACTIONS = { "start", "stop", "status", "psql", "url" }
+
+--- Declares the command's words.
+---@param parser table argparse's
 function M.configure(parser)
-  parser:argument("action", "start, stop, status, psql or url."):choices { "start", "stop", "status", "psql", "url" }
-    :argname("ACTION")
-  parser:argument("arguments", "For psql: its own arguments, after --."):args("*"):argname("ARG")
+  parser:argument("ACTION", "start, stop, status, psql or url."):target("action"):argname("ACTION")
+    :convert(parsing.one_of("the action", ACTIONS))
+  parser:argument("ARG", "For psql: its own arguments."):target("arguments"):argname("ARG"):args("*")
 end
 
-local actions = {}
-
-function actions.start(context)
-  cluster.start(context.workspace)
-  return actions.status(context)
+--- What follows psql is psql's, options included.
+---@param words string[]
+---@return string[]
+function M.prepare(words)
+  if words[1] == "psql" and words[2] ~= "--" then
+    table.insert(words, 2, "--")
+  end
+  return words
 end
 
-function actions.stop(context)
-  local stopped = cluster.stop(context.workspace)
-  io.stdout:write(stopped and "stopped\n" or "it does not run\n")
-end
+-- ---- the private Postgres --------------------------------------------------
 
-function actions.status(context)
+local private = {}
+
+function private.status(context)
   local status = cluster.status(context.workspace)
   local rows = {}
   for _, name in ipairs { "state", "workspace", "data", "socket_folder", "log", "owner", "version", "pid", "url" } do
@@ -41,16 +50,31 @@ function actions.status(context)
       rows[#rows + 1] = { (name:gsub("_", " ")), tostring(status[name]) }
     end
   end
-  io.stdout:write(text.table(rows))
+  output.write(text.table(rows))
 end
 
-local function refuse_own_server(action)
-  errors.raise { kind = "usage", code = "db", message = ("'db %s' is for the private Postgres, and POSTGRES_URL or "
-    .. "POSTGRES_HOST names a server of yours"):format(action), hint = "Start and stop that server with its own tools" }
+function private.start(context)
+  cluster.start(context.workspace)
+  private.status(context)
 end
 
-local function own_server_url(context)
-  local conninfo = context.config:postgres()
+function private.stop(context)
+  output.write(cluster.stop(context.workspace) and "stopped\n" or "it does not run\n")
+end
+
+function private.url(context)
+  output.write(cluster.url(context.workspace) .. "\n")
+end
+
+function private.psql(context, arguments)
+  sys.exec(table.move(arguments, 1, #arguments, 3, cluster.psql_command(context.workspace)))
+end
+
+-- ---- a server of the lab's -------------------------------------------------
+
+local own = {}
+
+local function conninfo_text(conninfo)
   if type(conninfo) == "string" then
     return conninfo
   end
@@ -63,28 +87,72 @@ local function own_server_url(context)
   return table.concat(parts, " ")
 end
 
+local function percent_decoded(s)
+  return (s:gsub("%%(%x%x)", function(digits)
+    return string.char(tonumber(digits, 16))
+  end))
+end
+
+--- The words that name the server, and the password apart from them: every user of the
+--- machine can read the words of a process.
+local function without_password(conninfo)
+  if type(conninfo) == "table" then
+    local rest = {}
+    for key, value in pairs(conninfo) do
+      rest[key] = key ~= "password" and value or nil
+    end
+    return conninfo_text(rest), conninfo.password
+  end
+  local before, password, after = conninfo:match("^(%a[%w+.-]*://[^:/?#@]*):([^@/]*)(@.*)$")
+  if before then
+    return before .. after, percent_decoded(password)
+  end
+  return conninfo
+end
+
+function own.status(context)
+  local conn = context:connect()
+  local row = conn:query [[
+    SELECT current_database() AS database, current_user AS "user", current_setting('server_version') AS version,
+      coalesce(host(inet_server_addr()), 'unix socket') AS address, current_setting('port') AS port]]
+  row = row[1]
+  local state, step, latest = require("ligase.store.migrate").state(conn)
+  output.write(text.table {
+    { "state", "reachable" }, { "address", row.address }, { "port", row.port }, { "database", row.database },
+    { "user", row.user }, { "version", row.version }, { "schema", ("%s (step %d of %d)"):format(state, step, latest) },
+  })
+end
+
+function own.url(context)
+  output.write(conninfo_text(context.config:postgres()) .. "\n")
+end
+
+function own.psql(context, arguments)
+  local server, password = without_password(context.config:postgres())
+  sys.exec(table.move(arguments, 1, #arguments, 3, { "psql", server }), { env = { PGPASSWORD = password } })
+end
+
+local function refuse_own(action)
+  errors.raise { kind = "usage", code = "db", message = ("'db %s' is for the private Postgres, but POSTGRES_URL or "
+    .. "POSTGRES_HOST names a server of yours"):format(action), hint = "Start and stop that server with its own tools" }
+end
+
+--- Runs the command.
+---@param arguments table as parsed
+---@param context ligase.context
 function M.run(arguments, context)
   local action = arguments.action
   if action ~= "psql" and #arguments.arguments > 0 then
     errors.raise { kind = "usage", code = "usage", message = ("'db %s' takes no arguments"):format(action),
       hint = "See: ligase db --help" }
   end
-  local private = db.is_private(context.config)
-  if actions[action] then
-    if not private then
-      refuse_own_server(action)
-    end
-    return actions[action](context)
+  if db.is_private(context.config) then
+    private[action](context, arguments.arguments)
+  elseif own[action] then
+    own[action](context, arguments.arguments)
+  else
+    refuse_own(action)
   end
-  if action == "url" then
-    io.stdout:write(private and cluster.url(context.workspace) or own_server_url(context), "\n")
-    return
-  end
-  local argv = private and cluster.psql_command(context.workspace) or { "psql", own_server_url(context) }
-  for _, argument in ipairs(arguments.arguments) do
-    argv[#argv + 1] = argument
-  end
-  sys.exec(argv)
 end
 
 return M

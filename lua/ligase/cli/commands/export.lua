@@ -1,11 +1,13 @@
+--- `ligase export DATASET`: the table again.
 local csv_writer = require "ligase.io.csv_writer"
 local datasets = require "ligase.store.datasets"
 local json = require "ligase.base.json"
+local output = require "ligase.cli.output"
+local parsing = require "ligase.cli.parsing"
 local pg = require "pg"
 
 local M = {}
 
-M.summary = "write a dataset out as the table it was read from"
 M.description = "Gives back the source's table: same columns, same rows, same order, same values; missing values by "
   .. "their own mark. jsonl writes one object per row, with the feature it was linked to."
 M.example = [[
@@ -13,22 +15,35 @@ M.example = [[
   ligase export plasma_lipids --revision 1 --format tsv
   ligase export plasma_lipids --format jsonl | head -1]]
 
+local FORMATS = { "csv", "tsv", "jsonl" }
+
+--- Declares the command's words.
+---@param parser table argparse's
 function M.configure(parser)
-  parser:argument("dataset", "The dataset's name, id, or an unambiguous start of one."):argname("DATASET")
-  parser:option("--format", "csv, tsv or jsonl."):choices { "csv", "tsv", "jsonl" }:default("csv")
-  parser:option("--revision", "Another revision than the current one."):argname("N"):convert(math.tointeger)
+  parser:argument("DATASET", "The dataset's name, id, or an unambiguous start of one.")
+    :target("dataset"):argname("DATASET")
+  parser:option("--format", "csv, tsv or jsonl."):argname("FORMAT")
+    :convert(parsing.one_of("--format", FORMATS)):default("csv")
+  parser:option("--revision", "Another revision than the current one."):argname("N")
+    :convert(parsing.whole_number("--revision", 1))
   parser:flag("--excel-safe", "Put an apostrophe before text that a spreadsheet would run as a formula.")
+end
+
+local function is_json_number(cell)
+  local whole, rest = cell:match("^%-?(%d+)(.*)$")
+  if not whole or whole:find("^0%d") then
+    return false
+  end
+  rest = rest:gsub("^%.%d+", "", 1)
+  return rest == "" or rest:find("^[eE][+-]?%d+$") ~= nil
 end
 
 --- Numbers as they are, if JSON has them (it has no infinity).
 local function json_cell(column, cell, missing)
   if missing then
     return "null"
-  elseif column.type == "number" and cell:find("^%-?%d+%.?%d*[eE]?[-+]?%d*$") and not cell:find("^%-?0%d")
-    and not cell:find("%.$") then
-    return cell
   end
-  return json.encode(cell)
+  return column.type == "number" and is_json_number(cell) and cell or json.encode(cell)
 end
 
 local function write_json_lines(columns, rows)
@@ -43,7 +58,7 @@ local function write_json_lines(columns, rows)
       local kept = row.cells ~= pg.null and row.cells[tostring(column.position)]
       fields[i] = keys[i] .. json_cell(column, cells[i], value == pg.null and not kept)
     end
-    csv_writer.write(io.stdout, ('{"row":%d,"feature":%s,"columns":{%s}}\n'):format(row.ordinal,
+    output.write(('{"row":%d,"feature":%s,"columns":{%s}}\n'):format(row.ordinal,
       row.feature == pg.null and "null" or json.encode(row.feature), table.concat(fields, ",")))
   end
 end
@@ -60,8 +75,11 @@ local function write_table(columns, rows, arguments)
   end
 end
 
+--- Runs the command.
+---@param arguments table as parsed
+---@param context ligase.context
 function M.run(arguments, context)
-  local conn = context:open()
+  local conn = context:open_existing()
   local dataset = datasets.find(conn, arguments.dataset)
   local revision = datasets.revision(conn, dataset, arguments.revision)
   local rows = datasets.source_rows(conn, dataset, revision)

@@ -1,20 +1,28 @@
+--- `ligase migrate`: the schema's steps.
 local migrate = require "ligase.store.migrate"
 local output = require "ligase.cli.output"
+local parsing = require "ligase.cli.parsing"
 local text = require "ligase.base.text"
 
 local M = {}
 
-M.summary = "bring the database's schema up to date, or take steps back"
-M.description = "Applies the numbered steps of migrations/ under a lock, one transaction each. The private Postgres "
-  .. "gets them by itself on the first ingest; a server of yours gets them from this command."
+M.description = "Applies the numbered steps of the schema under a lock, one transaction each, or takes them back, the "
+  .. "latest first (their tables and what is in them go with them). The private Postgres gets its schema by itself; "
+  .. "a server of yours gets it from this command."
 M.example = [[
   ligase migrate status
   ligase migrate up
   ligase migrate down --to 6]]
 
+local ACTIONS = { "up", "down", "status" }
+
+--- Declares the command's words.
+---@param parser table argparse's
 function M.configure(parser)
-  parser:argument("action", "up, down or status."):choices { "up", "down", "status" }:argname("ACTION")
-  parser:option("--to", "The last step to apply, or to stay at."):argname("STEP"):convert(math.tointeger)
+  parser:argument("ACTION", "up, down or status."):target("action"):argname("ACTION")
+    :convert(parsing.one_of("the action", ACTIONS))
+  parser:option("--to", "up: the last step to apply; down: the step to stay at, 0 for none."):argname("STEP")
+    :convert(parsing.whole_number("--to", 0))
   output.add_format(parser)
 end
 
@@ -29,25 +37,28 @@ local function status(arguments, context)
   end
   output.print(result, arguments.format)
   if problem then
+    output.flush()
     io.stderr:write("ligase: ", problem.message, ". ", problem.hint or "", "\n")
     return 1
   end
 end
 
+--- Runs the command.
+---@param arguments table as parsed
+---@param context ligase.context
+---@return integer|nil status
 function M.run(arguments, context)
   if arguments.action == "status" then
     return status(arguments, context)
   end
-  local function connect()
+  local steps = migrate[arguments.action](function()
     return context:connect()
-  end
-  local steps = migrate[arguments.action](connect, { to = arguments.to })
+  end, { to = arguments.to })
   for _, step in ipairs(steps) do
-    io.stdout:write(("%-4s %03d %s (%s)\n"):format(arguments.action, step.step, step.name,
-      text.duration(step.seconds)))
+    output.write(("%-4s %s (%s)\n"):format(arguments.action, step.name, text.duration(step.seconds)))
   end
   if #steps == 0 then
-    io.stdout:write("nothing to do\n")
+    output.write("nothing to do\n")
   end
 end
 

@@ -1,0 +1,112 @@
+--- What became of each file, for the person who had it read.
+local dialect = require "ligase.io.dialect"
+local output = require "ligase.cli.output"
+local text = require "ligase.base.text"
+
+local M = {}
+
+local SHOWN_MOST = 4 -- columns of one role that are named
+
+--- A file's words must not drive the terminal.
+local function plain(word)
+  return text.truncate(text.printable(word), 40)
+end
+
+local function columns_line(plan)
+  local by_role = { sample = {}, statistic = {}, annotation = {} }
+  for _, column in ipairs(plan.columns) do
+    local list = by_role[column.role]
+    if list then
+      list[#list + 1] = column.statistic and ("%s (%s)"):format(plain(column.name), column.statistic)
+        or plain(column.name)
+    end
+  end
+  local parts = { ('names in "%s"'):format(plain(plan.feature.name)) }
+  for _, role in ipairs { "sample", "statistic", "annotation" } do
+    local list = by_role[role]
+    if #list > SHOWN_MOST then
+      parts[#parts + 1] = ("%s: %s ... %s"):format(text.count(#list, role), list[1], list[#list])
+    elseif #list > 0 then
+      parts[#parts + 1] = ("%s: %s"):format(text.count(#list, role), table.concat(list, ", "))
+    end
+  end
+  return table.concat(parts, "; ")
+end
+
+local function dialect_line(findings)
+  local parts = { findings.encoding .. (findings.byte_order_mark and " with byte order mark" or ""),
+    dialect.separator_name(findings.separator) .. "-separated" }
+  if findings.gzip then
+    table.insert(parts, 1, "gzip")
+  end
+  parts[#parts + 1] = findings.decimal == "," and "decimal comma" or nil
+  parts[#parts + 1] = ("header on line %d%s"):format(findings.header_line,
+    findings.header_short and " without a cell for the names" or "")
+  return table.concat(parts, ", ")
+end
+
+local function say(label, ...)
+  io.stdout:write(("  %-9s"):format(label), string.format(...), "\n")
+end
+
+local HEADLINES = { created = "new dataset", revised = "revision %d" }
+local REHEARSED = { created = "would be a new dataset", revised = "would be revision %d",
+  unknown = "would be stored" }
+
+local function headline(report)
+  local words = report.rehearsed and REHEARSED[report.outcome] .. " (dry run)" or HEADLINES[report.outcome]
+  return words:format(report.revision or 0)
+end
+
+local function tell_read(job, report)
+  local counts, findings = report.counts, report.findings
+  io.stdout:write(("%s (%s): %s\n"):format(plain(job.name), job.recipe.omics,
+    headline(report)))
+  say("read", "%s, %s: %s", job.source.shown, text.bytes(counts.bytes), dialect_line(findings))
+  say("columns", "%s", columns_line(report.plan))
+  say(report.rehearsed and "holds" or "stored", "%s, %s%s", text.count(counts.rows, "row"),
+    text.count(counts.values, "value"), counts.kept and counts.kept > 0
+      and (", %s kept as text beside them"):format(text.count(counts.kept, "cell")) or "")
+  if counts.features then
+    say("features", "%s: %s new, %s known", text.number(counts.features), text.number(counts.features_new),
+      text.number(counts.features - counts.features_new))
+  elseif report.unasked then
+    say("features", "not looked up: %s", text.printable(report.unasked))
+  end
+  for _, doubt in ipairs(findings.doubts) do
+    say("doubt", "%s", text.printable(doubt))
+  end
+  say("took", "%s", text.duration(report.seconds))
+end
+
+--- Prints what became of one file. Output that cannot be written does not stop the
+--- work; it is reported at the end.
+---@param job table
+---@param report table
+function M.tell(job, report)
+  if report.outcome == "unchanged" then
+    io.stdout:write(("%s: %sunchanged (revision %d)%s\n"):format(plain(job.name),
+      report.rehearsed and "would be " or "", report.revision,
+      report.details_changed and ", its details were updated" or ""))
+  elseif report.outcome == "settled" then
+    io.stdout:write(("%s: stored, it is at revision %d (the server's answer was lost, its journal was asked)\n")
+      :format(plain(job.name), report.revision))
+  else
+    tell_read(job, report)
+  end
+  output.push()
+end
+
+--- The last line when several files were given.
+---@param total integer
+---@param done integer
+---@param failed integer
+function M.tell_all(total, done, failed)
+  if total > 1 then
+    local rest = total - done - failed
+    io.stdout:write(("%s: %d done, %d failed%s\n"):format(text.count(total, "file"), done, failed,
+      rest > 0 and (", %d not tried"):format(rest) or ""))
+  end
+end
+
+return M

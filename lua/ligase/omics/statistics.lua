@@ -1,0 +1,160 @@
+--- Headers of statistics: that "adj.P.Val" is an adjusted p-value, and "log2FC_treated"
+--- the log2 fold change of a contrast.
+---
+--- Knows the headers that DESeq2, edgeR, limma, MSstats, Seurat, Cuffdiff and people
+--- write. Which columns are taken for statistics is decided in ligase.omics.columns.
+local M = {}
+
+--- Headers without case, blanks and marks. Those under `strong` make a table a
+--- statistics table; those under `weak` count only beside a strong one, because a
+--- sample may be called "B".
+local STATISTICS = {
+  { name = "log2_fold_change",
+    strong = { "log2fc", "logfc", "log2foldchange", "logfoldchange", "lfc", "log2ratio", "avglog2fc", "avglogfc",
+      "estimatedlog2fc" } },
+  { name = "p_value",
+    strong = { "pvalue", "pval", "rawpval", "rawpvalue", "pvalueraw", "pvalraw", "nominalpvalue", "nompval" },
+    weak = { "p" } },
+  { name = "adjusted_p_value",
+    strong = { "padj", "fdr", "adjpval", "adjpvalue", "adjp", "adjustedp", "adjustedpval", "adjustedpvalue", "qvalue",
+      "qval", "pvaladj", "pvalueadj", "pvaladjusted", "pvalueadjusted", "pvalcorrected", "pvaluecorrected",
+      "correctedpvalue", "fdrpval", "fdrpvalue", "pvalfdr", "pvaluefdr", "pfdr", "fdrq", "fdrqval", "pvalbh",
+      "pvaluebh", "padjbh", "fdrbh", "pvalbonferroni", "pvaluebonferroni" },
+    weak = { "bh", "q", "bonferroni" } },
+  { name = "base_mean", weak = { "basemean", "aveexpr", "logcpm", "meanexpression" } },
+  { name = "standard_error",
+    weak = { "se", "stderr", "standarderror", "lfcse", "logfcse", "log2fcse", "selogfc", "selog2fc" } },
+  { name = "statistic",
+    weak = { "stat", "teststat", "statistic", "t", "tvalue", "tstat", "tstatistic", "f", "fvalue", "fstatistic", "lr",
+      "waldstat", "waldstatistic", "zscore" } },
+  { name = "log_odds", weak = { "b", "logodds" } },
+  { name = "degrees_of_freedom", weak = { "df" } },
+  { name = "fold_change", weak = { "fc", "foldchange" } },
+}
+
+--- The names a column can be given, in the order of the list above.
+---@type string[]
+M.NAMES = {}
+
+local strong, weak, known = {}, {}, {}
+for i, statistic in ipairs(STATISTICS) do
+  M.NAMES[i] = statistic.name
+  known[statistic.name] = true
+  for _, header in ipairs(statistic.strong or {}) do
+    strong[header] = statistic.name
+  end
+  for _, header in ipairs(statistic.weak or {}) do
+    weak[header] = statistic.name
+  end
+end
+
+--- Most words that one statistic's header has ("raw p value").
+local WORDS_MOST = 4
+
+--- Words that make another quantity of the statistic beside them.
+local TRANSFORMS = { abs = true, absolute = true, neg = true, minus = true, rank = true, ln = true, log = true,
+  log2 = true, signed = true }
+
+--- Words that alone are no contrast but say which side of the statistic it is.
+local SIDES = { ci = true, l = true, r = true, lower = true, upper = true, lwr = true, upr = true, se = true, sd = true,
+  sem = true, min = true, max = true, significant = true, sig = true, threshold = true, cutoff = true }
+
+--- A header without case, blanks and marks: "adj.P.Val" -> "adjpval".
+---@param header string
+---@return string
+function M.plain(header)
+  return (header:lower():gsub("[%s%p]", ""))
+end
+
+--- Whether a header can hold a strong one at all; most do not, and are many.
+local function is_promising(lower)
+  return lower:find("f[co]") or lower:find("val", 1, true) or lower:find("adj", 1, true)
+    or lower:find("fdr", 1, true) or lower:find("ratio", 1, true)
+end
+
+local function words_of(header)
+  local words = {}
+  for from, word, after in header:gmatch("()([%w\x80-\xff]+)()") do
+    words[#words + 1] = { from = from, text = word:lower(), to = after - 1 }
+  end
+  return words
+end
+
+local function joined(words, first, last)
+  local parts = {}
+  for i = first, last do
+    parts[#parts + 1] = words[i].text
+  end
+  return table.concat(parts)
+end
+
+--- The text of words first..last as it stands in the header; nil when one of them
+--- makes the statistic another quantity.
+local function contrast_of(header, words, first, last)
+  local sides = true
+  for i = first, last do
+    local word = words[i].text
+    if TRANSFORMS[word] or word:find("log10", 1, true) then
+      return nil
+    end
+    sides = sides and SIDES[word]
+  end
+  return not sides and header:sub(words[first].from, words[last].to) or nil
+end
+
+local function read(header, dictionary, other)
+  local words = words_of(header)
+  local all = joined(words, 1, #words)
+  if dictionary[all] then
+    return dictionary[all], ""
+  elseif other[all] then
+    return nil
+  end
+  for count = math.min(WORDS_MOST, #words - 1), 1, -1 do
+    local first = dictionary[joined(words, 1, count)]
+    local last = dictionary[joined(words, #words - count + 1, #words)]
+    local contrast
+    if first then
+      contrast = contrast_of(header, words, count + 1, #words)
+    elseif last then
+      contrast = contrast_of(header, words, 1, #words - count)
+    end
+    if contrast then
+      return first or last, contrast
+    end
+  end
+  return nil
+end
+
+--- The statistic that a header names by itself, and its contrast: "log2FC_treated" and
+--- "treated: log2FC" are the log2 fold change of "treated". A minus in front, "-log10"
+--- and the like make it another quantity, which has no name here.
+---@param header string
+---@return string|nil statistic one of NAMES
+---@return string|nil contrast "" when the header names none
+function M.strong(header)
+  if not is_promising(header:lower()) or header:find("^%s*%-") then
+    return nil
+  end
+  return read(header, strong, weak)
+end
+
+--- Like strong, for headers that name a statistic only in a table that has others.
+---@param header string
+---@return string|nil statistic one of NAMES
+---@return string|nil contrast "" when the header names none
+function M.weak(header)
+  if header:find("^%s*%-") then
+    return nil
+  end
+  return read(header, weak, strong)
+end
+
+--- Whether a statistic of that name exists.
+---@param name string
+---@return boolean
+function M.is_known(name)
+  return known[name] == true
+end
+
+return M

@@ -1,0 +1,154 @@
+--- Workspaces: their private Postgres, recipes and modules; the installed tree.
+local host = require "host"
+local support = require "tests.support"
+local sys = require "sys"
+
+local LIPIDS = "lipid,a,b\nPC 34:1,1.5,2\nPC 36:2,3,4\n"
+
+local function in_workspace(workspace, words)
+  words.workspace, words.database = workspace, false
+  return support.ligase(words)
+end
+
+--- A workspace that the private Postgres' user can enter; its server is stopped at the end.
+local stopping = {}
+
+local function lab(name)
+  local path = support.workspace()
+  sys.chmod(path, "755")
+  if name then
+    path = path .. "/" .. name
+    sys.mkdir(path)
+  end
+  stopping[#stopping + 1] = path
+  return path
+end
+
+after_each(function()
+  for _, path in ipairs(stopping) do
+    in_workspace(path, { "db", "stop" })
+  end
+  stopping = {}
+end)
+
+describe("a workspace", function()
+  it("works from the first command on, two of them side by side, in a path with spaces", function()
+    local one, other = lab(), lab("my lab – 2")
+    local file = support.tmpfile(LIPIDS, "plasma.csv")
+    local first = in_workspace(one, { "ingest", file })
+    assert.equal(0, first.code, first.stderr)
+    local second = in_workspace(other, { "ingest", file, "--name", "theirs" })
+    assert.equal(0, second.code, second.stderr)
+    assert.matches("plasma +lipidomics", in_workspace(one, { "datasets" }).stdout)
+    assert.is_nil(in_workspace(one, { "datasets" }).stdout:find("theirs", 1, true))
+    assert.matches("theirs +lipidomics", in_workspace(other, { "datasets" }).stdout)
+
+    local status = in_workspace(other, { "db", "status" }).stdout
+    assert.matches("state +running", status)
+    assert.matches(other, status, 1, true)
+    local url = in_workspace(other, { "db", "url" }).stdout:gsub("\n", "")
+    assert.matches("theirs", support.ligase({ "datasets", database = url }).stdout, 1, true)
+    assert.equal("1\n", in_workspace(other, { "db", "psql", "-Atc", "SELECT count(*) FROM datasets" }).stdout)
+
+    assert.equal("stopped\n", in_workspace(other, { "db", "stop" }).stdout)
+    assert.equal("it does not run\n", in_workspace(other, { "db", "stop" }).stdout)
+    assert.matches("state +stopped", in_workspace(other, { "db", "status" }).stdout)
+    assert.matches("state +running", in_workspace(one, { "db", "status" }).stdout)
+    assert.matches("theirs", in_workspace(other, { "datasets" }).stdout, 1, true) -- it starts by itself
+  end)
+
+  it("gets its Postgres and its schema from the first SQL too", function()
+    local path = lab()
+    local result = in_workspace(path, { "sql", "--format", "csv", "SELECT count(*) FROM effects" })
+    assert.equal(0, result.code, result.stderr)
+    assert.equal("count\n0\n", result.stdout)
+  end)
+
+  it("is found from its folders, and from LIGASE_WORKSPACE", function()
+    local path = support.workspace()
+    sys.mkdir(path .. "/.ligase")
+    sys.mkdir(path .. "/data/2026", { parents = true })
+    local function found(folder, env)
+      env.LIGASE_WORKSPACE = env.LIGASE_WORKSPACE or false
+      return support.ligase({ "-e", [[print(require("ligase.base.workspace").find())]], workspace = folder,
+        env = env }).stdout
+    end
+    assert.equal(path .. "\n", found(path .. "/data/2026", {}))
+    assert.equal(path .. "\n", found("/", { LIGASE_WORKSPACE = path }))
+    local wrong = support.ligase { "datasets", env = { LIGASE_WORKSPACE = "/no/such/folder" } }
+    assert.equal(2, wrong.code)
+    assert.matches("LIGASE_WORKSPACE names no folder: /no/such/folder", wrong.stderr, 1, true)
+  end)
+end)
+
+describe("a workspace's own files", function()
+  local workspace, conn, url
+
+  setup(function()
+    workspace = support.workspace()
+    conn, url = support.migrated()
+    sys.mkdir(workspace .. "/recipes")
+    sys.mkdir(workspace .. "/lua/ligase/omics/names", { parents = true })
+    sys.write_file(workspace .. "/lua/panel.lua", [[
+return { read = function(raw) return { name = raw:upper(), rule = "panel" } end }]])
+    sys.write_file(workspace .. "/recipes/panel.lua", [[
+local pipeline = require "ligase.omics.pipeline"
+return pipeline.recipe {
+  omics = "panel", feature_type = "marker", name_columns = { "marker" }, read_name = require("panel").read,
+  stages = { pipeline.recognise, pipeline.link, pipeline.store },
+}]])
+  end)
+
+  it("are recipes and modules like those that came along", function()
+    local file = support.tmpfile("marker,a\nabc,1\n", "markers.csv")
+    local result = support.ligase { "run", "panel", file, workspace = workspace, database = url }
+    assert.equal(0, result.code, result.stderr)
+    assert.equal("ABC", conn:query("SELECT name FROM features WHERE feature_type = 'marker'")[1].name)
+    local by_omics = support.ligase { "ingest", "--omics", "panel", file, workspace = workspace, database = url }
+    assert.matches("markers: unchanged", by_omics.stdout, 1, true)
+    local unclear = support.ligase { "ingest", file, workspace = workspace, database = url }
+    assert.equal(2, unclear.code)
+    assert.matches("--omics with one of: lipidomics, panel", unclear.stderr, 1, true)
+  end)
+
+  it("win over those that came along", function()
+    local own = sys.read_file(host.home .. "/recipes/lipidomics.lua"):gsub('"lipid", "lipids"', '"my lipids"')
+    sys.write_file(workspace .. "/recipes/lipidomics.lua", own)
+    sys.write_file(workspace .. "/lua/ligase/omics/names/lipid.lua",
+      [[return { read = function(raw) return { name = "own " .. raw, rule = "own" } end }]])
+    local file = support.tmpfile("x,my lipids,a\ny,PC 34:1,1\n", "mine.csv")
+    local result = support.ligase { "ingest", "--omics", "lipidomics", file, workspace = workspace, database = url }
+    assert.equal(0, result.code, result.stderr)
+    assert.matches('names in "my lipids"', result.stdout, 1, true)
+    assert.equal(1, conn:query("SELECT count(*) AS n FROM features WHERE name = 'own PC 34:1'")[1].n)
+  end)
+end)
+
+describe("the installed tree", function()
+  it("works from elsewhere", function()
+    local destination = support.workspace()
+    local made = sys.run({ "make", "install", "DESTDIR=" .. destination, "PREFIX=/opt/lig ase" }, { cwd = host.home })
+    assert.equal(0, made.code, made.stderr)
+    local root = destination .. "/opt/lig ase"
+    local executable = root .. "/bin/ligase"
+    local function run(...)
+      local result = sys.run({ executable, ... }, { cwd = "/", env = { LIGASE_HOME = false,
+        POSTGRES_URL = support.migrated_database() } })
+      assert.equal(0, result.code, result.stderr)
+      return result.stdout
+    end
+    assert.equal(root .. "/share/ligase\n", run("-e", "print(host.home)"))
+    assert.matches("installed (lipidomics): new dataset",
+      run("ingest", "--name", "installed", support.tmpfile(LIPIDS)), 1, true)
+    assert.matches("nothing to do", run("migrate", "up"), 1, true)
+    -- Through a link, as packages put it on the PATH.
+    assert.equal(0, sys.run({ "ln", "-s", executable, destination .. "/ligase" }).code)
+    executable = destination .. "/ligase"
+    assert.matches("ligase %d", run("--version"))
+    -- Without its library it says what is missing.
+    sys.rename(root .. "/share/ligase", root .. "/share/elsewhere")
+    local lost = sys.run({ executable, "--version" }, { env = { LIGASE_HOME = false } })
+    assert.equal(1, lost.code)
+    assert.matches("cannot find the Lua library", lost.stderr, 1, true)
+  end)
+end)

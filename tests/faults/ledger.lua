@@ -1,0 +1,113 @@
+--- What specs about failures share: counting what is in the database, and finding
+--- anything that was half written.
+local sys = require "sys"
+
+local M = {}
+
+local COUNTS = [[
+SELECT (SELECT count(*) FROM datasets) AS datasets, (SELECT count(*) FROM revisions) AS revisions,
+  (SELECT count(*) FROM measurements) AS measurements, (SELECT count(*) FROM features) AS features,
+  (SELECT count(*) FROM feature_names) AS feature_names, (SELECT count(*) FROM programs) AS programs,
+  (SELECT count(*) FROM experiments) AS experiments, (SELECT count(*) FROM outbox) AS outbox,
+  (SELECT count(*) FROM runs WHERE outcome <> 'failed') AS runs]]
+
+--- How much there is of everything; failed runs are not counted.
+---@param conn table
+---@return table<string, integer>
+function M.counts(conn)
+  return conn:query(COUNTS)[1]
+end
+
+--- Each query names something that can only be there when a write was torn apart.
+local TORN = {
+  ["rows without a revision"] = [[
+    SELECT m.dataset_id FROM (SELECT DISTINCT dataset_id, revision FROM measurements) AS m
+    LEFT JOIN revisions AS r USING (dataset_id, revision) WHERE r.revision IS NULL]],
+  ["revisions that lack rows"] = [[
+    SELECT dataset_id FROM revisions AS r WHERE row_count <> (SELECT count(*) FROM measurements AS m
+      WHERE m.dataset_id = r.dataset_id AND m.revision = r.revision)]],
+  ["datasets whose current revision is not there"] = [[
+    SELECT id FROM datasets AS d WHERE NOT EXISTS (SELECT FROM revisions AS r
+      WHERE r.dataset_id = d.id AND r.revision = d.current_revision)]],
+  ["revisions without a run that ended well"] = [[
+    SELECT r.dataset_id FROM revisions AS r LEFT JOIN runs ON runs.id = r.run_id
+    WHERE runs.outcome IS DISTINCT FROM 'done']],
+  ["runs that ended well and left no revision"] = [[
+    SELECT id FROM runs WHERE outcome = 'done' AND NOT EXISTS (SELECT FROM revisions WHERE run_id = runs.id)]],
+  ["keys without a feature"] = [[
+    SELECT feature_key FROM measurements WHERE feature_key IS NOT NULL
+      AND feature_key NOT IN (SELECT key FROM features)]],
+  ["names without a receipt"] = [[
+    SELECT feature_key FROM measurements WHERE feature_key IS NOT NULL
+      AND (source_name, feature_key) NOT IN (SELECT raw_name, feature_key FROM feature_names)]],
+  ["receipts without a feature"] = [[
+    SELECT raw_name FROM feature_names WHERE feature_key NOT IN (SELECT key FROM features)]],
+}
+
+--- What is half written, one line each; empty when all is whole.
+---@param conn table
+---@return string[]
+function M.torn(conn)
+  local found = {}
+  for what, sql in pairs(TORN) do
+    local rows = conn:table(sql)
+    if #rows > 0 then
+      found[#found + 1] = ("%d %s"):format(#rows, what)
+    end
+  end
+  return found
+end
+
+--- Waits until no other session works in this connection's database.
+---@param conn table
+---@return boolean quiet
+function M.wait_until_quiet(conn)
+  local deadline = sys.monotonic() + 20
+  repeat
+    local rows = conn:query [[SELECT count(*) AS n FROM pg_stat_activity
+      WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend']]
+    if rows[1].n == 0 then
+      return true
+    end
+    sys.sleep(0.01)
+  until sys.monotonic() > deadline
+  return false
+end
+
+--- Waits until another session wants a lock that somebody holds.
+---@param conn table
+---@return integer|nil pid of the session's server process
+function M.wait_until_blocked(conn)
+  local deadline = sys.monotonic() + 20
+  repeat
+    local rows = conn:query [[SELECT pid FROM pg_stat_activity WHERE datname = current_database()
+      AND cardinality(pg_blocking_pids(pid)) > 0]]
+    if rows[1] then
+      return rows[1].pid
+    end
+    sys.sleep(0.01)
+  until sys.monotonic() > deadline
+end
+
+--- A table of lipids whose numbers are all different.
+---@param rows integer
+---@param columns integer
+---@param tag? string part of every name; names differ between tags
+---@return string
+function M.table(rows, columns, tag)
+  local header, lines = { "lipid" }, {}
+  for c = 1, columns do
+    header[#header + 1] = "s" .. c
+  end
+  lines[1] = table.concat(header, ",")
+  for r = 1, rows do
+    local cells = { ("%s lipid %d"):format(tag or "a", r) }
+    for c = 1, columns do
+      cells[c + 1] = ("%d.%d"):format(r, c)
+    end
+    lines[#lines + 1] = table.concat(cells, ",")
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+return M

@@ -1,0 +1,189 @@
+local errors = require "ligase.base.errors"
+local features = require "ligase.store.features"
+local host = require "host"
+local ingesting = require "tests.lua.store.ingesting"
+local json = require "ligase.base.json"
+local names = require "ligase.omics.names"
+local pg = require "pg"
+local support = require "tests.support"
+local sys = require "sys"
+
+local RUN = sys.uuid7()
+
+--- Names as a resolver holds them until they are written: {raw, name, level, aside}.
+local function waiting_of(list, feature_type)
+  local waiting = { raws = {}, keys = {}, readings = {} }
+  for i, item in ipairs(list) do
+    local name = item[2] or item[1]
+    waiting.raws[i] = item[1]
+    waiting.keys[i] = names.feature_key(feature_type or "lipid", name)
+    waiting.readings[i] = { name = name, level = item[3], aside = item[4], rule = "spec" }
+  end
+  return waiting
+end
+
+local function remember(conn, list, feature_type)
+  return conn:transaction(function()
+    return features.remember(conn, feature_type or "lipid", RUN, waiting_of(list, feature_type), names.feature_id)
+  end)
+end
+
+local function count(conn, tbl)
+  return conn:query("SELECT count(*) AS n FROM " .. tbl)[1].n
+end
+
+describe("a feature", function()
+  it("has an id and a key that every machine computes alike", function()
+    local python = support.python([[
+import hashlib, uuid
+origin = "lipid\0PC 34:1"
+key = int.from_bytes(hashlib.sha256(origin.encode()).digest()[:8], "big", signed=True)
+namespace = uuid.uuid5(uuid.NAMESPACE_URL, "urn:ligase:feature")
+print(key, uuid.uuid5(namespace, origin), end="")]])
+    assert.equal(python, ("%d %s"):format(names.feature_key("lipid", "PC 34:1"), names.feature_id("lipid", "PC 34:1")))
+    assert.not_equal(names.feature_key("lipid", "X"), names.feature_key("gene", "X"))
+  end)
+
+  it("is stored with its level, its receipts with what was set aside", function()
+    local conn = support.migrated()
+    pg.use_json(json.decode)
+    local made, receipts = remember(conn, { { "PC 34:1 [M+H]+", "PC 34:1", "species", { adduct = "[M+H]+" } },
+      { "PC(34:1)", "PC 34:1", "species" }, { "PE ?" } })
+    assert.same({ 2, 3 }, { made, receipts })
+    local rows = conn:query([[SELECT id, key, feature_type, name, level, run_id FROM features ORDER BY name]])
+    assert.same({ id = names.feature_id("lipid", "PC 34:1"), key = names.feature_key("lipid", "PC 34:1"),
+      feature_type = "lipid", name = "PC 34:1", level = "species", run_id = RUN }, rows[1])
+    assert.same({ "PE ?", pg.null }, { rows[2].name, rows[2].level })
+    rows = conn:query([[
+SELECT raw_name, feature_key, feature_type, rule, level, aside, run_id FROM feature_names ORDER BY raw_name]])
+    assert.same({ raw_name = "PC 34:1 [M+H]+", feature_key = names.feature_key("lipid", "PC 34:1"),
+      feature_type = "lipid", rule = "spec", level = "species", aside = { adduct = "[M+H]+" }, run_id = RUN }, rows[1])
+    assert.same({ "PC(34:1)", pg.null }, { rows[2].raw_name, rows[2].aside })
+    assert.same({ "PE ?", pg.null, pg.null }, { rows[3].raw_name, rows[3].level, rows[3].aside })
+  end)
+
+  it("is made once, its receipt once per raw name and reading", function()
+    local conn = support.migrated()
+    assert.same({ 1, 1 }, { remember(conn, { { "a", "A" } }) })
+    assert.same({ 0, 0 }, { remember(conn, { { "a", "A" } }) })
+    assert.same({ 0, 1 }, { remember(conn, { { "A", "A" } }) })
+    assert.same({ 1, 1 }, { remember(conn, { { "a", "other reading" } }) })
+    assert.same({ 1, 1 }, { remember(conn, { { "a", "A" } }, "gene") })
+    assert.same({ 0, 0 }, { remember(conn, {}) })
+    assert.same({ 3, 4 }, { count(conn, "features"), count(conn, "feature_names") })
+  end)
+
+  it("keeps its name byte for byte", function()
+    local conn = support.migrated()
+    local list = { { "β-carotene" }, { "a\tb" }, { "quo\"te" }, { "{1,2}" }, { "NULL" }, { "\\N" }, { "  " }, { "'" },
+      { ("x"):rep(2000) } }
+    remember(conn, list)
+    for _, item in ipairs(list) do
+      assert.equal(1, #conn:query("SELECT 1 FROM features WHERE name = $1", item[1]), item[1])
+    end
+  end)
+
+  it("is told missing or new without being written", function()
+    local conn = support.migrated()
+    remember(conn, { { "a", "A" } })
+    local missing, new
+    conn:transaction(function()
+      missing, new = features.missing(conn, "lipid", waiting_of { { "a", "A" }, { "a2", "A" }, { "b", "B" }, { "b2", "B" } })
+    end)
+    local raws, made = {}, {}
+    for i, entry in ipairs(missing) do
+      raws[i] = entry.raw
+    end
+    for i, entry in ipairs(new) do
+      made[i] = entry.name
+    end
+    table.sort(raws)
+    assert.same({ "a2", "b", "b2" }, raws)
+    assert.same({ "B" }, made)
+    assert.equal(1, count(conn, "features"))
+  end)
+
+  it("is gone with the transaction that made it", function()
+    local conn = support.migrated()
+    pcall(conn.transaction, conn, function()
+      features.remember(conn, "lipid", RUN, waiting_of { { "a" } }, names.feature_id)
+      error("no")
+    end)
+    assert.same({ 0, 0 }, { count(conn, "features"), count(conn, "feature_names") })
+  end)
+
+  it("is never mixed up with another one of the same key", function()
+    local conn = support.migrated()
+    conn:query("INSERT INTO features (id, key, feature_type, name) VALUES ($1, $2, 'lipid', 'another')", sys.uuid7(),
+      names.feature_key("lipid", "A"))
+    local done, failure = pcall(remember, conn, { { "b", "B" }, { "a", "A" } })
+    assert.is_false(done)
+    assert.is_true(errors.is(failure, "database"))
+    assert.equal("feature_key_collision", failure.code)
+    assert.matches('"A" and "another" have the same key', failure.message)
+    assert.same({ 1, 0 }, { count(conn, "features"), count(conn, "feature_names") })
+  end)
+
+  it("is never mixed up with another new one of the same key", function()
+    local conn = support.migrated()
+    local waiting = waiting_of { { "a", "A" }, { "b", "B" } }
+    waiting.keys[2] = waiting.keys[1]
+    local done, failure = pcall(conn.transaction, conn, function()
+      features.remember(conn, "lipid", RUN, waiting, names.feature_id)
+    end)
+    assert.is_false(done)
+    assert.equal("feature_key_collision", failure.code)
+    assert.equal(0, count(conn, "features"))
+  end)
+
+  it("of many is found as fast beside none as beside many", function()
+    local conn = support.migrated()
+    local list = {}
+    for i = 1, 5000 do
+      list[i] = { ("name %d"):format(i) }
+    end
+    assert.same({ 5000, 5000 }, { remember(conn, list) })
+    assert.same({ 0, 0 }, { remember(conn, list) })
+    assert.equal("on", conn:query("SHOW enable_seqscan")[1].enable_seqscan)
+  end)
+end)
+
+describe("the same names from two connections", function()
+  it("are made once, whatever their order, and nobody fails", function()
+    local conn, conninfo = support.migrated()
+    local forth, back = {}, {}
+    for i = 1, 400 do
+      forth[i] = ("name %d"):format(i)
+      back[401 - i] = forth[i]
+    end
+    local scripts, processes = {}, {}
+    for i, list in ipairs { forth, back, forth, back } do
+      local text = "lipid,S1\n" .. table.concat(list, ",1\n") .. ",1\n"
+      local file = support.tmpfile(text, ("f%d.csv"):format(i))
+      scripts[i] = support.tmpfile(([[
+package.path = %q .. "/?.lua;" .. package.path
+local ingesting = require "tests.lua.store.ingesting"
+local conn <close> = ingesting.connect(%q)
+for round = 1, 10 do
+  local recipe = ingesting.recipe { read_name = function(raw)
+    return { name = raw .. " of round " .. round, rule = "spec" }
+  end }
+  ingesting.ingest(conn, { path = %q, name = "d%d round " .. round, recipe = recipe, program = "P" .. round,
+    experiment = "E" })
+end]]):format(host.home, conninfo, file, i), "work.lua")
+    end
+    for i, script in ipairs(scripts) do
+      processes[i] = sys.spawn({ host.executable, script }, { stdout = script .. ".out", stderr = script .. ".err" })
+    end
+    for i, process in ipairs(processes) do
+      local ended = process:wait(60)
+      process:close()
+      assert.is_not_nil(ended, "one did not end")
+      assert.equal(0, ended.code, sys.read_file(scripts[i] .. ".err"))
+    end
+    assert.same({ 4000, 4000 }, { count(conn, "features"), count(conn, "feature_names") })
+    assert.same({ 40, 16000, 10, 1 }, { count(conn, "datasets"), count(conn, "measurements"), count(conn, "programs"),
+      count(conn, "experiments") })
+    assert.equal(4000, conn:query("SELECT sum((counts ->> 'features_new')::int)::int AS n FROM runs")[1].n)
+  end)
+end)
