@@ -50,6 +50,7 @@ struct lig_cells *lig_csv_next(struct lig_csv *reader, bool *stopped);
  * For looking at a table whose shape is unknown; not to be mixed with lig_csv_next. */
 int64_t lig_csv_width(struct lig_csv *reader);
 
+/* Why reading failed; its code is NULL as long as it did not. */
 const struct lig_csv_error *lig_csv_last_error(const struct lig_csv *reader);
 /* The source, still owned by the reader, for asking it and for looking at its first bytes. */
 struct lig_source *lig_csv_source(struct lig_csv *reader);

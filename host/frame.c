@@ -45,6 +45,8 @@ static struct frame *frame_check(lua_State *L) {
     return f;
 }
 
+/* frame:close(): lets go of its cells; columns and slices made from it stay.  Closing
+ * twice is fine. */
 static int frame_close(lua_State *L) {
     struct frame *f = luaL_checkudata(L, 1, LIG_FRAME_CLASS);
     lig_cells_release(f->cells);

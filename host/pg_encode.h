@@ -38,6 +38,8 @@ struct lig_bytes {
     bool failed; /* out of memory; the rest is ignored */
 };
 
+/* Append bytes, or an integer in network order; the last one overwrites four bytes that
+ * are there already. */
 void lig_bytes_put(struct lig_bytes *b, const void *data, size_t length);
 void lig_bytes_put16(struct lig_bytes *b, uint16_t value);
 void lig_bytes_put32(struct lig_bytes *b, uint32_t value);

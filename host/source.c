@@ -366,9 +366,9 @@ static const struct {
     size_t length;
     const char *encoding;
 } marks[] = {
-    {"\xEF\xBB\xBF", 3, "UTF-8"},    {"\xFF\xFE\0\0", 4, "UTF-32LE"}, // before the UTF-16 that it
-                                                                      // begins with
-    {"\0\0\xFE\xFF", 4, "UTF-32BE"}, {"\xFF\xFE", 2, "UTF-16LE"},     {"\xFE\xFF", 2, "UTF-16BE"},
+    // UTF-32LE stands before the UTF-16LE that it begins with.
+    {"\xEF\xBB\xBF", 3, "UTF-8"}, {"\xFF\xFE\0\0", 4, "UTF-32LE"}, {"\0\0\xFE\xFF", 4, "UTF-32BE"},
+    {"\xFF\xFE", 2, "UTF-16LE"},  {"\xFE\xFF", 2, "UTF-16BE"},
 };
 
 /* The usual spellings of what people call Latin-1 and UTF-8. */

@@ -46,7 +46,9 @@ struct lig_source *lig_source_of_string(const char *text, size_t length, const c
 ssize_t lig_source_read(struct lig_source *source, char *buffer, size_t capacity,
                         struct lig_source_error *error);
 
+/* What is known of the source so far. */
 void lig_source_info(const struct lig_source *source, struct lig_source_info *info);
+/* NULL is fine. */
 void lig_source_close(struct lig_source *source);
 
 #endif

@@ -54,7 +54,7 @@ local CASES = {
   { "a row too long", "lipid,a,b\nPC 34:1,1,2\nPC 36:1,1,2,3\n", { ":3:", "4 fields", "3", "Look at" } },
   { "duplicate headers", "lipid,a,b,a\nPC 34:1,1,2,3\n", { ":1:4:", '"a"', "header of its own" } },
   { "no column of names", "foo,bar,b\nx,y,2\nz,w,3\n", { ":1:", "names", '"foo"', "--set COLUMN=feature" } },
-  { "no numbers", "lipid,a,b\nPC 34:1,x,y\nPC 36:1,z,w\n", { ":1:", "no column holds numbers", "--set COLUMN=sample" } },
+  { "no numbers", "lipid,a,b\nPC 34:1,x,y\nPC 36:1,z,w\n", { ":1:", "no column holds numbers", "--decimal" } },
   { "a gzip file that was cut off", "\x1F\x8B\8\0\0\0\0\0\0\3\xCB\xC9\x2C", { "gzip" } },
   { "a field without end", "lipid,a\n" .. ("x"):rep(2 << 20) .. ",1\n", { ":2", "1048576" } },
 }

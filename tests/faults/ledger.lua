@@ -24,8 +24,9 @@ local TORN = {
     SELECT m.dataset_id FROM (SELECT DISTINCT dataset_id, revision FROM measurements) AS m
     LEFT JOIN revisions AS r USING (dataset_id, revision) WHERE r.revision IS NULL]],
   ["revisions that lack rows"] = [[
-    SELECT dataset_id FROM revisions AS r WHERE row_count <> (SELECT count(*) FROM measurements AS m
-      WHERE m.dataset_id = r.dataset_id AND m.revision = r.revision)]],
+    SELECT r.dataset_id FROM revisions AS r LEFT JOIN (SELECT dataset_id, revision, count(*) AS rows
+      FROM measurements GROUP BY 1, 2) AS m USING (dataset_id, revision)
+    WHERE r.row_count <> coalesce(m.rows, 0)]],
   ["datasets whose current revision is not there"] = [[
     SELECT id FROM datasets AS d WHERE NOT EXISTS (SELECT FROM revisions AS r
       WHERE r.dataset_id = d.id AND r.revision = d.current_revision)]],
@@ -35,13 +36,14 @@ local TORN = {
   ["runs that ended well and left no revision"] = [[
     SELECT id FROM runs WHERE outcome = 'done' AND NOT EXISTS (SELECT FROM revisions WHERE run_id = runs.id)]],
   ["keys without a feature"] = [[
-    SELECT feature_key FROM measurements WHERE feature_key IS NOT NULL
-      AND feature_key NOT IN (SELECT key FROM features)]],
+    SELECT DISTINCT m.feature_key FROM measurements AS m LEFT JOIN features AS f ON f.key = m.feature_key
+    WHERE m.feature_key IS NOT NULL AND f.key IS NULL]],
   ["names without a receipt"] = [[
-    SELECT feature_key FROM measurements WHERE feature_key IS NOT NULL
-      AND (source_name, feature_key) NOT IN (SELECT raw_name, feature_key FROM feature_names)]],
+    SELECT DISTINCT m.feature_key FROM measurements AS m
+    LEFT JOIN feature_names AS n ON n.raw_name = m.source_name AND n.feature_key = m.feature_key
+    WHERE m.feature_key IS NOT NULL AND n.feature_key IS NULL]],
   ["receipts without a feature"] = [[
-    SELECT raw_name FROM feature_names WHERE feature_key NOT IN (SELECT key FROM features)]],
+    SELECT n.raw_name FROM feature_names AS n LEFT JOIN features AS f ON f.key = n.feature_key WHERE f.key IS NULL]],
 }
 
 --- What is half written, one line each; empty when all is whole.
@@ -49,6 +51,7 @@ local TORN = {
 ---@return string[]
 function M.torn(conn)
   local found = {}
+  conn:script("ANALYZE measurements, revisions, features, feature_names, runs")
   for what, sql in pairs(TORN) do
     local rows = conn:table(sql)
     if #rows > 0 then

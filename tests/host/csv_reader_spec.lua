@@ -62,7 +62,8 @@ local DIALECTS = {
 
 --- Texts from a few pieces that make trouble together.
 local function generated(random)
-  local pieces = { "a", "1.5", '"', '""', ",", ",", "\n", "\n", "\r\n", "\r", "#", ";", " ", "é", "\t", "'", '"x"', '",' }
+  local pieces = { "a", "1.5", '"', '""', ",", ",", "\n", "\n", "\r\n", "\r", "#", ";", " ", "é", "\t", "'", '"x"',
+    '",' }
   if random(20) == 1 then
     pieces[#pieces + 1] = "\0"
     pieces[#pieces + 1] = "\xFF"

@@ -1,9 +1,8 @@
---- What `ligase ingest` and `ligase run` share: reading files by a recipe, one
---- transaction each.
+--- What `ligase ingest` and `ligase run` share: their options, and going through the
+--- files one by one. What happens to one file is in ligase.ingest.
 local errors = require "ligase.base.errors"
-local features = require "ligase.store.features"
-local ingestion = require "ligase.store.ingestion"
-local inputs = require "ligase.cli.inputs"
+local ingest = require "ligase.ingest"
+local inputs = require "ligase.io.inputs"
 local output = require "ligase.cli.output"
 local parsing = require "ligase.cli.parsing"
 local pipeline = require "ligase.omics.pipeline"
@@ -14,10 +13,6 @@ local telling = require "ligase.cli.telling"
 local text = require "ligase.base.text"
 
 local M = {}
-
---- Times a file is tried when the database asked to try again.
-local ATTEMPTS = 5
-local TRY_AGAIN = { ["40001"] = true, ["40P01"] = true, ["55P03"] = true }
 
 -- ---- the command line ------------------------------------------------------
 
@@ -106,122 +101,56 @@ end
 
 -- ---- one file --------------------------------------------------------------
 
-local function ingest_options(job)
-  local line = job.line
-  return {
-    dialect = job.answers, set = job.set, linking = job.linking, resolver = job.resolver,
-    progress = function(bytes)
-      line:at(bytes)
-    end,
-  }
+--- Opens the file and says what is wanted of it.
+local function request_for(shared, file)
+  return ingest.request(file, shared.recipe, shared)
 end
 
-local function what(job, ingest)
-  return { omics = job.recipe.omics, name = job.name, given = pipeline.given_of(ingest), outbox = job.outbox }
-end
-
---- What storing the file would come to.
----@return string outcome "created", "revised", "unchanged", or "unknown" without a database
----@return integer|nil revision
-local function foresee(job, ingest)
-  if not job.shared.conn then
-    return job.is_bare and "created" or "unknown"
+--- Looks at the next file while Postgres stores this one. What is wrong with it will be
+--- said when its turn comes.
+local function looker(shared, file, ahead)
+  if not file or shared.dry_run or inputs.is_stream(file) then
+    return nil
   end
-  local writer <close> = ingestion.begin(job.shared.conn, job.run, what(job, ingest))
-  if writer.existing and writer:is_current(sys.sha256_file(job.source.path), job.recipe) then
-    return "unchanged", writer.existing.current_revision
-  end
-  return writer.existing and "revised" or "created", writer.revision
-end
-
---- Reads the file without writing: counts rows and asks which features are known.
-local function rehearse(job)
-  local ingest = pipeline.prepare(job.recipe, job.source, ingest_options(job))
-  local outcome, revision = foresee(job, ingest)
-  if outcome == "unchanged" then
-    return { outcome = outcome, revision = revision, rehearsed = true }
-  end
-  local findings, info = pipeline.read(ingest)
-  local counts = { rows = info.rows, values = ingest.counts.values, bytes = info.bytes }
-  if ingest.linking and job.shared.conn and not ingest.uncounted then
-    local _, new = features.missing(job.shared.conn, ingest.resolver.feature_type, ingest.resolver.waiting)
-    counts.features, counts.features_new = ingest.distinct, #new
-  end
-  ingest.resolver:rolled_back()
-  return { outcome = outcome, revision = revision, rehearsed = true, counts = counts, findings = findings,
-    plan = ingest.plan, unasked = ingest.linking and job.unasked or nil }
-end
-
-local function details(job)
-  return { program = job.program, experiment = job.experiment, organism = job.organism }
-end
-
---- Reads and writes the file in one transaction.
-local function write(job)
-  local ingest = pipeline.prepare(job.recipe, job.source, ingest_options(job))
-  local writer <close> = ingestion.begin(job.shared.conn, job.run, what(job, ingest))
-  if writer.existing and writer:is_current(sys.sha256_file(job.source.path), job.recipe) then
-    return writer:finish_unchanged(details(job))
-  end
-  local findings, info = pipeline.read(ingest, writer)
-  writer:link(ingest.resolver)
-  local report = writer:finish({ source = job.source.shown, info = info, findings = findings, plan = ingest.plan,
-    recipe = job.recipe, feature_count = not ingest.uncounted and ingest.distinct or nil }, details(job))
-  report.findings, report.plan = findings, ingest.plan
-  return report
-end
-
---- A COMMIT whose answer was lost: looks by the run's id whether it took place. Beginning
---- again waits for the lock that the lost transaction may still hold.
-local function settle(job, failure)
-  local looked, outcome, revision = pcall(function()
-    job.shared.conn = job.reconnect()
-    local writer <close> = ingestion.begin(job.shared.conn, job.run, { omics = job.recipe.omics, name = job.name,
-      given = {} })
-    return runs.outcome(job.shared.conn, job.run.id), writer.existing and writer.existing.current_revision
-  end)
-  if looked and outcome then
-    return { outcome = outcome == "unchanged" and "unchanged" or "settled", revision = revision }
-  elseif looked then
-    failure.hint = "Nothing of the file was stored: run the same command again"
-  end
-  error(failure, 0)
-end
-
-local function explained(failure)
-  return errors.is(failure) and failure or errors.wrap(debug.traceback(tostring(failure), 2))
-end
-
-local function attempt(job)
-  for try = 1, ATTEMPTS do
-    local done, result = xpcall(write, explained, job)
-    if done then
-      job.resolver:committed()
-      return result
-    end
-    job.resolver:rolled_back()
-    if ingestion.is_unknown(result) then
-      return settle(job, result)
-    elseif not (errors.is(result, "database") and TRY_AGAIN[result.code]) or try == ATTEMPTS then
-      error(result, 0)
-    end
-    sys.sleep(math.random() * 0.05 * 2 ^ try)
+  return function()
+    pcall(function()
+      local request = request_for(shared, file)
+      ingest.look(request)
+      ahead.request = request
+    end)
   end
 end
 
-local function ingest_file(job, file)
+local function ingest_file(shared, request, meanwhile)
   local started = sys.monotonic()
-  local source <close> = inputs.open(file)
-  job.source = source
-  local stat = sys.stat(source.path)
-  local line <close> = progress.new(job.name, stat and stat.size_bytes)
-  job.line = line
-  local report = job.dry_run and rehearse(job) or attempt(job)
+  local stat = sys.stat(request.source.path)
+  local line <close> = progress.new(request.name, stat and stat.size_bytes)
+  request.meanwhile = meanwhile
+  request.progress = function(bytes)
+    line:at(bytes)
+  end
+  if request.looked then
+    request.looked.progress = request.progress
+  end
+  local report
+  if shared.dry_run then
+    report = ingest.rehearse(shared.conn, request)
+    if report.outcome == "unknown" and shared.is_bare then
+      report.outcome = "created"
+    end
+    report.unasked = shared.linking and shared.unasked or nil
+  else
+    report = ingest.store(shared.conn, request)
+  end
   report.seconds = sys.monotonic() - started
   return report
 end
 
 -- ---- failures --------------------------------------------------------------
+
+local function explained(failure)
+  return errors.is(failure) and failure or errors.wrap(debug.traceback(tostring(failure), 2))
+end
 
 local LOST = "^08" -- the class of lost connections
 
@@ -277,13 +206,21 @@ local function open_for(arguments, context)
   return nil, result.message
 end
 
-local function job_for(shared, arguments, file)
-  local job = setmetatable({}, { __index = shared })
-  job.name = arguments.name or inputs.name_of(file)
-  job.run = runs.new(shared.command, shared.recipe, { source = file == "-" and "(standard input)" or file,
-    name = job.name, program = shared.program, experiment = shared.experiment, organism = shared.organism },
-    shared.batch_id)
-  return job
+local function shared_by_files(arguments, context, recipe, command)
+  local set, conn, unasked, is_bare = roles_set(arguments.set), open_for(arguments, context)
+  local shared = {
+    recipe = recipe, command = command, dialect = dialect_answers(arguments), set = set, name = arguments.name,
+    program = arguments.program, experiment = arguments.experiment, organism = arguments.organism,
+    dry_run = arguments.dry_run, conn = conn, unasked = unasked, is_bare = is_bare,
+    linking = context.config:get "ENABLE_FEATURE_LINKING",
+    outbox = context.config:get "ENABLE_NOTION_SYNC" or context.config:get "ENABLE_DUAL_WRITE",
+    resolver = pipeline.resolver(recipe), batch_id = #arguments.files > 1 and sys.uuid7() or nil,
+  }
+  shared.reconnect = function()
+    shared.conn = context:open()
+    return context:open()
+  end
+  return shared
 end
 
 --- Ingests the files one after the other. A bad file is reported and the rest goes on.
@@ -294,32 +231,26 @@ end
 ---@return integer status 0, or 1 when a file could not be ingested (2: by misuse)
 function M.ingest_all(arguments, context, recipe, command)
   check_names(arguments)
-  local set, conn, unasked, is_bare = roles_set(arguments.set), open_for(arguments, context)
-  local shared = {
-    recipe = recipe, command = command, answers = dialect_answers(arguments), set = set,
-    program = arguments.program, experiment = arguments.experiment, organism = arguments.organism,
-    dry_run = arguments.dry_run, conn = conn, unasked = unasked, is_bare = is_bare,
-    linking = context.config:get "ENABLE_FEATURE_LINKING",
-    outbox = context.config:get "ENABLE_NOTION_SYNC" or context.config:get "ENABLE_DUAL_WRITE",
-    resolver = pipeline.resolver(recipe), batch_id = #arguments.files > 1 and sys.uuid7() or nil,
-    reconnect = function()
-      return context:open()
-    end,
-  }
-  shared.shared = shared
-  local failed, misused = 0, 0
+  local shared = shared_by_files(arguments, context, recipe, command)
+  local failed, misused, ahead = 0, 0, {}
   for i, file in ipairs(arguments.files) do
-    local job = job_for(shared, arguments, file)
-    local done, result = xpcall(ingest_file, explained, job, file)
+    local request, report = ahead.request, nil
+    ahead.request = nil
+    local done, result = xpcall(function()
+      request = request or request_for(shared, file)
+      local source <close> = request.source -- luacheck: ignore
+      report = ingest_file(shared, request, looker(shared, arguments.files[i + 1], ahead))
+    end, explained)
     if done then
-      telling.tell(job, result)
+      telling.tell(request, report)
     else
       failed = failed + 1
       misused = misused + (result.kind == "usage" and 1 or 0)
       if not arguments.dry_run and result.kind ~= "usage" then
-        runs.journal_failure(shared.conn, job.run, result)
+        runs.journal_failure(shared.conn, request and request.run
+          or runs.new(command, recipe, { source = file, name = arguments.name }, shared.batch_id), result)
       end
-      as_required(result, job.source and job.source.shown)
+      as_required(result, request and request.source.shown)
       if is_final(result) then
         telling.tell_all(#arguments.files, i - failed, failed)
         error(result, 0)

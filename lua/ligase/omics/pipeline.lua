@@ -9,7 +9,6 @@ local dialect = require "ligase.io.dialect"
 local errors = require "ligase.base.errors"
 local names = require "ligase.omics.names"
 local recipes = require "ligase.omics.recipes"
-local sys = require "sys"
 
 local M = {}
 
@@ -102,50 +101,19 @@ end
 
 -- ---- one source ------------------------------------------------------------
 
----@class ligase.source
----@field path string what is opened
----@field shown string what people see
----@field name string the dataset's name when none is given
-
---- The source a person named. Standard input is kept in a temporary file, because a
---- table is looked at before it is read.
----@param path string
----@return ligase.source source, function|nil remove call it when done
-function M.source(path)
-  if path ~= "-" then
-    local name = path:match("([^/]+)/*$") or path
-    name = name:gsub("%.[gG][zZ]$", "")
-    name = name:gsub("(.)%.[^.]*$", "%1")
-    return { path = path, shown = path, name = name }
-  end
-  local folder = sys.temp_dir("ligase-stdin-")
-  local kept = folder .. "/stdin"
-  local file = assert(io.open(kept, "wb"))
-  repeat
-    local piece = io.stdin:read(1 << 20)
-    local done, why = file:write(piece or "")
-    if not done then
-      file:close()
-      sys.remove_tree(folder)
-      errors.raise { kind = "system", code = "write", message = "cannot keep standard input: " .. tostring(why),
-        hint = "Is the disk of $TMPDIR full?" }
-    end
-  until not piece
-  file:close()
-  return { path = kept, shown = "(standard input)", name = nil }, function()
-    sys.remove_tree(folder)
-  end
-end
-
 --- What the reading depended on beside the recipe and the file; when it changes, the
 --- same file makes a new revision.
-local function given_of(ingest)
+---@param ingest ligase.ingest
+---@return table
+function M.given_of(ingest)
   local given = {}
   for key, value in pairs(ingest.given or {}) do
     given[key] = value
   end
   given.set = next(ingest.set) and ingest.set or nil
-  given.linking = not ingest.linking and false or nil
+  if not ingest.linking then
+    given.linking = false
+  end
   return given
 end
 
@@ -158,16 +126,21 @@ local function findings(ingest, info)
     shape = plan.shape, encoding = info.encoding, byte_order_mark = info.byte_order_mark, gzip = info.gzip,
     separator = d.separator, quote = d.quote, decimal = d.decimal, skip_lines = d.skip_lines, comment = d.comment,
     missing = d.missing, header_line = info.header_line, header_short = info.header_short,
-    given = given_of(ingest), doubts = doubts,
+    given = M.given_of(ingest), doubts = doubts,
   }
+end
+
+--- Finds out how the source is written and reads its first frame.
+local function open_reader(ingest)
+  ingest.dialect = dialect.detect(ingest.source.path, ingest.given)
+  local how = dialect.reader_options(ingest.dialect)
+  how.frame_bytes, how.first_frame_bytes = FRAME_BYTES, FIRST_FRAME_BYTES
+  ingest.reader = csv.frames(ingest.source.path, how)
 end
 
 --- Reads every frame of the source through the recipe's stages.
 local function run_stages(ingest)
-  local how = dialect.reader_options(ingest.dialect)
-  how.frame_bytes, how.first_frame_bytes = FRAME_BYTES, FIRST_FRAME_BYTES
-  local reader <close> = csv.frames(ingest.source.path, how)
-  ingest.reader = reader
+  local reader <close> = ingest.reader
   for frame in reader do
     for _, stage in ipairs(ingest.recipe.stages) do
       stage(ingest, frame)
@@ -184,12 +157,19 @@ local function run_stages(ingest)
   return reader:info()
 end
 
---- Errors of reading carry the path that was opened; people know the one they named.
-local function with_shown_path(source, failure)
-  if type(failure) == "table" and failure.file == source.path then
-    failure.file = source.shown
+--- Calls fn(ingest); errors of reading carry the path that was opened, and people know
+--- the one they named.
+local function with_shown_path(fn, ingest)
+  local done, result = xpcall(fn, function(failure)
+    return errors.is(failure) and failure or errors.wrap(debug.traceback(tostring(failure), 2))
+  end, ingest)
+  if not done then
+    if result.file == ingest.source.path then
+      result.file = ingest.source.shown
+    end
+    error(result, 0)
   end
-  return failure
+  return result
 end
 
 local function merged(base, over)
@@ -231,6 +211,13 @@ function M.resolver(recipe)
   return names.resolver(recipe.feature_type, recipe.read_name)
 end
 
+--- Looks at the source: how it is written, and its first frame. Touches no database,
+--- so that it can be done while Postgres still stores another file.
+---@param ingest ligase.ingest
+function M.look(ingest)
+  with_shown_path(open_reader, ingest)
+end
+
 --- Reads a source through the stages. With a writer, its rows are written; the caller
 --- finishes the writer's transaction. Raises input errors with file, line and reason.
 ---@param ingest ligase.ingest
@@ -239,18 +226,11 @@ end
 ---@return table info of the reader: bytes, sha256, lines, rows
 function M.read(ingest, writer)
   ingest.writer = writer
-  local done, info = xpcall(function()
-    ingest.dialect = dialect.detect(ingest.source.path, ingest.given)
-    return run_stages(ingest)
-  end, function(failure)
-    return with_shown_path(ingest.source, errors.is(failure) and failure or errors.wrap(debug.traceback(failure, 2)))
-  end)
-  if not done then
-    error(info, 0)
+  if not ingest.reader then
+    M.look(ingest)
   end
+  local info = with_shown_path(run_stages, ingest)
   return findings(ingest, info), info
 end
-
-M.given_of = given_of
 
 return M

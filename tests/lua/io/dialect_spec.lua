@@ -169,10 +169,10 @@ describe("the decimal mark", function()
     { ".", "lipid\ta\nPC(16:0,18:1)\t15\n", "commas in names only" },
     { ".", "x\ta\n9,10-DHA\t3\n", "locants" },
   } do
-    it(("is a %s with %s"):format(case[1] == "." and "point" or "comma", case[3] or "numbers like " .. case[2]:sub(7, -2)),
-      function()
-        assert.equal(case[1], detect(case[2]).decimal)
-      end)
+    local what = case[3] or "numbers like " .. case[2]:sub(7, -2)
+    it(("is a %s with %s"):format(case[1] == "." and "point" or "comma", what), function()
+      assert.equal(case[1], detect(case[2]).decimal)
+    end)
   end
 
   it("is doubted when commas may part thousands", function()
@@ -218,8 +218,8 @@ sys.stdout.buffer.write(gzip.compress(b"lipid\ta\nx\t1\n"))]])
   end)
 
   it("leaves it to the reader to refuse what is no table", function()
-    for _, text in ipairs { "", "\n", "a", '"', '"a', 'a"b"c,1\n', '{"a": 1,\n "b": 2}\n', "a,b\n1,2,3\n", "\xFF\xC0,x\n",
-      "a\0b,c\n", ",,,\n,,,\n", "#", "sep=", "sep=;" } do
+    for _, text in ipairs { "", "\n", "a", '"', '"a', 'a"b"c,1\n', '{"a": 1,\n "b": 2}\n', "a,b\n1,2,3\n",
+      "\xFF\xC0,x\n", "a\0b,c\n", ",,,\n,,,\n", "#", "sep=", "sep=;" } do
       local done, failure = pcall(detect, text)
       assert.is_true(done, tostring(failure))
     end

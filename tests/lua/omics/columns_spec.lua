@@ -59,7 +59,8 @@ describe("a wide matrix", function()
     assert.same({ 1, 4 }, plan.text_positions)
     assert.same({ "", "NA" }, plan.number_marks)
     assert.equal(plan.columns[2], plan.feature)
-    assert.same({ position = 3, name = "S1", role = "sample", type = "number", slot = 1, missing = "" }, plan.columns[3])
+    assert.same({ position = 3, name = "S1", role = "sample", type = "number", slot = 1, missing = "" },
+      plan.columns[3])
     assert.same({ position = 4, name = "note", role = "annotation", type = "text", slot = 2 }, plan.columns[4])
     assert.same({ position = 2, name = "Lipid", role = "feature", type = "text" }, plan.columns[2])
   end)
@@ -111,7 +112,8 @@ end)
 
 describe("a statistics table", function()
   for tool, case in pairs {
-    DESeq2 = { '"","baseMean","log2FoldChange","lfcSE","stat","pvalue","padj"\n"A",1,-2,0.1,3,1.6e-318,NA\n"B",1,2,1,1,1,NA\n',
+    DESeq2 = { '"","baseMean","log2FoldChange","lfcSE","stat","pvalue","padj"\n'
+        .. '"A",1,-2,0.1,3,1.6e-318,NA\n"B",1,2,1,1,1,NA\n',
       "=feature baseMean=base_mean# log2FoldChange=log2_fold_change# lfcSE=standard_error# stat=statistic# "
         .. "pvalue=p_value# padj=adjusted_p_value#" },
     edgeR = { "logFC\tlogCPM\tLR\tPValue\tFDR\nA\t1\t2\t3\t0.5\t0.5\nB\t1\t2\t3\t0.5\t0.5\n",
@@ -119,7 +121,8 @@ describe("a statistics table", function()
     limma = { '"logFC"\t"AveExpr"\t"t"\t"P.Value"\t"adj.P.Val"\t"B"\n"A"\t1\t2\t3\t0.5\t0.5\t-4\n',
       "=feature logFC=log2_fold_change# AveExpr=base_mean# t=statistic# P.Value=p_value# "
         .. "adj.P.Val=adjusted_p_value# B=log_odds#" },
-    MSstats = { "gene,Label,log2FC,SE,Tvalue,DF,pvalue,adj.pvalue\nA,T-C,1,0.1,2,4,0.01,0.02\nB,T-C,1,0.1,2,4,0.01,0.02\n",
+    MSstats = { "gene,Label,log2FC,SE,Tvalue,DF,pvalue,adj.pvalue\nA,T-C,1,0.1,2,4,0.01,0.02\n"
+        .. "B,T-C,1,0.1,2,4,0.01,0.02\n",
       "gene=feature Label=annotation log2FC=log2_fold_change# SE=standard_error# Tvalue=statistic# "
         .. "DF=degrees_of_freedom# pvalue=p_value# adj.pvalue=adjusted_p_value#" },
     Seurat = { ',p_val,avg_log2FC,pct.1,pct.2,p_val_adj\nA,0.1,1,0.5,0.2,0.1\n',
@@ -309,8 +312,8 @@ describe("--set", function()
     assert.matches('The columns are', refusal(TEXT, { ["Area *"] = "sample" }).hint)
     failure = refusal(TEXT, { score = "smaple" })
     assert.matches("no role 'smaple'", failure.message)
-    assert.matches("Did you mean sample%? The roles are feature, sample, statistic, annotation, log2_fold_change, p_value, a",
-      failure.hint)
+    assert.matches("Did you mean sample%?", failure.hint)
+    assert.matches("The roles are feature, sample, statistic, annotation, log2_fold_change, p_value, ad", failure.hint)
   end)
 
   it("is refused for two columns of names", function()

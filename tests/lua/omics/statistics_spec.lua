@@ -37,8 +37,8 @@ describe("a header that names a statistic by itself", function()
   end
 
   for _, header in ipairs { "-log10(pvalue)", "-log10_pval", "neg_log10_pval", "−log10 p-value", "log10 padj", "-logFC",
-    "abs(log2FC)", "abs_logFC", "logFC_SE", "log2FC CI lower", "logFC.max", "FDR_threshold", "log(pvalue)", "ln p-value",
-    "padjusted_by_me", "S1", "value", "fcgr", "", "  ", "()", "p", "t", "B", "stat", "valine" } do
+    "abs(log2FC)", "abs_logFC", "logFC_SE", "log2FC CI lower", "logFC.max", "FDR_threshold", "log(pvalue)",
+    "ln p-value", "padjusted_by_me", "S1", "value", "fcgr", "", "  ", "()", "p", "t", "B", "stat", "valine" } do
     it("is not read into: " .. header, function()
       assert.is_nil(statistics.strong(header))
     end)
@@ -47,7 +47,8 @@ end)
 
 describe("a header that names a statistic only beside others", function()
   for header, expected in pairs {
-    baseMean = "base_mean", AveExpr = "base_mean", logCPM = "base_mean", lfcSE = "standard_error", SE = "standard_error",
+    baseMean = "base_mean", AveExpr = "base_mean", logCPM = "base_mean", lfcSE = "standard_error",
+    SE = "standard_error",
     ["logFC_SE"] = "standard_error", stat = "statistic", t = "statistic", F = "statistic", LR = "statistic",
     ["t-value"] = "statistic", test_stat = "statistic", B = "log_odds", DF = "degrees_of_freedom", p = "p_value",
     q = "adjusted_p_value", FC = "fold_change", ["Fold Change"] = "fold_change",

@@ -16,6 +16,8 @@ local function add(conn, id, omics, name)
   conn:query("INSERT INTO datasets (id, omics_type, name) VALUES ($1, $2, $3)", id, omics, name)
 end
 
+setup(ingesting.open)
+
 describe("finding a dataset", function()
   local conn
 
@@ -73,7 +75,7 @@ describe("finding a dataset", function()
 
   it("lists all that begin so", function()
     assert.matches("lipidomics/plasma_lipids", refusal(datasets.find, conn, "pl").detail)
-    assert.matches("any of 6 datasets", refusal(datasets.find, conn, "0198").message:gsub("5", "6"))
+    assert.matches("any of 6 datasets", refusal(datasets.find, conn, "0198").message)
   end)
 
   it("suggests the nearest name", function()
@@ -86,7 +88,7 @@ describe("finding a dataset", function()
 
   it("does not take nothing for something", function()
     refusal(datasets.find, conn, "")
-    local empty = support.migrated()
+    local empty = ingesting.fresh()
     assert.matches("There are none yet", refusal(datasets.find, empty, "x").hint)
     add(empty, "0198a000-0000-7000-8000-00000000000a", "lipidomics", "only")
     refusal(datasets.find, empty, "")
@@ -98,7 +100,7 @@ describe("finding a dataset", function()
   end)
 
   it("counts what it does not list", function()
-    local many = support.migrated()
+    local many = ingesting.fresh()
     many:query([[
 INSERT INTO datasets (id, omics_type, name)
 SELECT gen_random_uuid(), 'lipidomics', 'batch ' || i FROM generate_series(1, 120) AS i]])
@@ -123,7 +125,7 @@ describe("reading a dataset back", function()
   end)
 
   it("gives every cell as it stood, or its number", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     ingesting.ingest(conn, { name = "a", text = [[
 note,lipid,S1,S2,all missing
 x,A,1.50,NA,NA
@@ -143,7 +145,7 @@ NA,"C, ""D""",Inf,0.1,NA
   end)
 
   it("gives the revision that was asked for", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     ingesting.ingest(conn, { name = "a", text = "lipid,S1\nA,1\n" })
     ingesting.ingest(conn, { name = "a", text = "lipid,S1\nA,2\nB,3\n" })
     assert.same({ { "A", "2" }, { "B", "3" } }, read_back(conn, "a"))
@@ -155,14 +157,16 @@ NA,"C, ""D""",Inf,0.1,NA
   end)
 
   it("ends its transaction with the last row, and when the loop is left", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     ingesting.ingest(conn, { name = "a", text = "lipid,S1\nA,1\nB,2\n" })
     local dataset = datasets.find(conn, "a")
     local revision = datasets.revision(conn, dataset)
     read_back(conn, "a")
     assert.equal("idle", conn:transaction_status())
-    for _ in datasets.source_rows(conn, dataset, revision) do
-      break
+    for cells in datasets.source_rows(conn, dataset, revision) do
+      if cells[1] == "A" then
+        break
+      end
     end
     assert.equal("idle", conn:transaction_status())
     pcall(function()
@@ -180,7 +184,7 @@ NA,"C, ""D""",Inf,0.1,NA
   end)
 
   it("reads more rows than are held at once", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     local lines, columns = { "lipid" }, 1000
     for i = 1, columns do
       lines[1] = lines[1] .. ",S" .. i
@@ -197,7 +201,7 @@ NA,"C, ""D""",Inf,0.1,NA
   end)
 
   it("sees one state although another revision is made meanwhile", function()
-    local conn, conninfo = support.migrated()
+    local conn, conninfo = ingesting.fresh()
     ingesting.ingest(conn, { name = "a", text = "lipid,S1\nA,1\nB,2\n" })
     local dataset = datasets.find(conn, "a")
     local next_row, _, _, closing = datasets.source_rows(conn, dataset, datasets.revision(conn, dataset))
@@ -213,7 +217,7 @@ end)
 
 describe("listing datasets", function()
   it("gives their figures, by name, of one omics type when asked", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     ingesting.ingest(conn, { name = "b", text = "lipid,S1,S2\nA,1,2\nA,3,\n", program = "P" })
     ingesting.ingest(conn, { name = "a", text = "lipid,S1\nA,1\n", recipe = ingesting.recipe { omics = "other" } })
     local list = datasets.list(conn)

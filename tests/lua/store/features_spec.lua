@@ -32,6 +32,8 @@ local function count(conn, tbl)
   return conn:query("SELECT count(*) AS n FROM " .. tbl)[1].n
 end
 
+setup(ingesting.open)
+
 describe("a feature", function()
   it("has an id and a key that every machine computes alike", function()
     local python = support.python([[
@@ -45,7 +47,7 @@ print(key, uuid.uuid5(namespace, origin), end="")]])
   end)
 
   it("is stored with its level, its receipts with what was set aside", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     pg.use_json(json.decode)
     local made, receipts = remember(conn, { { "PC 34:1 [M+H]+", "PC 34:1", "species", { adduct = "[M+H]+" } },
       { "PC(34:1)", "PC 34:1", "species" }, { "PE ?" } })
@@ -63,7 +65,7 @@ SELECT raw_name, feature_key, feature_type, rule, level, aside, run_id FROM feat
   end)
 
   it("is made once, its receipt once per raw name and reading", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     assert.same({ 1, 1 }, { remember(conn, { { "a", "A" } }) })
     assert.same({ 0, 0 }, { remember(conn, { { "a", "A" } }) })
     assert.same({ 0, 1 }, { remember(conn, { { "A", "A" } }) })
@@ -74,7 +76,7 @@ SELECT raw_name, feature_key, feature_type, rule, level, aside, run_id FROM feat
   end)
 
   it("keeps its name byte for byte", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     local list = { { "β-carotene" }, { "a\tb" }, { "quo\"te" }, { "{1,2}" }, { "NULL" }, { "\\N" }, { "  " }, { "'" },
       { ("x"):rep(2000) } }
     remember(conn, list)
@@ -84,11 +86,12 @@ SELECT raw_name, feature_key, feature_type, rule, level, aside, run_id FROM feat
   end)
 
   it("is told missing or new without being written", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     remember(conn, { { "a", "A" } })
     local missing, new
     conn:transaction(function()
-      missing, new = features.missing(conn, "lipid", waiting_of { { "a", "A" }, { "a2", "A" }, { "b", "B" }, { "b2", "B" } })
+      missing, new = features.missing(conn, "lipid",
+        waiting_of { { "a", "A" }, { "a2", "A" }, { "b", "B" }, { "b2", "B" } })
     end)
     local raws, made = {}, {}
     for i, entry in ipairs(missing) do
@@ -104,7 +107,7 @@ SELECT raw_name, feature_key, feature_type, rule, level, aside, run_id FROM feat
   end)
 
   it("is gone with the transaction that made it", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     pcall(conn.transaction, conn, function()
       features.remember(conn, "lipid", RUN, waiting_of { { "a" } }, names.feature_id)
       error("no")
@@ -113,7 +116,7 @@ SELECT raw_name, feature_key, feature_type, rule, level, aside, run_id FROM feat
   end)
 
   it("is never mixed up with another one of the same key", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     conn:query("INSERT INTO features (id, key, feature_type, name) VALUES ($1, $2, 'lipid', 'another')", sys.uuid7(),
       names.feature_key("lipid", "A"))
     local done, failure = pcall(remember, conn, { { "b", "B" }, { "a", "A" } })
@@ -125,7 +128,7 @@ SELECT raw_name, feature_key, feature_type, rule, level, aside, run_id FROM feat
   end)
 
   it("is never mixed up with another new one of the same key", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     local waiting = waiting_of { { "a", "A" }, { "b", "B" } }
     waiting.keys[2] = waiting.keys[1]
     local done, failure = pcall(conn.transaction, conn, function()
@@ -137,7 +140,7 @@ SELECT raw_name, feature_key, feature_type, rule, level, aside, run_id FROM feat
   end)
 
   it("of many is found as fast beside none as beside many", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     local list = {}
     for i = 1, 5000 do
       list[i] = { ("name %d"):format(i) }
@@ -150,7 +153,7 @@ end)
 
 describe("the same names from two connections", function()
   it("are made once, whatever their order, and nobody fails", function()
-    local conn, conninfo = support.migrated()
+    local conn, conninfo = ingesting.fresh()
     local forth, back = {}, {}
     for i = 1, 400 do
       forth[i] = ("name %d"):format(i)

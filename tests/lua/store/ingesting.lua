@@ -1,14 +1,31 @@
 --- What the specs of the store share: one file read into Postgres as the commands do
 --- it, without a command line in between.
+local ingest = require "ligase.ingest"
 local ingestion = require "ligase.store.ingestion"
 local pg = require "pg"
 local pipeline = require "ligase.omics.pipeline"
 local recipes = require "ligase.omics.recipes"
-local runs = require "ligase.store.runs"
 local support = require "tests.support"
 local sys = require "sys"
 
 local M = {}
+
+local shared, shared_conninfo
+
+--- Makes the database that fresh() hands out; for a setup of the whole file.
+function M.open()
+  shared, shared_conninfo = support.migrated()
+end
+
+--- The file's database, emptied: much quicker than a new one.
+---@return table conn
+---@return string conninfo
+function M.fresh()
+  shared:script([[
+DELETE FROM outbox; DELETE FROM jobs; DELETE FROM measurements; DELETE FROM revisions; DELETE FROM datasets;
+DELETE FROM features; DELETE FROM feature_names; DELETE FROM experiments; DELETE FROM programs; DELETE FROM runs]])
+  return shared, shared_conninfo
+end
 
 --- Names stay as they stand, so that what is expected needs no knowledge of lipids.
 ---@param changes table|nil fields of the recipe
@@ -29,20 +46,14 @@ function M.recipe(changes)
   return recipe
 end
 
---- Begins an ingestion as the commands do.
----@param conn table
----@param call table as for M.ingest
----@return ligase.ingestion writer
----@return table ingest the pipeline's
-function M.begin(conn, call)
-  local recipe = call.recipe or M.recipe()
-  local source = pipeline.source(call.path or support.tmpfile(call.text, (call.name or "x") .. ".csv"))
-  local run = runs.new("ingest", recipe, { source = source.shown })
-  local ingest = pipeline.prepare(recipe, source, { dialect = call.dialect, set = call.set, linking = call.linking,
-    resolver = call.resolver })
-  local writer = ingestion.begin(conn, run, { omics = recipe.omics, name = call.name or source.name,
-    given = pipeline.given_of(ingest), outbox = call.outbox })
-  return writer, ingest
+local OPTIONS = { "dialect", "set", "linking", "resolver", "outbox", "program", "experiment", "organism" }
+
+local function request_of(call)
+  local options = { name = call.name or "x" }
+  for _, option in ipairs(OPTIONS) do
+    options[option] = call[option]
+  end
+  return ingest.request(call.path or support.tmpfile(call.text), call.recipe or M.recipe(), options)
 end
 
 --- Reads and writes one file in one transaction.
@@ -51,19 +62,31 @@ end
 --- experiment=, organism=}
 ---@return table report with findings and plan
 function M.ingest(conn, call)
-  local begun, ingest = M.begin(conn, call)
-  local writer <close> = begun
-  local given = { program = call.program, experiment = call.experiment, organism = call.organism }
-  if writer.existing and writer:is_current(sys.sha256_file(ingest.source.path), ingest.recipe) then
-    return writer:finish_unchanged(given)
-  end
-  local findings, info = pipeline.read(ingest, writer)
-  writer:link(ingest.resolver)
-  local report = writer:finish({ source = ingest.source.shown, info = info, findings = findings, plan = ingest.plan,
-    recipe = ingest.recipe, feature_count = not ingest.uncounted and ingest.distinct or nil }, given)
-  ingest.resolver:committed()
-  report.findings, report.plan = findings, ingest.plan
-  return report
+  return ingest.store(conn, request_of(call))
+end
+
+--- Only begins, so that a spec can stop at any step.
+---@param conn table
+---@param call table as for M.ingest
+---@return ligase.ingestion writer
+---@return table reading the pipeline's
+function M.begin(conn, call)
+  local request = request_of(call)
+  local reading = pipeline.prepare(request.recipe, request.source, request)
+  local writer = ingestion.begin(conn, request.run, { omics = request.recipe.omics, name = request.name,
+    given = pipeline.given_of(reading), outbox = call.outbox })
+  return writer, reading
+end
+
+--- The steps of a spec's ingestion that are left after begin.
+---@param writer ligase.ingestion
+---@param reading table
+---@return table report
+function M.finish(writer, reading)
+  local findings, info = pipeline.read(reading, writer)
+  writer:link(reading.resolver)
+  return writer:finish({ source = reading.source.shown, info = info, recipe = reading.recipe,
+    description = ingestion.describe(findings, reading.plan), feature_count = reading.distinct }, {})
 end
 
 --- How many rows the tables hold, for "nothing was written".

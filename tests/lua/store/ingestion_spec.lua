@@ -33,9 +33,11 @@ local function somebody_waits(conn)
   return false
 end
 
+setup(ingesting.open)
+
 describe("a new file", function()
   it("becomes dataset, revision, measurements, features, receipts and a run", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     pg.use_json(json.decode)
     local report = ingesting.ingest(conn, { text = TEXT, name = "panel" })
     assert.equal("created", report.outcome)
@@ -75,7 +77,7 @@ describe("a new file", function()
   end)
 
   it("leaves its changes in the journal, with the state before", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     pg.use_json(json.decode)
     local report = ingesting.ingest(conn, { text = TEXT, name = "panel", program = "ALS", experiment = "E1" })
     local run = one(conn, "SELECT * FROM runs")
@@ -102,7 +104,7 @@ describe("a new file", function()
   end)
 
   it("is bound to program, experiment and organism, which are made once", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     ingesting.ingest(conn, { text = TEXT, name = "a", program = "ALS", experiment = "E1", organism = "human" })
     ingesting.ingest(conn, { text = TEXT, name = "b", program = "ALS", experiment = "E2" })
     assert.equal(1, ingesting.counts(conn).programs)
@@ -110,12 +112,13 @@ describe("a new file", function()
     local rows = conn:query([[
 SELECT d.name, p.name AS program, e.name AS experiment, d.organism FROM datasets AS d
 JOIN programs AS p ON p.id = d.program_id JOIN experiments AS e ON e.id = d.experiment_id ORDER BY d.name]])
-    assert.same({ "a", "ALS", "E1", { "human" } }, { rows[1].name, rows[1].program, rows[1].experiment, rows[1].organism })
+    assert.same({ "a", "ALS", "E1", { "human" } },
+      { rows[1].name, rows[1].program, rows[1].experiment, rows[1].organism })
     assert.same({ "b", "ALS", "E2", {} }, { rows[2].name, rows[2].program, rows[2].experiment, rows[2].organism })
   end)
 
   it("is told to other systems only when that is asked for", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     pg.use_json(json.decode)
     ingesting.ingest(conn, { text = TEXT, name = "a" })
     assert.equal(0, ingesting.counts(conn).outbox)
@@ -131,7 +134,7 @@ JOIN programs AS p ON p.id = d.program_id JOIN experiments AS e ON e.id = d.expe
   end)
 
   it("may be stored without links to features", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     ingesting.ingest(conn, { text = TEXT, name = "a", linking = false })
     local counts = ingesting.counts(conn)
     assert.same({ 3, 0, 0 }, { counts.measurements, counts.features, counts.feature_names })
@@ -139,7 +142,7 @@ JOIN programs AS p ON p.id = d.program_id JOIN experiments AS e ON e.id = d.expe
   end)
 
   it("keeps rows without a name", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     local report = ingesting.ingest(conn, { text = "lipid,S1\n,1\nA,2\n,3\n" })
     assert.equal(3, report.counts.rows)
     local rows = rows_of(conn)
@@ -148,7 +151,7 @@ JOIN programs AS p ON p.id = d.program_id JOIN experiments AS e ON e.id = d.expe
   end)
 
   it("may have the name of a dataset of another omics type", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     local first = ingesting.ingest(conn, { text = TEXT, name = "a" })
     local second = ingesting.ingest(conn, { text = TEXT, name = "a", recipe = ingesting.recipe { omics = "other" } })
     assert.not_equal(first.dataset_id, second.dataset_id)
@@ -158,7 +161,7 @@ end)
 
 describe("a file read again", function()
   it("is unchanged, which is noted and nothing else", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     local first = ingesting.ingest(conn, { text = TEXT, name = "a", set = { class = "annotation" } })
     local before = ingesting.counts(conn)
     local again = ingesting.ingest(conn, { text = TEXT, name = "a", set = { class = "annotation" } })
@@ -170,7 +173,7 @@ describe("a file read again", function()
   end)
 
   it("can still get a program, with the state before in the journal", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     pg.use_json(json.decode)
     ingesting.ingest(conn, { text = TEXT, name = "a" })
     local again = ingesting.ingest(conn, { text = TEXT, name = "a", program = "ALS" })
@@ -183,7 +186,7 @@ describe("a file read again", function()
   end)
 
   it("makes the next revision when it changed; the one before stays", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     ingesting.ingest(conn, { text = TEXT, name = "a" })
     local report = ingesting.ingest(conn, { text = "lipid,S1\nC,7\n", name = "a" })
     assert.same({ "revised", 2, 1 }, { report.outcome, report.revision, report.counts.features_new })
@@ -193,20 +196,22 @@ describe("a file read again", function()
   end)
 
   it("makes the next revision when recipe or answers changed", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     ingesting.ingest(conn, { text = TEXT, name = "a" })
     local recipe = ingesting.recipe()
     recipe.sha256 = sys.sha256("edited")
     assert.equal(2, ingesting.ingest(conn, { text = TEXT, name = "a", recipe = recipe }).revision)
     assert.equal("unchanged", ingesting.ingest(conn, { text = TEXT, name = "a", recipe = recipe }).outcome)
-    assert.equal(3, ingesting.ingest(conn, { text = TEXT, name = "a", recipe = recipe, set = { S2 = "annotation" } }).revision)
-    assert.equal(4, ingesting.ingest(conn, { text = TEXT, name = "a", recipe = recipe, linking = false }).revision)
-    assert.equal(5, ingesting.ingest(conn, { text = TEXT, name = "a", recipe = recipe,
+    assert.equal(3, ingesting.ingest(conn, { text = TEXT, name = "a", recipe = recipe,
+      set = { S2 = "annotation" } }).revision)
+    assert.equal(4, ingesting.ingest(conn, { text = TEXT, name = "a", recipe = recipe }).revision)
+    assert.equal(5, ingesting.ingest(conn, { text = TEXT, name = "a", recipe = recipe, linking = false }).revision)
+    assert.equal(6, ingesting.ingest(conn, { text = TEXT, name = "a", recipe = recipe,
       dialect = { missing = { "", "<LOD" } } }).revision)
   end)
 
   it("counts revisions on after going back", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     ingesting.ingest(conn, { text = TEXT, name = "a" })
     ingesting.ingest(conn, { text = "lipid,S1\nC,7\n", name = "a" })
     conn:query("UPDATE datasets SET current_revision = 1")
@@ -220,7 +225,7 @@ describe("an ingestion that fails", function()
     experiments = 0, runs = 0, outbox = 0 }
 
   it("leaves nothing, whatever had been written", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     for _, text in ipairs { TEXT .. "x,y\n", "lipid,a,a\nx,1,2\n", "lipid,S1\n", "lipid,S1\nx,y\n",
       TEXT .. '"never closed,1,2,3\n' } do
       local done, failure = pcall(ingesting.ingest, conn, { text = text, name = "a", program = "P" })
@@ -233,7 +238,7 @@ describe("an ingestion that fails", function()
   end)
 
   it("leaves nothing when a stage of the recipe fails after rows were sent", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     local recipe = ingesting.recipe { stages = { pipeline.recognise, pipeline.link, pipeline.store, function()
       error("the stage failed")
     end } }
@@ -245,7 +250,7 @@ describe("an ingestion that fails", function()
   end)
 
   it("leaves nothing when it is abandoned at any step, and the connection is good", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     for step = 1, 3 do
       local writer, ingest = ingesting.begin(conn, { text = TEXT, name = "a" })
       if step >= 2 then
@@ -262,7 +267,7 @@ describe("an ingestion that fails", function()
   end)
 
   it("tells a resolver that is used further what is not there", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     local resolver = pipeline.resolver(ingesting.recipe())
     local done = pcall(ingesting.ingest, conn, { text = TEXT .. "x,y\n", name = "a", resolver = resolver })
     assert.is_false(done)
@@ -301,16 +306,13 @@ local conn <close> = ingesting.connect(%q)
   end
 
   it("of one dataset follow one another", function()
-    local conn, conninfo = support.migrated()
-    local first, ingest = ingesting.begin(conn, { text = TEXT, name = "a" })
+    local conn, conninfo = ingesting.fresh()
+    local first, reading = ingesting.begin(conn, { text = TEXT, name = "a" })
     local other = support.tmpfile("lipid,S1\nA,1\n", "a.csv")
     local process <close> = start(conninfo, ("ingesting.ingest(conn, { path = %q, name = 'a' })"):format(other))
     local watcher <close> = ingesting.connect(conninfo)
     assert.is_true(somebody_waits(watcher), "the second one did not wait")
-    local findings, info = pipeline.read(ingest, first)
-    first:link(ingest.resolver)
-    assert.equal(1, first:finish({ source = "a.csv", info = info, findings = findings, plan = ingest.plan,
-      recipe = ingest.recipe, feature_count = ingest.distinct }, {}).revision)
+    assert.equal(1, ingesting.finish(first, reading).revision)
     local ended = process:wait(20)
     assert.is_not_nil(ended, "the second one did not end")
     assert.equal(0, ended.code)
@@ -321,7 +323,7 @@ local conn <close> = ingesting.connect(%q)
   end)
 
   it("of different datasets do not wait for each other", function()
-    local conn, conninfo = support.migrated()
+    local conn, conninfo = ingesting.fresh()
     local writer = ingesting.begin(conn, { text = TEXT, name = "a" })
     local other <close> = ingesting.connect(conninfo)
     other:query("SET lock_timeout = '2s'")

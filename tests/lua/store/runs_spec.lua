@@ -11,13 +11,15 @@ local function stored(conn, run)
   return conn:query("SELECT * FROM runs WHERE id = $1", run.id)[1]
 end
 
+setup(ingesting.open)
+
 describe("the journal", function()
   setup(function()
     pg.use_json(json.decode)
   end)
 
   it("keeps who did what with which recipe, when and how it ended", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     local recipe, batch = ingesting.recipe(), sys.uuid7()
     local run = runs.new("ingest", recipe, { source = "x.csv", name = "x" }, batch)
     conn:query(runs.INSERT, runs.parameters(run, "done", { counts = { rows = 3 }, changes = json.array {} }))
@@ -32,7 +34,7 @@ describe("the journal", function()
   end)
 
   it("keeps a run without recipe", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     local run = runs.new("rollback", nil, {})
     conn:query(runs.INSERT, runs.parameters(run, "done", {}))
     local row = stored(conn, run)
@@ -40,7 +42,7 @@ describe("the journal", function()
   end)
 
   it("keeps why a run failed", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     local run = runs.new("ingest", ingesting.recipe(), { source = "x.csv" })
     runs.journal_failure(conn, run, errors.new { kind = "input", code = "ragged", message = "the row has 2 fields",
       file = "x.csv", line = 7, column = 2, byte = 90, hint = "Look there", traceback = "not kept" })
@@ -54,21 +56,21 @@ describe("the journal", function()
   end)
 
   it("says nothing when a failure cannot be kept", function()
-    local conn = support.migrated()
+    local conn = support.connect()
     conn:close()
     runs.journal_failure(conn, runs.new("ingest", nil, {}), "why")
     runs.journal_failure(nil, runs.new("ingest", nil, {}), "why")
   end)
 
   it("tells how a run ended, nil when it left nothing", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     local report = ingesting.ingest(conn, { name = "a", text = "lipid,S1\nA,1\n" })
     assert.equal("done", runs.outcome(conn, report.run_id))
     assert.is_nil(runs.outcome(conn, sys.uuid7()))
   end)
 
   it("lists the latest first, up to a limit", function()
-    local conn = support.migrated()
+    local conn = ingesting.fresh()
     local ids = {}
     for i = 1, 3 do
       local report = ingesting.ingest(conn, { name = "a", text = ("lipid,S1\nA%d,1\n"):format(i) })

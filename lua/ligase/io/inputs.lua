@@ -14,7 +14,9 @@ local PIECE_BYTES = 1 << 20
 ---@field name string? the dataset's name when none is given
 
 --- Whether it can be read only once: standard input, a pipe, a device.
-local function is_stream(path)
+---@param path string
+---@return boolean
+function M.is_stream(path)
   if path == "-" then
     return true
   end
@@ -30,7 +32,7 @@ end
 ---@param path string
 ---@return string|nil name nil for what has none
 function M.name_of(path)
-  if is_stream(path) then
+  if M.is_stream(path) then
     return nil
   end
   local name = path:match("([^/]+)/*$") or path
@@ -86,7 +88,7 @@ local PLAIN = { __close = function() end }
 ---@return ligase.source
 function M.open(path)
   local source = { path = path, shown = shown_name(path), name = M.name_of(path) }
-  if not is_stream(path) then
+  if not M.is_stream(path) then
     return setmetatable(source, PLAIN)
   end
   local folder = sys.temp_dir("ligase-input-")

@@ -1,0 +1,191 @@
+--- One file into one revision of one dataset: the main path as a function, for the
+--- command line and for scripts.
+---
+---   local ingest = require "ligase.ingest"
+---   local request = ingest.request("plasma.csv", require("ligase.omics.recipes").load "lipidomics")
+---   print(ingest.store(conn, request).counts.rows)
+---
+--- Reading is ligase.omics.pipeline, writing is ligase.store.ingestion; here they meet,
+--- and here it is decided what to do when Postgres asks to try again or a COMMIT gets
+--- no answer.
+local errors = require "ligase.base.errors"
+local features = require "ligase.store.features"
+local ingestion = require "ligase.store.ingestion"
+local inputs = require "ligase.io.inputs"
+local pipeline = require "ligase.omics.pipeline"
+local runs = require "ligase.store.runs"
+local sys = require "sys"
+
+local M = {}
+
+--- Times a file is tried when the database asked to try again.
+local ATTEMPTS = 5
+local TRY_AGAIN = { ["40001"] = true, ["40P01"] = true, ["55P03"] = true }
+
+---@class ligase.request
+---@field recipe ligase.recipe
+---@field source ligase.source
+---@field name string the dataset's name
+---@field run ligase.run
+---@field dialect table|nil answers instead of detection
+---@field set table<string,string>|nil roles of columns
+---@field linking boolean|nil false: rows are not linked to features
+---@field outbox boolean|nil other systems are to be told
+---@field program string|nil
+---@field experiment string|nil
+---@field organism string|nil
+---@field resolver ligase.resolver|nil one that already knows names, for many files
+---@field progress fun(bytes: integer)|nil called after every frame
+---@field meanwhile fun()|nil called when all rows are sent and Postgres still works on them
+---@field reconnect (fun(): table)|nil makes a new connection, to ask about a lost COMMIT
+
+--- A request to read one file by one recipe. Close its source when it came from a
+--- stream (`-`); a request is for one use.
+---@param path string
+---@param recipe ligase.recipe
+---@param options table|nil the other fields of ligase.request
+---@return ligase.request
+function M.request(path, recipe, options)
+  local request = { recipe = recipe, source = inputs.open(path), command = "ingest" }
+  for key, value in pairs(options or {}) do
+    request[key] = value
+  end
+  request.name = request.name or inputs.name_of(path)
+  request.resolver = request.resolver or pipeline.resolver(recipe)
+  request.run = request.run or runs.new(request.command, recipe, { source = request.source.shown, name = request.name,
+    program = request.program, experiment = request.experiment, organism = request.organism }, request.batch_id)
+  return request
+end
+
+--- Does ahead what needs no database: finds out how the file is written and reads its
+--- first frame. Raises what is wrong with it.
+---@param request ligase.request
+function M.look(request)
+  local ingest = pipeline.prepare(request.recipe, request.source, request)
+  pipeline.look(ingest)
+  request.looked = ingest
+end
+
+--- The reading that look began, or a new one.
+local function reading_of(request)
+  local ingest = request.looked
+  request.looked = nil
+  return ingest or pipeline.prepare(request.recipe, request.source, request)
+end
+
+local function begin(conn, request, ingest)
+  return ingestion.begin(conn, request.run, { omics = request.recipe.omics, name = request.name,
+    given = pipeline.given_of(ingest), outbox = request.outbox })
+end
+
+local function is_unchanged(writer, request)
+  return writer.existing ~= nil and writer:is_current(sys.sha256_file(request.source.path), request.recipe)
+end
+
+local function store_once(conn, request)
+  local ingest = reading_of(request)
+  local writer <close> = begin(conn, request, ingest)
+  if is_unchanged(writer, request) then
+    return writer:finish_unchanged(request)
+  end
+  local findings, info = pipeline.read(ingest, writer)
+  -- All rows are sent; while Postgres works on them, whatever needs no answer is done.
+  local description = ingestion.describe(findings, ingest.plan)
+  if request.meanwhile then
+    request.meanwhile()
+  end
+  writer:link(ingest.resolver)
+  local report = writer:finish({ source = request.source.shown, info = info, description = description,
+    recipe = request.recipe, feature_count = not ingest.uncounted and ingest.distinct or nil }, request)
+  report.findings, report.plan = findings, ingest.plan
+  return report
+end
+
+--- A COMMIT whose answer was lost: looks by the run's id whether it took place. Beginning
+--- again waits for the lock that the lost transaction may still hold.
+local function settle(request, failure)
+  local looked, outcome, revision = pcall(function()
+    local conn <close> = request.reconnect()
+    local writer <close> = ingestion.begin(conn, request.run, { omics = request.recipe.omics, name = request.name,
+      given = {} })
+    return runs.outcome(conn, request.run.id), writer.existing and writer.existing.current_revision
+  end)
+  if looked and outcome then
+    return { outcome = outcome == "unchanged" and "unchanged" or "settled", revision = revision }
+  elseif looked then
+    failure.hint = "Nothing of the file was stored: run the same command again"
+  end
+  error(failure, 0)
+end
+
+local function explained(failure)
+  return errors.is(failure) and failure or errors.wrap(debug.traceback(tostring(failure), 2))
+end
+
+--- Whether another transaction wrote the same feature in another way than ligase does,
+--- or Postgres ended one of two that waited for each other: the next try will do.
+local function may_try_again(failure)
+  return errors.is(failure, "database")
+    and (TRY_AGAIN[failure.code] or failure.code == "23505" and (failure.table_name or ""):find("^feature") ~= nil)
+end
+
+--- Stores the file as a revision of its dataset, in one transaction, or finds it
+--- unchanged. Raises input errors (file, line, reason) and database errors; then nothing
+--- of it is stored.
+---@param conn table
+---@param request ligase.request
+---@return table report {outcome = "created"|"revised"|"unchanged"|"settled", dataset_id, revision, run_id, counts,
+--- findings, plan}
+function M.store(conn, request)
+  for try = 1, ATTEMPTS do
+    local done, result = xpcall(store_once, explained, conn, request)
+    if done then
+      request.resolver:committed()
+      return result
+    end
+    request.resolver:rolled_back()
+    if ingestion.is_unknown(result) and request.reconnect then
+      return settle(request, result)
+    elseif not may_try_again(result) or try == ATTEMPTS then
+      error(result, 0)
+    end
+    sys.sleep(math.random() * 0.05 * 2 ^ try)
+  end
+end
+
+--- What storing the file would come to.
+---@return string outcome "created", "revised", "unchanged", or "unknown" without a database
+---@return integer|nil revision
+local function foresee(conn, request, ingest)
+  if not conn then
+    return "unknown"
+  end
+  local writer <close> = begin(conn, request, ingest)
+  if is_unchanged(writer, request) then
+    return "unchanged", writer.existing.current_revision
+  end
+  return writer.existing and "revised" or "created", writer.revision
+end
+
+--- Reads the file and writes nothing: counts rows and asks which features are known.
+---@param conn table|nil
+---@param request ligase.request
+---@return table report as from store, with `rehearsed`
+function M.rehearse(conn, request)
+  local ingest = reading_of(request)
+  local outcome, revision = foresee(conn, request, ingest)
+  if outcome == "unchanged" then
+    return { outcome = outcome, revision = revision, rehearsed = true }
+  end
+  local findings, info = pipeline.read(ingest)
+  local counts = { rows = info.rows, values = ingest.counts.values, bytes = info.bytes }
+  if ingest.linking and conn and not ingest.uncounted then
+    local _, new = features.missing(conn, ingest.resolver.feature_type, ingest.resolver.waiting)
+    counts.features, counts.features_new = ingest.distinct, #new
+  end
+  ingest.resolver:rolled_back()
+  return { outcome = outcome, revision = revision, rehearsed = true, counts = counts, findings = findings,
+    plan = ingest.plan }
+end
+
+return M
