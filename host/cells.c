@@ -148,7 +148,10 @@ enum lig_cell_kind lig_cell_number(const struct lig_format *f, struct lig_text c
     if (lig_format_mark(f, cell, mark)) {
         return LIG_CELL_MISSING;
     }
-    return kind == LIG_NUMBER_ROUNDED ? LIG_CELL_ROUNDED : LIG_CELL_MISFIT;
+    if (kind == LIG_NUMBER_NONE) {
+        return LIG_CELL_MISFIT;
+    }
+    return kind == LIG_NUMBER_CODE ? LIG_CELL_CODE : LIG_CELL_ROUNDED;
 }
 
 /* ---- distinct texts ------------------------------------------------------ */

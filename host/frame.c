@@ -256,45 +256,64 @@ static int frame_ordinals(lua_State *L) {
     return 1;
 }
 
-/* frame:profile() -> for each column {number, rounded, missing, misfit, empty,
+/* How the cells of one column read as numbers. */
+struct profile {
+    uint32_t kinds[LIG_CELL_KINDS];
+    uint32_t empty;
+    uint32_t marks[LIG_MARKS_MAX];
+};
+
+static void profile_count(const struct frame *f, struct profile *profiles) {
+    const struct lig_cells *cells = f->cells;
+    for (size_t row = f->first; row < f->first + f->count; row++) {
+        for (size_t column = 0; column < cells->columns; column++) {
+            struct lig_text cell = lig_cell(cells, row, column);
+            struct profile *p = &profiles[column];
+            double value;
+            size_t mark = 0;
+            enum lig_cell_kind kind = lig_cell_number(cells->format, cell, &value, &mark);
+            p->kinds[kind]++;
+            p->empty += cell.length == 0;
+            if (kind == LIG_CELL_MISSING) {
+                p->marks[mark]++;
+            }
+        }
+    }
+}
+
+static void profile_push(lua_State *L, const struct lig_format *format, const struct profile *p) {
+    static const char *const names[LIG_CELL_KINDS] = {"number", "code", "rounded", "missing",
+                                                      "misfit"};
+    lua_createtable(L, 0, LIG_CELL_KINDS + 2);
+    for (size_t kind = 0; kind < LIG_CELL_KINDS; kind++) {
+        lua_pushinteger(L, p->kinds[kind]);
+        lua_setfield(L, -2, names[kind]);
+    }
+    lua_pushinteger(L, p->empty);
+    lua_setfield(L, -2, "empty");
+    lua_newtable(L);
+    for (size_t m = 0; p->kinds[LIG_CELL_MISSING] > 0 && m < format->mark_count; m++) {
+        if (p->marks[m] > 0) {
+            lua_pushlstring(L, format->marks[m].text, format->marks[m].length);
+            lua_pushinteger(L, p->marks[m]);
+            lua_rawset(L, -3);
+        }
+    }
+    lua_setfield(L, -2, "marks");
+}
+
+/* frame:profile() -> for each column {number, code, rounded, missing, misfit, empty,
  * marks = {[mark] = count}}: how its cells read as numbers (counts of cells; empty
  * ones are counted as missing too when "" is a missing mark). */
 static int frame_profile(lua_State *L) {
-    static const char *const names[] = {"number", "rounded", "missing", "misfit"};
     const struct frame *f = frame_check(L);
-    const struct lig_format *format = f->cells->format;
-    lua_createtable(L, (int)f->cells->columns, 0);
-    for (size_t column = 0; column < f->cells->columns; column++) {
-        lua_Integer counts[4] = {0};
-        lua_Integer marks[LIG_MARKS_MAX] = {0};
-        lua_Integer empty = 0;
-        for (size_t i = 0; i < f->count; i++) {
-            struct lig_text cell = lig_cell(f->cells, f->first + i, column);
-            double value;
-            size_t mark = 0;
-            enum lig_cell_kind kind = lig_cell_number(format, cell, &value, &mark);
-            counts[kind]++;
-            if (kind == LIG_CELL_MISSING) {
-                marks[mark]++;
-            }
-            empty += cell.length == 0;
-        }
-        lua_createtable(L, 0, 6);
-        for (size_t k = 0; k < 4; k++) {
-            lua_pushinteger(L, counts[k]);
-            lua_setfield(L, -2, names[k]);
-        }
-        lua_pushinteger(L, empty);
-        lua_setfield(L, -2, "empty");
-        lua_newtable(L);
-        for (size_t m = 0; m < format->mark_count; m++) {
-            if (marks[m] > 0) {
-                lua_pushlstring(L, format->marks[m].text, format->marks[m].length);
-                lua_pushinteger(L, marks[m]);
-                lua_rawset(L, -3);
-            }
-        }
-        lua_setfield(L, -2, "marks");
+    size_t columns = f->cells->columns;
+    struct profile *profiles = lua_newuserdatauv(L, columns * sizeof *profiles, 0);
+    memset(profiles, 0, columns * sizeof *profiles);
+    profile_count(f, profiles);
+    lua_createtable(L, (int)columns, 0);
+    for (size_t column = 0; column < columns; column++) {
+        profile_push(L, f->cells->format, &profiles[column]);
         lua_rawseti(L, -2, (lua_Integer)column + 1);
     }
     return 1;

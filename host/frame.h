@@ -77,9 +77,11 @@ static inline struct lig_text lig_cell(const struct lig_cells *c, size_t row, si
 /* What a cell is when its column holds numbers. */
 enum lig_cell_kind {
     LIG_CELL_NUMBER,
+    LIG_CELL_CODE, /* a number that is written as codes are (LIG_NUMBER_CODE); its text is kept */
     LIG_CELL_ROUNDED, /* a number whose text must be kept to lose nothing (LIG_NUMBER_ROUNDED) */
     LIG_CELL_MISSING, /* one of the format's missing marks; *mark says which */
     LIG_CELL_MISFIT,  /* anything else */
+    LIG_CELL_KINDS    /* how many there are; up to ROUNDED they have a number */
 };
 enum lig_cell_kind lig_cell_number(const struct lig_format *format, struct lig_text cell,
                                    double *value, size_t *mark);

@@ -67,6 +67,12 @@ static enum lig_number read_infinity(const char *text, size_t length, bool negat
     return LIG_NUMBER_NONE;
 }
 
+/* Whether a number with the integer part digits..point is written as codes are.  & and |
+ * because a jump, foreseen wrong for every other number, costs more than all of it. */
+static inline bool is_code(const char *digits, const char *point, bool bare_exponent) {
+    return (point - digits > 1) & ((*digits == '0') | bare_exponent);
+}
+
 enum lig_number lig_number_read(const char *text, size_t length, char decimal, double *value) {
     const char *p = text;
     const char *end = text + length;
@@ -108,11 +114,14 @@ enum lig_number lig_number_read(const char *text, size_t length, char decimal, d
         return read_infinity(digits, (size_t)(end - digits), negative, value);
     }
     const char *digits_end = p;
+    bool bare_exponent = false; // behind an integer: 2310009E13
     if (p < end && (*p == 'e' || *p == 'E')) {
         p++;
         bool minus = p < end && *p == '-';
         if (p < end && (*p == '-' || *p == '+')) {
             p++;
+        } else {
+            bare_exponent = point == digits_end;
         }
         if (p == end) {
             return LIG_NUMBER_NONE;
@@ -131,13 +140,13 @@ enum lig_number lig_number_read(const char *text, size_t length, char decimal, d
     }
 
     // Up to 19 characters the mantissa cannot have wrapped.
-    if (digits_end - digits <= 19 && mantissa <= (UINT64_C(1) << 53) && exponent >= -22 &&
-        exponent <= 22) {
+    if (digits_end - digits <= 19 && mantissa <= (UINT64_C(1) << 53) &&
+        (uint64_t)(exponent + 22) <= 44) {
         double result = (double)mantissa;
         result =
             exponent < 0 ? result / powers_of_ten[-exponent] : result * powers_of_ten[exponent];
         *value = negative ? -result : result;
-        return LIG_NUMBER_EXACT;
+        return is_code(digits, point, bare_exponent) ? LIG_NUMBER_CODE : LIG_NUMBER_EXACT;
     }
 
     for (const char *d = digits; d < digits_end; d++) {
@@ -153,6 +162,9 @@ enum lig_number lig_number_read(const char *text, size_t length, char decimal, d
     }
     enum lig_number kind = read_slowly(start, (size_t)(end - start), decimal, significant > 17,
                                        significant == 0, value);
+    if (kind != LIG_NUMBER_NONE && is_code(digits, point, bare_exponent)) {
+        return LIG_NUMBER_CODE;
+    }
     // An integer beyond 2^53 may be an identifier: a neighbour is not the same.
     bool integer = point == digits_end && digits_end == p;
     bool neighbour = digits_end - digits <= 19

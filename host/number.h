@@ -17,6 +17,9 @@ enum lig_number {
     LIG_NUMBER_ROUNDED, /* a double, but the text said more: more than 17 significant digits, an
                            integer whose double is another one, below the smallest normal double
                            (2.2e-308), or infinity, which no exact decimal is */
+    LIG_NUMBER_CODE,    /* reads as a number, but is written as codes are: a digit behind a leading
+                           zero (00123), or several digits, a bare E and digits (2310009E13, a
+                           clone's name; 1e5, 1.5e3 and 12e+3 are numbers) */
 };
 
 /* Reads all of text[0..length) as one number.  `decimal` is the decimal mark,

@@ -332,6 +332,12 @@ int lig_pg_connect(lua_State *L) {
         lua_getfield(L, 2, "echo");
         lua_call(L, 2, 0);
     }
+    // A server that vanished is noticed within a minute; the caller's own settings, which
+    // follow, win.  A unix socket knows nothing of it.
+    keyword_add(L, &k, "keepalives_idle", "20");
+    keyword_add(L, &k, "keepalives_interval", "10");
+    keyword_add(L, &k, "keepalives_count", "3");
+    keyword_add(L, &k, "tcp_user_timeout", "60000");
     switch (lua_type(L, 1)) {
     case LUA_TSTRING:
         settings_from_string(L, 1, &k);

@@ -23,10 +23,11 @@ struct copy {
     bool broken;   /* a write failed within its rows: the stream is not to be trusted */
     struct lig_rows rows;
     lua_Integer written; /* rows */
+    size_t misfit_width; /* places in rows.misfits */
 };
 
-/* User values: the connection, the SQL, the list of column names. */
-enum { VALUE_CONN = 1, VALUE_SQL = 2, VALUE_NAMES = 3 };
+/* User values: the connection, the SQL, the list of column names, memory of rows.misfits. */
+enum { VALUE_CONN = 1, VALUE_SQL, VALUE_NAMES, VALUE_MISFITS, VALUE_COUNT = VALUE_MISFITS };
 
 /* ---- box ----------------------------------------------------------------- */
 
@@ -104,7 +105,7 @@ int lig_conn_copy_in(lua_State *L) {
     (void)lig_conn_idle(L, 1);
     luaL_checkstring(L, 2);
     lua_settop(L, 3);
-    struct copy *c = lua_newuserdatauv(L, sizeof *c, 3); // at 4
+    struct copy *c = lua_newuserdatauv(L, sizeof *c, VALUE_COUNT); // at 4
     memset(c, 0, sizeof *c);
     c->finished = true; // until the server agreed
     luaL_setmetatable(L, COPY_CLASS);
@@ -179,6 +180,21 @@ static void stream_write(lua_State *L, struct copy *c, PGconn *pg) {
     }
 }
 
+/* Room to count misfits in, for the rows about to be encoded. */
+static void misfits_extend(lua_State *L, struct copy *c) {
+    size_t width = lig_rows_misfit_width(&c->rows);
+    if (width > c->misfit_width) {
+        lua_Integer *misfits = lua_newuserdatauv(L, width * sizeof *misfits, 0);
+        memset(misfits, 0, width * sizeof *misfits);
+        for (size_t i = 0; i < c->misfit_width; i++) {
+            misfits[i] = c->rows.misfits[i];
+        }
+        lua_setiuservalue(L, 1, VALUE_MISFITS);
+        c->rows.misfits = misfits;
+        c->misfit_width = width;
+    }
+}
+
 /* copy:write(frame_or_count, values): one row for each row of the frame.  values
  * holds by column name: a column of the frame (frame:text, :number, :numbers, ...),
  * a list with one value per row, or one value for all rows; nil and host.null are
@@ -197,6 +213,7 @@ static int copy_write(lua_State *L) {
     lua_getiuservalue(L, 1, VALUE_NAMES);
     int names = lua_gettop(L);
     lig_rows_sources(L, &c->rows, names, 3, rows);
+    misfits_extend(L, c);
     // No Lua runs from here on, so columns and lists stay as they were found.
     c->broken = true;
     for (size_t row = 0; row < rows; row++) {
@@ -234,17 +251,24 @@ static int copy_finish(lua_State *L) {
     return 1;
 }
 
-/* copy:counts() -> {rows, numbers, kept}: rows written so far, numbers in float8[]
- * columns, cells kept verbatim. */
+/* copy:counts() -> {rows, numbers, kept, misfits}: rows written so far, numbers in float8[]
+ * columns, cells kept verbatim; and for each place of the last float8[] column how many of
+ * its cells were neither number nor missing mark. */
 static int copy_counts(lua_State *L) {
     struct copy *c = luaL_checkudata(L, 1, COPY_CLASS);
-    lua_createtable(L, 0, 3);
+    lua_createtable(L, 0, 4);
     lua_pushinteger(L, c->written);
     lua_setfield(L, -2, "rows");
     lua_pushinteger(L, c->rows.numbers);
     lua_setfield(L, -2, "numbers");
     lua_pushinteger(L, c->rows.kept);
     lua_setfield(L, -2, "kept");
+    lua_createtable(L, (int)c->misfit_width, 0);
+    for (size_t i = 0; i < c->misfit_width; i++) {
+        lua_pushinteger(L, c->rows.misfits[i]);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "misfits");
     return 1;
 }
 

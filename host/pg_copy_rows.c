@@ -310,11 +310,37 @@ void lig_rows_sources(lua_State *L, struct lig_rows *rows, int names, int values
     }
 }
 
+/* The last float8[] column, or the number of columns when there is none. */
+static size_t misfit_field(const struct lig_rows *rows) {
+    size_t i = rows->width;
+    while (i > 0 && rows->wires[i - 1] != LIG_WIRE_FLOAT8_ARRAY) {
+        i--;
+    }
+    return i > 0 ? i - 1 : rows->width;
+}
+
+size_t lig_rows_misfit_width(const struct lig_rows *rows) {
+    size_t i = misfit_field(rows);
+    bool counted = i < rows->width && rows->fields[i].origin == LIG_FROM_COLUMN;
+    return counted ? rows->fields[i].column->width : 0;
+}
+
 /* ---- rows ---------------------------------------------------------------- */
 
 static void odd_out_of_memory(lua_State *L, bool stored) {
     if (!stored) {
         luaL_error(L, "out of memory");
+    }
+}
+
+/* Counts the odd cells of the numbers just encoded. */
+static void odd_count(struct lig_rows *rows, bool last) {
+    for (size_t i = 0; i < rows->odd.count; i++) {
+        const struct lig_odd_cell *cell = &rows->odd.at[i];
+        rows->numbers -= !cell->number;
+        if (last && !cell->number && cell->mark == UINT32_MAX) {
+            rows->misfits[cell->place]++;
+        }
     }
 }
 
@@ -356,9 +382,7 @@ static void column_encode(lua_State *L, struct lig_rows *rows, const struct lig_
         rows->odd.count = 0;
         odd_out_of_memory(L, lig_encode_numbers(b, col, row, &rows->odd));
         rows->numbers += (lua_Integer)col->width;
-        for (size_t i = 0; i < rows->odd.count; i++) {
-            rows->numbers -= !rows->odd.at[i].number;
-        }
+        odd_count(rows, f == &rows->fields[misfit_field(rows)]);
         return;
     case LIG_COLUMN_MISFITS:
         if (f->numbers < 0) { // nobody read these numbers yet: read them for their odd cells

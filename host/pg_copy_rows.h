@@ -29,8 +29,10 @@ struct lig_rows {
     struct lig_bytes bytes; /* encoded rows, not yet sent */
     struct lig_bytes constants;
     struct lig_odd_cells odd;
-    lua_Integer numbers; /* elements of float8[] columns that are not NULL */
-    lua_Integer kept;    /* cells kept verbatim in jsonb columns */
+    lua_Integer numbers;  /* elements of float8[] columns that are not NULL */
+    lua_Integer kept;     /* cells kept verbatim in jsonb columns */
+    lua_Integer *misfits; /* for each place in the last float8[] column, the cells so far that are
+                             neither number nor missing; room for it is the caller's to give */
 };
 
 /* Reads the list of {name, type} at `index` (absolute) and pushes the list of names. */
@@ -41,6 +43,10 @@ void lig_rows_free(struct lig_rows *rows);
  * at `names` (both absolute).  Pushes values that must stay on the stack until the rows
  * are encoded.  Raises on a value that does not fit, before anything is encoded. */
 void lig_rows_sources(lua_State *L, struct lig_rows *rows, int names, int values, size_t count);
+
+/* How many places the last float8[] column has, when a frame's columns are its source; 0
+ * otherwise.  rows->misfits must have as many before rows are encoded. */
+size_t lig_rows_misfit_width(const struct lig_rows *rows);
 
 /* Appends row `row` (0-based) to rows->bytes.  Raises, with the row half appended, on a
  * value of a list that does not fit, and when memory is out. */

@@ -310,7 +310,7 @@ bool lig_encode_numbers(struct lig_bytes *b, const struct lig_column *column, si
                 .column = position,
                 .place = (uint32_t)i,
                 .mark = kind == LIG_CELL_MISSING ? (uint32_t)mark : UINT32_MAX,
-                .number = kind == LIG_CELL_ROUNDED,
+                .number = kind <= LIG_CELL_ROUNDED,
             };
             if (!odd_add(odd, cell)) {
                 return false;

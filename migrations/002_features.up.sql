@@ -29,12 +29,12 @@ CREATE UNIQUE INDEX features_notion_page_id_unique ON features (notion_page_id)
     WHERE notion_page_id IS NOT NULL;
 
 COMMENT ON TABLE features IS 'What is measured: a lipid, metabolite, protein or gene under its canonical name.';
-COMMENT ON COLUMN features.id IS 'UUIDv5 of feature type and canonical name: every machine computes the same.';
-COMMENT ON COLUMN features.key IS 'The first 64 bits of the SHA-256 of feature type and canonical name, signed; what measurements carry.';
-COMMENT ON COLUMN features.run_id IS 'The run that met it first (runs.id), for taking a run back.';
+COMMENT ON COLUMN features.id IS 'UUIDv5 of feature type, a NUL byte and canonical name (docs/schema.md): every machine computes the same.';
+COMMENT ON COLUMN features.key IS 'The first 8 bytes, big-endian and signed, of the SHA-256 of feature type, a NUL byte and canonical name; what measurements carry.';
+COMMENT ON COLUMN features.run_id IS 'The run that met it first (runs.id), never deleted with it: other processes may remember them.';
 COMMENT ON COLUMN features.feature_type IS 'lipid, metabolite, protein, gene, or what a recipe declares.';
 COMMENT ON COLUMN features.name IS 'Canonical name, unique within its type.';
-COMMENT ON COLUMN features.level IS 'How much the name says, such as species or molecular_species for a lipid; NULL when it has no levels.';
+COMMENT ON COLUMN features.level IS 'How much the name says, such as species or molecular species for a lipid; NULL when it has no levels.';
 COMMENT ON COLUMN features.attributes IS 'What follows from the name: class, category, sum formula, exact mass in Da, ....';
 COMMENT ON COLUMN features.external_ids IS 'Ids in other systems: {"system": "id"}.';
 
@@ -52,7 +52,7 @@ CREATE TABLE feature_names (
 
 COMMENT ON TABLE feature_names IS 'Receipts: how each raw name was read. Two recipes may read one raw name differently, so the key is part of the primary key.';
 COMMENT ON COLUMN feature_names.feature_key IS 'features.key.';
-COMMENT ON COLUMN feature_names.run_id IS 'The run that read the name first (runs.id), for taking a run back.';
+COMMENT ON COLUMN feature_names.run_id IS 'The run that read the name first (runs.id), never deleted with it: other processes may remember them.';
 COMMENT ON COLUMN feature_names.raw_name IS 'The name as it stood in the file.';
 COMMENT ON COLUMN feature_names.rule IS 'The rule that read it.';
 COMMENT ON COLUMN feature_names.level IS 'The level at which the raw name names the feature.';

@@ -13,8 +13,8 @@ return pipeline.recipe {
   -- Headers that may stand over the lipids' names, the likeliest first; case, blanks
   -- and marks do not matter.
   name_columns = {
-    "lipid", "lipids", "lipid name", "lipid species", "lipid molecular species", "species",
-    "molecule", "molecule name", "metabolite identification", "compound", "feature", "name",
+    "lipid", "lipids", "lipid name", "lipid species", "lipid molecular species",
+    "molecule", "molecule name", "metabolite identification", "compound", "feature", "name", "species",
   },
 
   -- How a name becomes a feature: a function from the cell's text to

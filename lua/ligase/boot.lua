@@ -3,6 +3,8 @@
 --- command. Everything a command means is in ligase.cli.
 local M = {}
 
+local STORED_JSON_BYTES = 256 << 20
+
 -- ---- seat belts ------------------------------------------------------------
 
 --- Text only: bytecode can crash the interpreter, and nobody edits it.
@@ -182,7 +184,10 @@ local function prepare()
   refuse_bytecode()
   local workspace = require "ligase.base.workspace"
   package.path = workspace.find() .. "/lua/?.lua;" .. package.path
-  require("pg").use_json(require("ligase.base.json").decode)
+  local decode = require("ligase.base.json").decode
+  require("pg").use_json(function(text) -- what Postgres holds was checked when it came in
+    return decode(text, { max_bytes = STORED_JSON_BYTES })
+  end)
   check_printing()
   declare_globals()
 end

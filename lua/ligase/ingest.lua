@@ -12,6 +12,7 @@ local errors = require "ligase.base.errors"
 local features = require "ligase.store.features"
 local ingestion = require "ligase.store.ingestion"
 local inputs = require "ligase.io.inputs"
+local options_of = require "ligase.base.options"
 local pipeline = require "ligase.omics.pipeline"
 local runs = require "ligase.store.runs"
 local sys = require "sys"
@@ -22,39 +23,68 @@ local M = {}
 local ATTEMPTS = 5
 local TRY_AGAIN = { ["40001"] = true, ["40P01"] = true, ["55P03"] = true }
 
----@class ligase.request
----@field recipe ligase.recipe
----@field source ligase.source
----@field name string the dataset's name
----@field run ligase.run
----@field dialect table|nil answers instead of detection
+--- How long the lost transaction may hold its lock before its outcome stays unknown.
+local SETTLE_WAIT_S = 30
+
+---@class ligase.ingest_options
+---@field name string|nil the dataset's name; the file's without its ending when nil
+---@field dialect table|nil answers instead of detection: separator, quote, encoding, decimal, ...
 ---@field set table<string,string>|nil roles of columns
 ---@field linking boolean|nil false: rows are not linked to features
 ---@field outbox boolean|nil other systems are to be told
 ---@field program string|nil
 ---@field experiment string|nil
 ---@field organism string|nil
+---@field command string|nil what the journal calls it ("ingest")
+---@field batch_id string|nil the journal's mark of files that came together
 ---@field resolver ligase.resolver|nil one that already knows names, for many files
 ---@field progress fun(bytes: integer)|nil called after every frame
----@field meanwhile fun()|nil called when all rows are sent and Postgres still works on them
 ---@field reconnect (fun(): table)|nil makes a new connection, to ask about a lost COMMIT
 
---- A request to read one file by one recipe. Close its source when it came from a
---- stream (`-`); a request is for one use.
----@param path string
+---@class ligase.request: ligase.ingest_options
+---@field recipe ligase.recipe
+---@field source ligase.source
+---@field run ligase.run
+---@field looked ligase.ingest|nil what look found out
+---@field meanwhile fun()|nil called when all rows are sent and Postgres still works on them
+
+local OPTIONS = {
+  name = { type = "string" }, dialect = { type = "table" }, set = { type = "table" }, linking = { type = "boolean" },
+  outbox = { type = "boolean" }, program = { type = "string" }, experiment = { type = "string" },
+  organism = { type = "string" }, command = { type = "string", default = "ingest" }, batch_id = { type = "string" },
+  resolver = { type = "table" }, progress = { type = "function" }, reconnect = { type = "function" },
+}
+
+local Request = {}
+Request.__index = Request
+
+--- A request to read one file by one recipe; for one use. Close it: a stream was kept in
+--- a temporary file.
+---@param path string a path, or "-" for standard input
 ---@param recipe ligase.recipe
----@param options table|nil the other fields of ligase.request
+---@param options ligase.ingest_options|nil
 ---@return ligase.request
 function M.request(path, recipe, options)
-  local request = { recipe = recipe, source = inputs.open(path), command = "ingest" }
-  for key, value in pairs(options or {}) do
-    request[key] = value
-  end
+  local request = setmetatable(options_of.check(options or {}, OPTIONS, "ingest"), Request)
+  request.recipe = recipe
   request.name = request.name or inputs.name_of(path)
+  if not request.name then
+    errors.raise { kind = "usage", code = "name", message = "standard input has no name for its dataset",
+      hint = "Say which: --name NAME, or the option name" }
+  end
   request.resolver = request.resolver or pipeline.resolver(recipe)
-  request.run = request.run or runs.new(request.command, recipe, { source = request.source.shown, name = request.name,
+  request.source = inputs.open(path)
+  request.run = runs.new(request.command, recipe, { source = request.source.shown, name = request.name,
     program = request.program, experiment = request.experiment, organism = request.organism }, request.batch_id)
   return request
+end
+
+function Request:__close()
+  if self.looked then
+    self.looked:close()
+    self.looked = nil
+  end
+  getmetatable(self.source).__close(self.source)
 end
 
 --- Does ahead what needs no database: finds out how the file is written and reads its
@@ -73,9 +103,9 @@ local function reading_of(request)
   return ingest or pipeline.prepare(request.recipe, request.source, request)
 end
 
-local function begin(conn, request, ingest)
-  return ingestion.begin(conn, request.run, { omics = request.recipe.omics, name = request.name,
-    given = pipeline.given_of(ingest), outbox = request.outbox })
+local function what_of(request, ingest)
+  return { omics = request.recipe.omics, name = request.name, given = pipeline.given_of(ingest),
+    outbox = request.outbox }
 end
 
 local function is_unchanged(writer, request)
@@ -83,12 +113,13 @@ local function is_unchanged(writer, request)
 end
 
 local function store_once(conn, request)
-  local ingest = reading_of(request)
-  local writer <close> = begin(conn, request, ingest)
+  local ingest <close> = reading_of(request)
+  local writer <close> = ingestion.begin(conn, request.run, what_of(request, ingest))
   if is_unchanged(writer, request) then
     return writer:finish_unchanged(request)
   end
   local findings, info = pipeline.read(ingest, writer)
+  pipeline.doubt_misfits(ingest, findings, writer:misfit_counts())
   -- All rows are sent; while Postgres works on them, whatever needs no answer is done.
   local description = ingestion.describe(findings, ingest.plan)
   if request.meanwhile then
@@ -104,14 +135,16 @@ end
 --- A COMMIT whose answer was lost: looks by the run's id whether it took place. Beginning
 --- again waits for the lock that the lost transaction may still hold.
 local function settle(request, failure)
-  local looked, outcome, revision = pcall(function()
+  local looked, found = errors.try(function()
     local conn <close> = request.reconnect()
+    conn:script(("SET lock_timeout = '%ds'"):format(SETTLE_WAIT_S))
     local writer <close> = ingestion.begin(conn, request.run, { omics = request.recipe.omics, name = request.name,
       given = {} })
-    return runs.outcome(conn, request.run.id), writer.existing and writer.existing.current_revision
+    return { outcome = runs.outcome(conn, request.run.id),
+      revision = writer.existing and writer.existing.current_revision }
   end)
-  if looked and outcome then
-    return { outcome = outcome == "unchanged" and "unchanged" or "settled", revision = revision }
+  if looked and found.outcome then
+    return { outcome = found.outcome == "unchanged" and "unchanged" or "settled", revision = found.revision }
   elseif looked then
     failure.hint = "Nothing of the file was stored: run the same command again"
   end
@@ -153,39 +186,53 @@ function M.store(conn, request)
   end
 end
 
---- What storing the file would come to.
----@return string outcome "created", "revised", "unchanged", or "unknown" without a database
----@return integer|nil revision
-local function foresee(conn, request, ingest)
-  if not conn then
-    return "unknown"
+--- What storing the file would come to, and which of its names are new.
+local function foresee(conn, request, ingest, report)
+  local seen = ingestion.peek(conn, what_of(request, ingest))
+  if is_unchanged(seen, request) then
+    report.outcome, report.revision = "unchanged", seen.existing.current_revision
+    return
   end
-  local writer <close> = begin(conn, request, ingest)
-  if is_unchanged(writer, request) then
-    return "unchanged", writer.existing.current_revision
+  report.outcome, report.revision = seen.existing and "revised" or "created", seen.revision
+end
+
+local function rehearse_in(conn, request, ingest, report)
+  if conn then
+    foresee(conn, request, ingest, report)
+    if report.outcome == "unchanged" then
+      return
+    end
   end
-  return writer.existing and "revised" or "created", writer.revision
+  local findings, info = pipeline.read(ingest)
+  pipeline.doubt_misfits(ingest, findings, ingest.misfits)
+  report.findings, report.plan = findings, ingest.plan
+  report.counts = { rows = info.rows, values = ingest.counts.values, bytes = info.bytes }
+  if ingest.linking and conn and not ingest.uncounted then
+    local _, new = features.missing(conn, ingest.resolver.feature_type, ingest.resolver.waiting)
+    report.counts.features, report.counts.features_new = ingest.distinct, #new
+  end
 end
 
 --- Reads the file and writes nothing: counts rows and asks which features are known.
 ---@param conn table|nil
 ---@param request ligase.request
----@return table report as from store, with `rehearsed`
+---@return table report as from store, with `rehearsed`; the outcome is "unknown" without a connection
 function M.rehearse(conn, request)
-  local ingest = reading_of(request)
-  local outcome, revision = foresee(conn, request, ingest)
-  if outcome == "unchanged" then
-    return { outcome = outcome, revision = revision, rehearsed = true }
+  local report = { outcome = "unknown", rehearsed = true }
+  local ingest <close> = reading_of(request)
+  if conn then
+    conn:begin()
+    conn:script("SET TRANSACTION READ ONLY")
   end
-  local findings, info = pipeline.read(ingest)
-  local counts = { rows = info.rows, values = ingest.counts.values, bytes = info.bytes }
-  if ingest.linking and conn and not ingest.uncounted then
-    local _, new = features.missing(conn, ingest.resolver.feature_type, ingest.resolver.waiting)
-    counts.features, counts.features_new = ingest.distinct, #new
+  local done, failure = xpcall(rehearse_in, explained, conn, request, ingest, report)
+  if conn then
+    errors.try(conn.rollback, conn)
   end
   ingest.resolver:rolled_back()
-  return { outcome = outcome, revision = revision, rehearsed = true, counts = counts, findings = findings,
-    plan = ingest.plan }
+  if not done then
+    error(failure, 0)
+  end
+  return report
 end
 
 return M

@@ -147,6 +147,6 @@ describe("a recipe's file", function()
     local result = support.ligase { "run", script(broken, "panel.lua"), file, database = url }
     assert.equal(1, result.code)
     assert.matches("panel.lua:%d+: attempt to index a nil value", result.stderr)
-    assert.matches("stack traceback", result.stderr, 1, true)
+    assert.matches("x.csv: the recipe panel failed", result.stderr, 1, true)
   end)
 end)

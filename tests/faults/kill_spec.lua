@@ -6,7 +6,7 @@ local support = require "tests.support"
 local sys = require "sys"
 
 local KILLS = 50
-local ROWS = 8000
+local ROWS = 5000
 local COLUMNS = 20
 
 --- The same moments in every run.

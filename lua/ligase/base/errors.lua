@@ -109,4 +109,17 @@ function M.exit_status(value)
   return M.is(value) and EXIT_STATUS[rawget(value, "kind")] or 1
 end
 
+--- Calls fn and forgets its failure, but never an interruption: who pressed Ctrl-C in
+--- the middle of something that may fail still wants to stop.
+---@param fn function
+---@return boolean done
+---@return any result the function's first result, or the failure
+function M.try(fn, ...)
+  local done, result = pcall(fn, ...)
+  if not done and M.is(result, "interrupted") then
+    error(result, 0)
+  end
+  return done, result
+end
+
 return M

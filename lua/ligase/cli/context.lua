@@ -71,7 +71,7 @@ end
 function Context:open_if_there()
   self:need_postgres()
   if not self:is_bare() then
-    return self:open()
+    return self:open { migrate = false }
   end
   io.stderr:write(("ligase: there is no data yet in %s. %s\n"):format(self.workspace, BEGIN))
 end
@@ -85,7 +85,7 @@ function Context:open_existing()
     errors.raise { kind = "input", code = "empty_workspace",
       message = ("there is no data yet in %s"):format(self.workspace), hint = BEGIN }
   end
-  return self:open()
+  return self:open { migrate = false }
 end
 
 --- A connection without any look at the schema.

@@ -44,6 +44,10 @@ function M.configure(parser)
     :convert(parsing.character("--comment", {}))
   parser:option("--skip-lines", "Lines before the header."):argname("N")
     :convert(parsing.whole_number("--skip-lines", 0))
+  parser:option("--max-columns", "The widest row that is read, 10,000 without it."):argname("N")
+    :convert(parsing.whole_number("--max-columns", 1))
+  parser:option("--max-field", "The longest cell that is read, in bytes; 1,048,576 without it."):argname("BYTES")
+    :convert(parsing.whole_number("--max-field", 1))
   parser:option("--missing", "Texts that stand for a missing value, separated by commas."):argname("MARKS")
   parser:flag("--dry-run", "Say what would happen and write nothing.")
 end
@@ -59,6 +63,7 @@ local function dialect_answers(arguments)
   return {
     separator = arguments.separator, quote = arguments.quote, encoding = arguments.encoding,
     decimal = arguments.decimal, comment = arguments.comment, skip_lines = arguments.skip_lines, missing = missing,
+    column_limit = arguments.max_columns, field_bytes = arguments.max_field,
   }
 end
 
@@ -101,11 +106,6 @@ end
 
 -- ---- one file --------------------------------------------------------------
 
---- Opens the file and says what is wanted of it.
-local function request_for(shared, file)
-  return ingest.request(file, shared.recipe, shared)
-end
-
 --- Looks at the next file while Postgres stores this one. What is wrong with it will be
 --- said when its turn comes.
 local function looker(shared, file, ahead)
@@ -113,11 +113,12 @@ local function looker(shared, file, ahead)
     return nil
   end
   return function()
-    pcall(function()
-      local request = request_for(shared, file)
+    local request
+    local looked = errors.try(function()
+      request = ingest.request(file, shared.recipe, shared.options)
       ingest.look(request)
-      ahead.request = request
     end)
+    ahead.request = looked and request or nil
   end
 end
 
@@ -138,7 +139,7 @@ local function ingest_file(shared, request, meanwhile)
     if report.outcome == "unknown" and shared.is_bare then
       report.outcome = "created"
     end
-    report.unasked = shared.linking and shared.unasked or nil
+    report.unasked = shared.options.linking and shared.unasked or nil
   else
     report = ingest.store(shared.conn, request)
   end
@@ -208,18 +209,18 @@ end
 
 local function shared_by_files(arguments, context, recipe, command)
   local set, conn, unasked, is_bare = roles_set(arguments.set), open_for(arguments, context)
-  local shared = {
-    recipe = recipe, command = command, dialect = dialect_answers(arguments), set = set, name = arguments.name,
+  local shared = { recipe = recipe, dry_run = arguments.dry_run, conn = conn, unasked = unasked, is_bare = is_bare }
+  shared.options = {
+    command = command, dialect = dialect_answers(arguments), set = set, name = arguments.name,
     program = arguments.program, experiment = arguments.experiment, organism = arguments.organism,
-    dry_run = arguments.dry_run, conn = conn, unasked = unasked, is_bare = is_bare,
     linking = context.config:get "ENABLE_FEATURE_LINKING",
     outbox = context.config:get "ENABLE_NOTION_SYNC" or context.config:get "ENABLE_DUAL_WRITE",
     resolver = pipeline.resolver(recipe), batch_id = #arguments.files > 1 and sys.uuid7() or nil,
+    reconnect = function()
+      shared.conn = context:open()
+      return context:open()
+    end,
   }
-  shared.reconnect = function()
-    shared.conn = context:open()
-    return context:open()
-  end
   return shared
 end
 
@@ -237,8 +238,8 @@ function M.ingest_all(arguments, context, recipe, command)
     local request, report = ahead.request, nil
     ahead.request = nil
     local done, result = xpcall(function()
-      request = request or request_for(shared, file)
-      local source <close> = request.source -- luacheck: ignore
+      request = request or ingest.request(file, recipe, shared.options)
+      local open <close> = request -- luacheck: ignore
       report = ingest_file(shared, request, looker(shared, arguments.files[i + 1], ahead))
     end, explained)
     if done then
@@ -248,7 +249,7 @@ function M.ingest_all(arguments, context, recipe, command)
       misused = misused + (result.kind == "usage" and 1 or 0)
       if not arguments.dry_run and result.kind ~= "usage" then
         runs.journal_failure(shared.conn, request and request.run
-          or runs.new(command, recipe, { source = file, name = arguments.name }, shared.batch_id), result)
+          or runs.new(command, recipe, { source = file, name = arguments.name }, shared.options.batch_id), result)
       end
       as_required(result, request and request.source.shown)
       if is_final(result) then

@@ -302,7 +302,7 @@ end
 
 --- Looks at a source and says how it is written. What `given` holds is taken as it is.
 ---@param source string|table a path, or {text=, name=}
----@param given table|nil {separator, quote, encoding, decimal, skip_lines, comment, missing}
+---@param given table|nil {separator, quote, encoding, decimal, skip_lines, comment, missing, field_bytes, column_limit}
 ---@return ligase.dialect
 function M.detect(source, given)
   given = given or {}
@@ -326,6 +326,10 @@ function M.detect(source, given)
     dialect.skip_lines = leading - 1
   end
   dialect.decimal = given.decimal or decimal_mark(head, at, dialect)
+  dialect.preamble = dialect.skip_lines > 0 and head:sub(1, after_lines(head, dialect.skip_lines) - 1) or nil
+  for _, limit in ipairs { "field_bytes", "column_limit" } do
+    dialect[limit] = given[limit]
+  end
   return dialect
 end
 
@@ -336,6 +340,7 @@ function M.reader_options(dialect)
   return {
     separator = dialect.separator, quote = dialect.quote, encoding = dialect.encoding, decimal = dialect.decimal,
     skip_lines = dialect.skip_lines, comment = dialect.comment, missing = dialect.missing,
+    field_bytes = dialect.field_bytes, column_limit = dialect.column_limit,
   }
 end
 

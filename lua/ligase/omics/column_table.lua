@@ -21,7 +21,8 @@ M.ONE_COLUMN = "The file has one column: check the separator (--separator tab, c
 ---@field statistic string|nil
 ---@field contrast string|nil
 ---@field plain string the header without case, blanks and marks
----@field number boolean its cells read as numbers, more than as other texts
+---@field number boolean its cells read as numbers, more than as other texts or as codes
+---@field coded integer cells that read as numbers and are written as codes (00123, 2310009E13)
 ---@field mixed boolean it has numbers, but more other texts
 ---@field blank boolean it holds nothing but missing marks
 ---@field empty boolean it holds nothing but empty cells
@@ -99,6 +100,22 @@ function Table:first_cells(column, most)
   return cells
 end
 
+--- Whether a predicate holds for all of a column's first numbers.
+---@param column ligase.column
+---@param holds fun(value: number): boolean
+---@return boolean
+function Table:all_numbers(column, holds)
+  local slice <close> = self.frame:slice(1, math.min(#self.frame, M.LOOK_ROWS))
+  local numbers <close> = slice:number(column.position)
+  for row = 1, #numbers do
+    local value = numbers:get(row)
+    if value and not holds(value) then
+      return false
+    end
+  end
+  return true
+end
+
 --- The different texts of a column's first cells that are no numbers, up to `most`.
 local function other_texts(tbl, column, most)
   local texts, seen = {}, {}
@@ -155,12 +172,13 @@ function M.new(frame, file, line)
   local tbl = setmetatable({ frame = frame, file = file, line = line, doubts = {}, columns = {} }, Table)
   refuse_duplicates(tbl, names)
   for i, profile in ipairs(frame:profile()) do
-    local numbers = profile.number + profile.rounded
+    local numbers = profile.number + profile.rounded -- without codes
+    local outnumber = profile.code < numbers
     tbl.columns[i] = {
       position = i, name = names[i], plain = statistics.plain(names[i]), marks = profile.marks,
-      number = numbers > 0 and numbers >= profile.misfit,
-      mixed = numbers > 0 and numbers < profile.misfit and numbers * 10 >= profile.misfit,
-      blank = numbers + profile.misfit == 0,
+      number = outnumber and numbers >= profile.misfit, coded = profile.code,
+      mixed = outnumber and numbers < profile.misfit and numbers * 10 >= profile.misfit,
+      blank = numbers + profile.code + profile.misfit == 0,
       empty = profile.empty == #frame,
     }
   end

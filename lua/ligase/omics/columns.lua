@@ -25,13 +25,20 @@ end
 
 local is_role = set_of(M.ROLES)
 
---- Numbers that describe a feature and are no measurement of it.
-local is_numeric_annotation = set_of {
+--- Numbers that describe a feature and are no measurement of it, whatever the table.
+local describes = set_of {
   "mz", "averagemz", "rowmz", "masstocharge", "precursormz", "productmz", "rt", "averagert", "averagertmin", "rtmin",
-  "retentiontime", "rowretentiontime", "charge", "precursorcharge", "productcharge", "z", "ccs", "mass", "exactmass",
-  "monoisotopicmass", "molecularweight", "mw", "length", "carbons", "doublebonds", "index", "rowid", "no", "start",
-  "end", "position", "reliability", "peakrank",
+  "retentiontime", "rowretentiontime", "charge", "precursorcharge", "productcharge", "ccs", "exactmass",
+  "monoisotopicmass", "molecularweight", "mw", "carbons", "doublebonds", "peakrank", "id", "rowid", "geneid", "entrezid",
+  "entrezgeneid", "ncbigeneid", "compoundid", "metaboliteid", "lipidid", "featureid", "proteinid", "peptideid",
+  "probeid", "peakid", "pubchemid", "chebiid", "hmdbid", "keggid", "taxid", "taxonid",
 }
+
+--- Words that may say the same, and may be what somebody called a sample.
+local may_describe = set_of { "z", "mass", "length", "index", "no", "start", "end", "position", "reliability" }
+
+--- Statistics that have the names of samples as well, unless limma or edgeR wrote the table.
+local may_be_statistic = set_of { "b", "t", "f", "q" }
 
 -- ---- roles that were set ---------------------------------------------------
 
@@ -99,34 +106,45 @@ end
 local IS_PROBABILITY = { p_value = true, adjusted_p_value = true }
 
 --- A column of p-values beyond 0 to 1 is something else, such as their logarithm; it
---- becomes an annotation.
+--- is kept as a statistic without a name.
 local function is_within_range(tbl, column, statistic)
   if not IS_PROBABILITY[statistic] or column.blank then
     return true
   end
-  local slice = tbl.frame:slice(1, math.min(#tbl.frame, column_table.LOOK_ROWS))
-  local numbers, within = slice:number(column.position), true
-  for row = 1, #numbers do
-    local value = numbers:get(row)
-    within = within and (not value or value >= 0 and value <= 1)
-  end
-  numbers:close()
-  slice:close()
+  local within = tbl:all_numbers(column, function(value)
+    return value >= 0 and value <= 1
+  end)
   if not within then
-    column.role = "annotation"
+    column.role = "statistic"
     tbl:doubt('"%s" is not taken for p-values, because some are not between 0 and 1 (--set COLUMN=%s)',
       column.name, statistic)
   end
   return within
 end
 
---- Gives the columns of statistics their role; returns how many there are.
-local function assign_statistics(tbl)
-  local count, contrasts = 0, { [""] = true }
+local function has_numbers(column)
+  return column.number or column.blank and not column.empty
+end
+
+--- Numbers that nothing says are no sample.
+local function is_like_sample(column)
+  return column.role == "sample" or not column.role and column.number and column.name ~= ""
+    and not describes[column.plain] and not may_describe[column.plain] and not statistics.strong(column.name)
+end
+
+--- Whether a column stands between samples, or behind the last one.
+local function is_among_samples(tbl, column)
+  local before, after = tbl.columns[column.position - 1], tbl.columns[column.position + 1]
+  return before ~= nil and is_like_sample(before) and (not after or is_like_sample(after))
+end
+
+--- Gives the columns that name a statistic by themselves their role; returns how many.
+local function assign_strong(tbl, contrasts)
+  local count = 0
   for _, column in ipairs(tbl.columns) do
     if column.role == "statistic" then
       count = count + 1
-    elseif not column.role and (column.number or column.blank and not column.empty) then
+    elseif not column.role and has_numbers(column) then
       local statistic, contrast = statistics.strong(column.name)
       if statistic and is_within_range(tbl, column, statistic) then
         column.role, column.statistic, column.contrast = "statistic", statistic, contrast
@@ -135,17 +153,67 @@ local function assign_statistics(tbl)
       end
     end
   end
-  if count == 0 then
-    return 0
-  end
+  return count
+end
+
+--- The same for those that do so only beside others; lists the ones that may be samples.
+local function assign_weak(tbl, contrasts, from_tool)
+  local count, generic = 0, {}
   for _, column in ipairs(tbl.columns) do
-    if not column.role and (column.number or column.blank and not column.empty) then
+    if not column.role and has_numbers(column) then
       local statistic, contrast = statistics.weak(column.name)
-      if statistic and contrasts[contrast] and is_within_range(tbl, column, statistic) then
+      local is_generic = may_be_statistic[column.plain] and not from_tool
+      if statistic and contrasts[contrast] and not (is_generic and is_among_samples(tbl, column))
+        and is_within_range(tbl, column, statistic) then
         column.role, column.statistic, column.contrast = "statistic", statistic, contrast
         count = count + 1
+        generic[#generic + 1] = is_generic and column.name or nil
       end
     end
+  end
+  if #generic > 0 then
+    tbl:doubt("taken for statistics, but may be samples of that name: %s (--set COLUMN=sample)", quoted_list(generic))
+  end
+  return count
+end
+
+--- A fold change that is not to base 2 must not be stored as one that is.
+local function doubt_base(tbl, from_tool)
+  local baseless = {}
+  for _, column in ipairs(tbl.columns) do
+    if column.statistic == "log2_fold_change" and column.guessed_base and not from_tool then
+      baseless[#baseless + 1] = column.name
+    end
+  end
+  if #baseless > 0 then
+    tbl:doubt("taken for logarithms to base 2, which their header does not say: %s (--set COLUMN=statistic)",
+      quoted_list(baseless))
+  end
+end
+
+--- Seurat's natural logarithm is a statistic, and none that has a name here.
+local function assign_natural(tbl)
+  for _, column in ipairs(tbl.columns) do
+    if not column.role and has_numbers(column) and statistics.is_natural(column.name) then
+      column.role = "statistic"
+      tbl:doubt('"%s" is not taken for a log2 fold change, because Seurat up to 3 writes natural logarithms under that '
+        .. "name (--set COLUMN=log2_fold_change)", column.name)
+    end
+  end
+end
+
+--- Gives the columns of statistics their role; returns how many there are.
+local function assign_statistics(tbl)
+  local contrasts, from_tool = { [""] = true }, false
+  for _, column in ipairs(tbl.columns) do
+    column.guessed_base = not column.role and statistics.is_baseless(column.name)
+    from_tool = from_tool or statistics.implies_log2(column.name)
+  end
+  assign_natural(tbl)
+  local count = assign_strong(tbl, contrasts)
+  if count > 0 then
+    doubt_base(tbl, from_tool)
+    count = count + assign_weak(tbl, contrasts, from_tool)
   end
   return count
 end
@@ -156,8 +224,17 @@ local function is_id_header(name)
     or name:find("%lIDs?%W*$"))
 end
 
-local function describes_feature(column)
-  return column.name == "" or is_numeric_annotation[column.plain] or is_id_header(column.name)
+--- Whether numbers describe the feature; and whether that is sure.
+local function describes_feature(tbl, column)
+  if column.name == "" or describes[column.plain] then
+    return true, true
+  elseif not may_describe[column.plain] and not is_id_header(column.name) then
+    return false, true
+  end
+  local whole = not is_among_samples(tbl, column) or tbl:all_numbers(column, function(value)
+    return value % 1 == 0
+  end)
+  return whole, false
 end
 
 --- A column without any value among samples is a sample that failed; elsewhere it is an
@@ -186,22 +263,10 @@ end
 --- More numbers than this beside statistics may be samples.
 local FEW = 2
 
---- Numbers beside statistics: a few are taken for annotations (means, lengths), many for
---- samples (the table of values with the statistics beside it). Both are doubtful.
-local function assign_rest(tbl, statistic_count)
-  local unsure = {}
-  for _, column in ipairs(tbl.columns) do
-    if not column.role and not (column.empty and column.name ~= "") then
-      if is_text(column) or column.empty or describes_feature(column) then
-        column.role = "annotation"
-      elseif statistic_count > 0 then
-        unsure[#unsure + 1] = column
-      else
-        column.role = "sample"
-      end
-    end
-  end
-  local role = #unsure > math.max(statistic_count, FEW) and "sample" or "annotation"
+--- Numbers beside statistics: a few are taken for statistics too (means of groups), many
+--- for samples (the table of values with the statistics beside it). Both are doubtful.
+local function assign_unsure(tbl, unsure, statistic_count)
+  local role = #unsure > math.max(statistic_count, FEW) and "sample" or "statistic"
   local names = {}
   for i, column in ipairs(unsure) do
     column.role, names[i] = role, column.name
@@ -210,7 +275,57 @@ local function assign_rest(tbl, statistic_count)
     tbl:doubt("numbers beside the statistics were taken for %ss: %s (--set COLUMN=%s)", role, quoted_list(names),
       role == "sample" and "annotation" or "sample")
   end
+end
+
+--- Says which columns might as well have had the other role.
+local function doubt_generic(tbl, generic, role, other)
+  if #generic > 0 then
+    tbl:doubt("taken for %ss by their header, but may be %ss: %s (--set COLUMN=%s)", role, other, quoted_list(generic),
+      other)
+  end
+end
+
+local function assign_rest(tbl, statistic_count)
+  local unsure, generic, codes = {}, { annotation = {}, sample = {} }, {}
+  for _, column in ipairs(tbl.columns) do
+    if not column.role and not (column.empty and column.name ~= "") then
+      local described, sure = describes_feature(tbl, column)
+      if is_text(column) then
+        column.role = "annotation"
+        codes[#codes + 1] = column.coded > 0 and not described and column.name or nil
+      elseif column.empty or described then
+        column.role = "annotation"
+      elseif statistic_count > 0 and sure then
+        unsure[#unsure + 1] = column
+      else
+        column.role = "sample"
+      end
+      if column.number and not sure then
+        table.insert(generic[column.role], column.name)
+      end
+    end
+  end
+  doubt_generic(tbl, generic.annotation, "annotation", "sample")
+  doubt_generic(tbl, generic.sample, "sample", "annotation")
+  if #codes > 0 then
+    tbl:doubt("kept as text, because numbers in it are written as codes: %s (--set COLUMN=sample)", quoted_list(codes))
+  end
+  assign_unsure(tbl, unsure, statistic_count)
   assign_empty(tbl)
+end
+
+--- Codes among more numbers: kept as they stand, but a sample has none.
+local function doubt_codes(tbl)
+  local coded = {}
+  for _, column in ipairs(tbl.columns) do
+    if column.role == "sample" and column.number and column.coded > 0 then
+      coded[#coded + 1] = column.name
+    end
+  end
+  if #coded > 0 then
+    tbl:doubt("read as numbers, though some are written as codes, such as 007 or 12E3: %s (--set COLUMN=annotation)",
+      quoted_list(coded))
+  end
 end
 
 -- ---- cells that are no numbers ---------------------------------------------
@@ -275,6 +390,7 @@ local function contrasts_of(tbl)
 end
 
 --- Whether each column is stored among the numbers or the texts, and its slot there.
+--- Annotations are texts even if they read as numbers: 1.10 may be a version.
 local function assign_slots(tbl, plan)
   local all_marks = {}
   for _, column in ipairs(tbl.columns) do
@@ -286,8 +402,7 @@ local function assign_slots(tbl, plan)
   for _, column in ipairs(tbl.columns) do
     local positions = plan.text_positions
     column.type = "text"
-    if column ~= plan.feature and (not is_text(column) and not (column.empty and column.role == "annotation")
-      or column.role == "sample" or column.role == "statistic") then
+    if column.role == "sample" or column.role == "statistic" then
       positions = plan.number_positions
       column.type = "number"
       column.missing = common_mark(column.marks) or usual_mark
@@ -346,6 +461,7 @@ function M.understand(frame, options)
   feature.role = "feature"
   local statistic_count = assign_statistics(tbl)
   assign_rest(tbl, statistic_count)
+  doubt_codes(tbl)
   refuse_without_numbers(tbl, feature)
   name_column.doubt_repeats(tbl, feature)
   doubt_marked_numbers(tbl)
@@ -355,7 +471,8 @@ function M.understand(frame, options)
   assign_slots(tbl, plan)
   plan.contrasts = contrasts_of(tbl)
   for _, column in ipairs(tbl.columns) do
-    column.plain, column.number, column.blank, column.empty, column.marks = nil, nil, nil, nil, nil
+    column.plain, column.number, column.coded, column.guessed_base = nil, nil, nil, nil
+    column.blank, column.empty, column.marks = nil, nil, nil
   end
   return plan
 end

@@ -97,10 +97,13 @@ local function unnamed_feature(tbl, texts)
   if not first or first.role or first.blank or first.name ~= "" then
     return nil
   end
-  if not first.number then
+  if not first.number and first.coded == 0 then
     return first
   end
   local cells = tbl:first_cells(first, column_table.LOOK_ROWS)
+  if not first.number then
+    return not counts_rows(cells) and first or nil
+  end
   if texts == 0 and all_match(cells, "^%d+$") and not counts_rows(cells) then
     tbl:doubt("the names were taken from the first column, which has no header and holds numbers "
       .. "(--set COLUMN=feature)")
@@ -112,7 +115,7 @@ end
 local function only_text_feature(tbl, texts)
   local first = tbl.columns[1]
   if not first or first.role or not is_text(first) or texts ~= 1 or #tbl.columns == 1
-    or names_samples[first.plain] then
+    or names_samples[first.plain] or first.coded > 0 and counts_rows(tbl:first_cells(first, column_table.LOOK_ROWS)) then
     return nil
   end
   refuse_data_as_header(tbl, first)
@@ -140,8 +143,8 @@ end
 ---@return ligase.column
 function M.find(tbl, wanted)
   local texts = 0
-  for _, column in ipairs(tbl.columns) do
-    texts = texts + (is_text(column) and 1 or 0)
+  for i, column in ipairs(tbl.columns) do
+    texts = texts + (is_text(column) and (i == 1 or column.coded == 0) and 1 or 0)
   end
   return set_feature(tbl) or listed_feature(tbl, wanted) or unnamed_feature(tbl, texts)
     or only_text_feature(tbl, texts) or refuse_nameless(tbl, wanted)

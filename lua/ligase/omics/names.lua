@@ -96,6 +96,13 @@ function Resolver:resolve(column)
   return column:map(found), found
 end
 
+--- The UUID of one of its features.
+---@param name string canonical name
+---@return string
+function Resolver:feature_id(name)
+  return M.feature_id(self.feature_type, name)
+end
+
 --- How many names are waiting.
 ---@return integer
 function Resolver:waiting_count()

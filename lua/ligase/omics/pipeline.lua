@@ -1,12 +1,13 @@
 --- The main path: a file comes in, becomes frames, names become features, rows go out.
 ---
---- M.ingest reads one source by one recipe into one revision of one dataset, in one
---- transaction. The recipe's stages see every frame in turn; the three that every
---- recipe has are here. What is written and how is in ligase.store.ingestion.
+--- A recipe's stages see every frame of a source in turn; the three that every recipe
+--- has are here. What is written and how is in ligase.store.ingestion; reading and
+--- writing meet in ligase.ingest.
 local columns = require "ligase.omics.columns"
 local csv = require "csv"
 local dialect = require "ligase.io.dialect"
 local errors = require "ligase.base.errors"
+local json = require "ligase.base.json"
 local names = require "ligase.omics.names"
 local recipes = require "ligase.omics.recipes"
 
@@ -14,6 +15,10 @@ local M = {}
 
 --- Defines a recipe; see ligase.omics.recipes for its fields.
 M.recipe = recipes.define
+
+--- Counts up whenever the same file would be read differently than before: a file is
+--- "unchanged" only if this is unchanged too.
+M.READING_VERSION = 1
 
 --- Frames are small, so that Postgres stores one while the next is read, and the first
 --- is large, because what the columns mean is decided by it.
@@ -33,7 +38,8 @@ local COUNTED_MOST = 200000
 ---@field keys table|nil int8 column of the frame's feature keys, set by link
 ---@field resolver ligase.resolver
 ---@field writer table|nil ligase.store.ingestion's writer; nil in a dry run
----@field counts {rows: integer, values: integer, kept: integer}
+---@field counts {rows: integer, values: integer}
+---@field misfits integer[] in a dry run: cells by slot that are neither numbers nor missing
 
 -- ---- the three stages ------------------------------------------------------
 
@@ -49,14 +55,25 @@ function M.recognise(ingest, frame)
   end
 end
 
+--- The stages after recognise need what it found.
+local function plan_of(ingest, stage)
+  if not ingest.plan then
+    errors.raise { kind = "usage", code = "recipe", file = ingest.recipe.path,
+      message = ("the stage %s comes before pipeline.recognise"):format(stage),
+      hint = "Put pipeline.recognise first in the recipe's stages" }
+  end
+  return ingest.plan
+end
+
 --- Stage: turns the frame's names into feature keys.
 ---@param ingest ligase.ingest
 ---@param frame table
 function M.link(ingest, frame)
+  local plan = plan_of(ingest, "link")
   if not ingest.linking then
     return
   end
-  local keys, distinct = ingest.resolver:resolve(frame:text(ingest.plan.feature.position))
+  local keys, distinct = ingest.resolver:resolve(frame:text(plan.feature.position))
   ingest.keys = keys
   local seen = ingest.seen
   for i = 1, #distinct do
@@ -75,12 +92,14 @@ end
 ---@param ingest ligase.ingest
 ---@param frame table
 function M.store(ingest, frame)
-  local plan, counts = ingest.plan, ingest.counts
+  local plan, counts = plan_of(ingest, "store"), ingest.counts
   counts.rows = counts.rows + #frame
   if not ingest.writer then
     local profile = frame:profile()
-    for _, position in ipairs(plan.number_positions) do
-      counts.values = counts.values + profile[position].number + profile[position].rounded
+    for slot, position in ipairs(plan.number_positions) do
+      local seen = profile[position]
+      counts.values = counts.values + seen.number + seen.rounded + (seen.code or 0)
+      ingest.misfits[slot] = (ingest.misfits[slot] or 0) + seen.misfit
     end
     return
   end
@@ -111,6 +130,7 @@ function M.given_of(ingest)
     given[key] = value
   end
   given.set = next(ingest.set) and ingest.set or nil
+  given.reading_version = M.READING_VERSION
   if not ingest.linking then
     given.linking = false
   end
@@ -118,7 +138,7 @@ function M.given_of(ingest)
 end
 
 --- What was detected, as it is stored with the revision and printed.
-local function findings(ingest, info)
+local function findings_of(ingest, info)
   local d, plan = ingest.dialect, ingest.plan
   local doubts = table.move(plan.doubts, 1, #plan.doubts, 1, {})
   table.move(d.doubts, 1, #d.doubts, #doubts + 1, doubts)
@@ -126,8 +146,30 @@ local function findings(ingest, info)
     shape = plan.shape, encoding = info.encoding, byte_order_mark = info.byte_order_mark, gzip = info.gzip,
     separator = d.separator, quote = d.quote, decimal = d.decimal, skip_lines = d.skip_lines, comment = d.comment,
     missing = d.missing, header_line = info.header_line, header_short = info.header_short,
-    given = M.given_of(ingest), doubts = doubts,
+    preamble = d.preamble, given = M.given_of(ingest), doubts = json.array(doubts),
   }
+end
+
+local MISFITS_MANY = 0.1 -- of a column's rows
+
+--- The kind of a column is settled by the first frame; when the rest of the file speaks
+--- against it, that is a doubt.
+---@param ingest ligase.ingest
+---@param found table findings
+---@param counts integer[] misfits by slot
+function M.doubt_misfits(ingest, found, counts)
+  local many = {}
+  for slot, position in ipairs(ingest.plan.number_positions) do
+    local share = (counts[slot] or 0) / ingest.counts.rows
+    if share > MISFITS_MANY then
+      many[#many + 1] = ('"%s" (%d %%)'):format(ingest.plan.columns[position].name, math.floor(share * 100 + 0.5))
+    end
+  end
+  if #many > 0 then
+    local shown = table.concat(many, ", ", 1, math.min(#many, 4)) .. (#many > 4 and ", ..." or "")
+    found.doubts[#found.doubts + 1] = ("cells that are no numbers were kept as text in columns of numbers: %s "
+      .. "(--decimal, --missing, --set COLUMN=annotation)"):format(shown)
+  end
 end
 
 --- Finds out how the source is written and reads its first frame.
@@ -138,12 +180,28 @@ local function open_reader(ingest)
   ingest.reader = csv.frames(ingest.source.path, how)
 end
 
+--- A plain error() or a slip in somebody's stage or read_name is the recipe's failure and
+--- this file's: the next file may do.
+local function run_stage(stage, ingest, frame)
+  local done, failure = xpcall(stage, function(raised)
+    if errors.is(raised) then
+      return raised
+    end
+    return errors.new { kind = "input", code = "recipe", file = ingest.source.shown,
+      message = ("the recipe %s failed: %s"):format(ingest.recipe.name or "", tostring(raised)),
+      traceback = debug.traceback(nil, 2), hint = "Mend the recipe at the line named" }
+  end, ingest, frame)
+  if not done then
+    error(failure, 0)
+  end
+end
+
 --- Reads every frame of the source through the recipe's stages.
 local function run_stages(ingest)
   local reader <close> = ingest.reader
   for frame in reader do
     for _, stage in ipairs(ingest.recipe.stages) do
-      stage(ingest, frame)
+      run_stage(stage, ingest, frame)
     end
     if ingest.progress then
       ingest.progress(reader:info().bytes)
@@ -183,25 +241,30 @@ local function merged(base, over)
   return result
 end
 
----@class ligase.ingest_options
----@field dialect table|nil answers instead of detection: separator, quote, encoding, decimal, ...
----@field set table<string,string>|nil roles of columns
----@field linking boolean|nil false: rows are not linked to features
----@field resolver ligase.resolver|nil one that already knows names, for many files
----@field progress fun(bytes: integer)|nil called after every frame
+local Ingest = {}
+Ingest.__index = Ingest
+
+--- Closes the source. Safe to call again.
+function Ingest:close()
+  if self.reader then
+    self.reader:close()
+  end
+end
+
+Ingest.__close = Ingest.close
 
 --- Makes the state that one file's stages share.
 ---@param recipe ligase.recipe
 ---@param source ligase.source
----@param given ligase.ingest_options
----@return ligase.ingest
+---@param given {dialect: table|nil, set: table|nil, linking: boolean|nil, resolver: table|nil, progress: function|nil}
+---@return ligase.ingest close it
 function M.prepare(recipe, source, given)
-  return {
+  return setmetatable({
     recipe = recipe, source = source, given = merged(recipe.dialect, given.dialect),
     set = merged(recipe.set, given.set), linking = given.linking ~= false, progress = given.progress,
-    resolver = given.resolver or M.resolver(recipe), counts = { rows = 0, values = 0, kept = 0 }, seen = {},
-    distinct = 0,
-  }
+    resolver = given.resolver or M.resolver(recipe), counts = { rows = 0, values = 0 }, seen = {},
+    distinct = 0, misfits = {},
+  }, Ingest)
 end
 
 --- A resolver for a recipe's names, to be shared by the files of one process.
@@ -230,7 +293,7 @@ function M.read(ingest, writer)
     M.look(ingest)
   end
   local info = with_shown_path(run_stages, ingest)
-  return findings(ingest, info), info
+  return findings_of(ingest, info), info
 end
 
 return M

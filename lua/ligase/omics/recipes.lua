@@ -1,5 +1,6 @@
 --- Recipes: finding them, loading them, checking them.
 local errors = require "ligase.base.errors"
+local host = require "host"
 local options = require "ligase.base.options"
 local sys = require "sys"
 local workspace = require "ligase.base.workspace"
@@ -33,7 +34,8 @@ local SPEC = {
 local DIALECT_SPEC = {
   separator = { type = "string" }, quote = { type = "string|boolean" }, encoding = { type = "string" },
   decimal = { type = "string", values = { ".", "," } }, skip_lines = { type = "integer", min = 0 },
-  comment = { type = "string" }, missing = { type = "table" },
+  comment = { type = "string" }, missing = { type = "table" }, field_bytes = { type = "integer", min = 1 },
+  column_limit = { type = "integer", min = 1 },
 }
 
 local function refuse(message, hint, level)
@@ -116,6 +118,23 @@ function M.is_recipe(value)
   return getmetatable(value) == RECIPE
 end
 
+--- The SHA-256 of every module that was loaded from the workspace's own lua/ folder: a
+--- recipe that reads names by one of them reads differently when it changes.
+local function own_modules()
+  local folder, found = workspace.find() .. "/lua/", {}
+  if workspace.find() == host.home then
+    return "" -- ligase's own checkout: its modules count by pipeline.READING_VERSION
+  end
+  for name in pairs(package.loaded) do
+    local file = type(name) == "string" and package.searchpath(name, folder .. "?.lua")
+    if file then
+      found[#found + 1] = name .. " " .. sys.sha256_file(file)
+    end
+  end
+  table.sort(found)
+  return table.concat(found, "\n")
+end
+
 --- Says of a recipe where it came from.
 ---@param recipe ligase.recipe
 ---@param path string absolute
@@ -124,7 +143,7 @@ end
 function M.adopt(recipe, path, source)
   recipe.name = path:match("([^/]+)%.lua$") or path:match("([^/]+)$")
   recipe.path = path
-  recipe.sha256 = sys.sha256(source or sys.read_file(path))
+  recipe.sha256 = sys.sha256((source or sys.read_file(path)) .. own_modules())
   return recipe
 end
 

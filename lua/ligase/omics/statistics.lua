@@ -10,8 +10,8 @@ local M = {}
 --- sample may be called "B".
 local STATISTICS = {
   { name = "log2_fold_change",
-    strong = { "log2fc", "logfc", "log2foldchange", "logfoldchange", "lfc", "log2ratio", "avglog2fc", "avglogfc",
-      "estimatedlog2fc" } },
+    strong = { "log2fc", "logfc", "log2foldchange", "logfoldchange", "lfc", "log2ratio", "avglog2fc",
+      "averagelog2fc", "estimatedlog2fc" } },
   { name = "p_value",
     strong = { "pvalue", "pval", "rawpval", "rawpvalue", "pvalueraw", "pvalraw", "nominalpvalue", "nompval" },
     weak = { "p" } },
@@ -53,7 +53,7 @@ local WORDS_MOST = 4
 
 --- Words that make another quantity of the statistic beside them.
 local TRANSFORMS = { abs = true, absolute = true, neg = true, minus = true, rank = true, ln = true, log = true,
-  log2 = true, signed = true }
+  log2 = true, signed = true, avg = true, average = true }
 
 --- Words that alone are no contrast but say which side of the statistic it is.
 local SIDES = { ci = true, l = true, r = true, lower = true, upper = true, lwr = true, upr = true, se = true, sd = true,
@@ -148,6 +148,30 @@ function M.weak(header)
     return nil
   end
   return read(header, weak, strong)
+end
+
+--- Whether a header of a log fold change leaves its base open: Seurat up to 3 writes
+--- natural logarithms as avg_logFC, later ones avg_log2FC.
+---@param header string
+---@return boolean
+function M.is_natural(header)
+  return M.plain(header):find("av[erag]*logfc") ~= nil
+end
+
+--- Whether a header of a log fold change does not say its base ("lfc").
+---@param header string
+---@return boolean
+function M.is_baseless(header)
+  return not M.plain(header):find("log2", 1, true)
+end
+
+--- Whether edgeR or limma write such a header beside their logFC, which is to base 2.
+---@param header string
+---@return boolean
+function M.implies_log2(header)
+  local plain = M.plain(header)
+  return plain:find("logcpm", 1, true) ~= nil or plain:find("aveexpr", 1, true) ~= nil
+    or plain:find("adjpval", 1, true) ~= nil or header:lower():find("%f[%w]fdr%f[%W]") ~= nil
 end
 
 --- Whether a statistic of that name exists.

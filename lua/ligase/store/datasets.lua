@@ -72,6 +72,18 @@ SELECT name, omics_type AS omics, program, revision, row_count AS rows, feature_
 FROM dataset_overview WHERE $1::text IS NULL OR omics_type = $1 ORDER BY name, omics_type]], omics or pg.null)
 end
 
+--- A dataset's program, experiment, organism, and the figures of its current revision.
+---@param conn table
+---@param dataset_id string
+---@return {program: string, experiment: string, organism: string, sample_count: integer, contrast_count: integer,
+--- run_id: string}
+function M.details(conn, dataset_id)
+  return conn:query([[
+SELECT o.program, o.experiment, array_to_string(d.organism, ', ') AS organism, o.sample_count, o.contrast_count,
+  o.run_id
+FROM dataset_overview AS o JOIN datasets AS d ON d.id = o.id WHERE o.id = $1]], dataset_id)[1]
+end
+
 --- A dataset's revisions, the oldest first, with columns and findings as Lua values.
 ---@param conn table
 ---@param dataset_id string
@@ -121,11 +133,12 @@ local VALUES_AT_ONCE = 200000
 ---@param conn table with no open transaction
 ---@param dataset table
 ---@param revision table from M.revision
+---@param decimal string|nil the decimal mark of numbers, "." when nil
 ---@return fun(): string[]|nil, table|nil iterator over cells and the row itself
 ---@return nil
 ---@return nil
 ---@return table closing for a generic for: ends the transaction
-function M.source_rows(conn, dataset, revision)
+function M.source_rows(conn, dataset, revision, decimal)
   local columns = revision.columns
   local count = math.max(1, VALUES_AT_ONCE // math.max(1, #columns))
   conn:begin()
@@ -153,7 +166,7 @@ function M.source_rows(conn, dataset, revision)
     end
     at = at + 1
     local row = rows[at]
-    return M.cells_of(row, columns), row
+    return M.cells_of(row, columns, decimal), row
   end
   return next_row, nil, nil, closing
 end
@@ -161,8 +174,9 @@ end
 --- One row's cells as texts, in file order.
 ---@param row table {source_name, values, texts, cells}
 ---@param columns table[]
+---@param decimal string|nil the decimal mark of numbers, "." when nil
 ---@return string[]
-function M.cells_of(row, columns)
+function M.cells_of(row, columns, decimal)
   local cells, kept = {}, row.cells
   for i, column in ipairs(columns) do
     local value
@@ -174,6 +188,8 @@ function M.cells_of(row, columns)
         value = kept[tostring(column.position)]
       elseif value == pg.null then
         value = column.missing
+      elseif decimal == "," then
+        value = value:gsub("%.", ",")
       end
     else
       value = row.texts[column.slot]

@@ -39,6 +39,15 @@ function M.connect(config, workspace)
   return conn
 end
 
+--- Which server and database a connection reaches.
+---@param conn table
+---@return {database: string, user: string, version: string, address: string, port: string}
+function M.describe(conn)
+  return conn:query([[
+SELECT current_database() AS database, current_user AS "user", current_setting('server_version') AS version,
+  coalesce(host(inet_server_addr()), 'unix socket') AS address, current_setting('port') AS port]])[1]
+end
+
 local MISMATCH = {
   absent = {
     message = "the database holds no schema of ligase's yet",

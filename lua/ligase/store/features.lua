@@ -1,14 +1,14 @@
 --- Features and the receipts of their names in Postgres.
 ---
 --- Known names are looked up first and only the missing ones written, because writing
---- is the slow part and, on a distributed server, serialised. Those who write take
---- turns: under one lock, what is still missing is looked up again and copied in, so
---- that two ingests of the same new names neither collide nor wait for each other in a
---- ring. A key that two different names share is an error and never a mix-up.
+--- is the slow part and, on a distributed server, serialised. They are inserted in the
+--- order of their keys, so that two writers of the same new names wait for one another
+--- and not in a ring. A key that two different names share is an error and never a
+--- mix-up. Features and receipts are never taken back: an unused one is harmless, and
+--- other processes may remember it.
 local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
 local pg = require "pg"
-local sys = require "sys"
 
 local M = {}
 
@@ -17,8 +17,12 @@ local M = {}
 --- 25,000 names beside 470,000 features, against 200). Where the names are many and the
 --- tables small, reading them is the quicker way (25 ms for 20,000 beside 40,000,
 --- against 50). The settings end with the transaction.
-local BY_INDEX = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off"
-local BY_TABLE = "SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on; SET LOCAL enable_seqscan = on"
+local BY_INDEX = "SET LOCAL enable_nestloop = on; SET LOCAL enable_hashjoin = off; "
+  .. "SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off"
+-- Without nested loops: statistics taken after a large ingest was rolled back promise a
+-- table of one row, and one scan of the real one for each name would take hours.
+local BY_TABLE = "SET LOCAL enable_nestloop = off; SET LOCAL enable_hashjoin = on; "
+  .. "SET LOCAL enable_mergejoin = on; SET LOCAL enable_seqscan = on"
 
 local MANY_NAMES = 5000
 local ROW_BYTES = 100 -- of feature_names, about
@@ -33,13 +37,32 @@ LEFT JOIN feature_names AS r
 LEFT JOIN features AS f ON f.key = n.key
 WHERE r.feature_key IS NULL]]
 
-local LOCK = "SELECT pg_advisory_xact_lock($1)"
+--- The same, name by name whatever the statistics say: LIMIT keeps the look-up inside
+--- its loop, where a join may be turned into one that reads all names for each name.
+local MISSING_BY_INDEX = [[
+SELECT n.place::int8 AS place, f.name
+FROM unnest($2::text[], $3::int8[]) WITH ORDINALITY AS n (raw_name, key, place)
+LEFT JOIN LATERAL (SELECT true AS is_known FROM feature_names AS r
+  WHERE r.feature_type = $1 AND r.raw_name = n.raw_name AND r.feature_key = n.key LIMIT 1) AS r ON true
+LEFT JOIN LATERAL (SELECT name FROM features WHERE key = n.key LIMIT 1) AS f ON true
+WHERE r.is_known IS NULL]]
 
-local FEATURE_COLUMNS = { { "id", "uuid" }, { "key", "int8" }, { "run_id", "uuid" }, { "feature_type", "text" },
-  { "name", "text" }, { "level", "text" } }
+local INSERT_FEATURES = [[
+INSERT INTO features (id, key, run_id, feature_type, name, level)
+SELECT n.id, n.key, $1, $2, n.name, n.level
+FROM unnest($3::uuid[], $4::int8[], $5::text[], $6::text[]) AS n (id, key, name, level)
+ORDER BY n.key
+ON CONFLICT (key) DO NOTHING
+RETURNING key]]
 
-local RECEIPT_COLUMNS = { { "feature_key", "int8" }, { "run_id", "uuid" }, { "feature_type", "text" },
-  { "raw_name", "text" }, { "rule", "text" }, { "level", "text" }, { "aside", "jsonb" } }
+local NAMES_OF = "SELECT key, name FROM features WHERE key = ANY ($1::int8[])"
+
+local INSERT_RECEIPTS = [[
+INSERT INTO feature_names (feature_key, run_id, feature_type, raw_name, rule, level, aside)
+SELECT n.key, $1, $2, n.raw_name, n.rule, n.level, n.aside::jsonb
+FROM unnest($3::int8[], $4::text[], $5::text[], $6::text[], $7::text[]) AS n (key, raw_name, rule, level, aside)
+ORDER BY n.key, n.raw_name COLLATE "C"
+ON CONFLICT (feature_type, raw_name, feature_key) DO NOTHING]]
 
 local function refuse_collision(entry, other)
   errors.raise { kind = "database", code = "feature_key_collision",
@@ -47,14 +70,14 @@ local function refuse_collision(entry, other)
     hint = "Nothing was stored. Please report it: two names out of 2^64 met" }
 end
 
---- One field of all entries, as a list for COPY.
+--- One field of all entries, as an array parameter.
 local function gather(entries, field)
   local list = {}
   for i, entry in ipairs(entries) do
     local value = entry[field]
     list[i] = value == nil and pg.null or value
   end
-  return list
+  return pg.array(list)
 end
 
 --- Entries without those whose feature came earlier in the list: two raw names may be
@@ -73,25 +96,43 @@ local function one_per_feature(entries)
   return unique
 end
 
-local function copy_features(conn, feature_type, run_id, entries, feature_id)
-  for _, entry in ipairs(entries) do
-    entry.id = feature_id(feature_type, entry.name)
+--- Features that another transaction inserted meanwhile must be the same ones.
+local function check_others(conn, entries, inserted)
+  local mine, others, names = {}, {}, {}
+  for _, row in ipairs(inserted) do
+    mine[row.key] = true
   end
-  local copy <close> = conn:copy_in("features", FEATURE_COLUMNS)
-  copy:write(#entries, { id = gather(entries, "id"), key = gather(entries, "key"), run_id = run_id,
-    feature_type = feature_type, name = gather(entries, "name"), level = gather(entries, "level") })
-  return copy:finish()
+  for _, entry in ipairs(entries) do
+    others[#others + 1] = not mine[entry.key] and entry or nil
+  end
+  for _, row in ipairs(conn:query(NAMES_OF, gather(others, "key"))) do
+    names[row.key] = row.name
+  end
+  for _, entry in ipairs(others) do
+    if names[entry.key] ~= entry.name then
+      refuse_collision(entry, names[entry.key] or "?")
+    end
+  end
 end
 
-local function copy_receipts(conn, feature_type, run_id, entries)
+local function insert_features(conn, resolver, run_id, entries)
+  for _, entry in ipairs(entries) do
+    entry.id = resolver:feature_id(entry.name)
+  end
+  local inserted = conn:query(conn:prepare(INSERT_FEATURES), run_id, resolver.feature_type, gather(entries, "id"),
+    gather(entries, "key"), gather(entries, "name"), gather(entries, "level"))
+  if #inserted < #entries then
+    check_others(conn, entries, inserted)
+  end
+  return #inserted
+end
+
+local function insert_receipts(conn, resolver, run_id, entries)
   for _, entry in ipairs(entries) do
     entry.aside = entry.aside and json.encode(entry.aside)
   end
-  local copy <close> = conn:copy_in("feature_names", RECEIPT_COLUMNS)
-  copy:write(#entries, { feature_key = gather(entries, "key"), run_id = run_id, feature_type = feature_type,
-    raw_name = gather(entries, "raw"), rule = gather(entries, "rule"), level = gather(entries, "level"),
-    aside = gather(entries, "aside") })
-  return copy:finish()
+  conn:query(conn:prepare(INSERT_RECEIPTS), run_id, resolver.feature_type, gather(entries, "key"),
+    gather(entries, "raw"), gather(entries, "rule"), gather(entries, "level"), gather(entries, "aside"))
 end
 
 local function ask(conn, feature_type, waiting)
@@ -99,7 +140,7 @@ local function ask(conn, feature_type, waiting)
   local by_table = count >= MANY_NAMES and conn:query(KNOWN_BYTES)[1].size_bytes < count * ROW_BYTES * 5
   conn:script(by_table and BY_TABLE or BY_INDEX)
   -- Not prepared in the one case: the plan depends on how many names there are.
-  return conn:query(by_table and MISSING or conn:prepare(MISSING), feature_type, pg.array(waiting.raws),
+  return conn:query(by_table and MISSING or conn:prepare(MISSING_BY_INDEX), feature_type, pg.array(waiting.raws),
     pg.array(waiting.keys))
 end
 
@@ -130,34 +171,21 @@ function M.missing(conn, feature_type, waiting)
   return missing, one_per_feature(new)
 end
 
---- The entries as waiting names again.
-local function as_waiting(entries)
-  return { raws = gather(entries, "raw"), keys = gather(entries, "key"), readings = entries }
-end
-
---- Makes sure that features and receipts of these names are there. Runs in the
---- caller's transaction.
+--- Makes sure that features and receipts of the resolver's waiting names are there.
+--- Runs in the caller's transaction.
 ---@param conn table
----@param feature_type string
----@param run_id string the run that would make them
----@param waiting ligase.waiting
----@param feature_id fun(feature_type: string, name: string): string
+---@param resolver ligase.resolver
+---@param run_id string the run that met them
 ---@return integer features how many were new
 ---@return integer receipts how many were new
-function M.remember(conn, feature_type, run_id, waiting, feature_id)
-  local unknown = M.missing(conn, feature_type, waiting)
-  if #unknown == 0 then
+function M.remember(conn, resolver, run_id)
+  local missing, new = M.missing(conn, resolver.feature_type, resolver.waiting)
+  if #missing == 0 then
     return 0, 0
   end
-  conn:query(conn:prepare(LOCK), sys.hash64("features"))
-  local missing, new = M.missing(conn, feature_type, as_waiting(unknown))
-  if #new > 0 then
-    copy_features(conn, feature_type, run_id, new, feature_id)
-  end
-  if #missing > 0 then
-    copy_receipts(conn, feature_type, run_id, missing)
-  end
-  return #new, #missing
+  local inserted = #new > 0 and insert_features(conn, resolver, run_id, new) or 0
+  insert_receipts(conn, resolver, run_id, missing)
+  return inserted, #missing
 end
 
 return M

@@ -7,7 +7,6 @@
 local errors = require "ligase.base.errors"
 local features = require "ligase.store.features"
 local json = require "ligase.base.json"
-local names = require "ligase.omics.names"
 local pg = require "pg"
 local runs = require "ligase.store.runs"
 local sys = require "sys"
@@ -18,8 +17,8 @@ local M = {}
 local LOCK = "SELECT pg_advisory_xact_lock($1)"
 
 local FIND = [[
-SELECT d.id, d.current_revision, d.program_id, d.experiment_id, d.organism, r.revision, r.source_sha256,
-  r.recipe_sha256, r.dialect -> 'given' = $3::jsonb AS same_given
+SELECT d.id, d.current_revision, d.program_id, d.experiment_id, d.organism, to_jsonb(d) AS before, r.revision,
+  r.source_sha256, r.recipe_sha256, r.dialect -> 'given' = $3::jsonb AS same_given
 FROM datasets AS d LEFT JOIN revisions AS r ON r.dataset_id = d.id
 WHERE d.omics_type = $1 AND d.name = $2]]
 
@@ -37,7 +36,7 @@ INSERT INTO revisions (dataset_id, revision, run_id, source, source_bytes, sourc
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)]]
 
 local INSERT_OUTBOX = [[
-INSERT INTO outbox (entity_type, entity_id, action, payload, run_id) VALUES ('dataset', $1, $2, $3, $4)]]
+INSERT INTO outbox (entity_type, entity_id, action, payload, run_id) VALUES ($1, $2, $3, $4, $5)]]
 
 local COUNT_FEATURES = [[
 SELECT count(DISTINCT feature_key) AS features FROM measurements WHERE dataset_id = $1 AND revision = $2]]
@@ -63,7 +62,7 @@ local function read_existing(rows)
     return nil
   end
   local existing = { id = first.id, current_revision = first.current_revision, program_id = first.program_id,
-    experiment_id = first.experiment_id, organism = first.organism, last_revision = 0 }
+    experiment_id = first.experiment_id, organism = first.organism, before = first.before, last_revision = 0 }
   for _, row in ipairs(rows) do
     if row.revision ~= pg.null then
       existing.last_revision = math.max(existing.last_revision, row.revision)
@@ -75,20 +74,42 @@ local function read_existing(rows)
   return existing
 end
 
+local function encoded_given(given)
+  return json.encode(next(given) and given or json.decode("{}"))
+end
+
+--- The dataset as it is, without any lock: for saying what would happen.
+---@param conn table
+---@param what {omics: string, name: string, given: table}
+---@return ligase.ingestion one that only answers is_current
+function M.peek(conn, what)
+  local existing = read_existing(conn:query(FIND, what.omics, what.name, encoded_given(what.given)))
+  return setmetatable({ existing = existing, revision = existing and existing.last_revision + 1 or 1, ended = true },
+    Ingestion)
+end
+
 --- Begins the transaction and looks the dataset up. Close it with :finish, or with
---- :abandon, which rolls everything back.
+--- :abandon, which rolls everything back. In a transaction that is open already (a
+--- worker's, which claimed the file in it) it is a savepoint of that one: finishing
+--- leaves the COMMIT to its owner, abandoning leaves the owner's part.
 ---@param conn table
 ---@param run ligase.run
 ---@param what {omics: string, name: string, given: table, outbox: boolean}
 ---@return ligase.ingestion
 function M.begin(conn, run, what)
-  local self = setmetatable({ conn = conn, run = run, what = what, new_features = 0, new_names = 0 }, Ingestion)
-  self.given = json.encode(next(what.given) and what.given or json.decode("{}"))
-  local results = conn:pipeline(function(p)
-    p:query("BEGIN")
+  local within = conn:transaction_status() == "in transaction"
+  local self = setmetatable({ conn = conn, run = run, what = what, within = within, new_features = 0, new_names = 0,
+    numbers = 0, kept = 0, misfits = {}, changes = {} }, Ingestion)
+  local begun, results = pcall(conn.pipeline, conn, function(p)
+    -- Looking after locking is right only when each statement sees what was committed before it.
+    p:query(within and "SAVEPOINT ingestion" or "BEGIN ISOLATION LEVEL READ COMMITTED")
     p:query(conn:prepare(LOCK), sys.hash64("dataset\0" .. what.omics .. "\0" .. what.name))
-    p:query(conn:prepare(FIND), what.omics, what.name, self.given)
+    p:query(conn:prepare(FIND), what.omics, what.name, encoded_given(what.given))
   end)
+  if not begun then
+    self:abandon()
+    error(results, 0)
+  end
   self.existing = read_existing(results[3])
   self.dataset_id = self.existing and self.existing.id or sys.uuid7()
   self.revision = self.existing and self.existing.last_revision + 1 or 1
@@ -117,14 +138,29 @@ function Ingestion:write(frame, values)
   self.copy:write(frame, values)
 end
 
+--- Ends the COPY and waits until Postgres has all rows.
 function Ingestion:end_copy()
   if self.copy then
     local counts = self.copy:counts()
     self.copy:finish()
     self.copy = nil
-    self.numbers = (self.numbers or 0) + counts.numbers
-    self.kept = (self.kept or 0) + counts.kept
+    self.numbers = self.numbers + counts.numbers
+    self.kept = self.kept + counts.kept
+    for i, count in ipairs(counts.misfits or {}) do
+      self.misfits[i] = (self.misfits[i] or 0) + count
+    end
   end
+end
+
+--- How many cells of each column of numbers were neither a number nor a missing mark, in
+--- slot order, as far as rows were sent.
+---@return integer[]
+function Ingestion:misfit_counts()
+  local counts = table.move(self.misfits, 1, #self.misfits, 1, {})
+  for i, count in ipairs(self.copy and self.copy:counts().misfits or {}) do
+    counts[i] = (counts[i] or 0) + count
+  end
+  return counts
 end
 
 --- Writes what is missing of the resolver's waiting names.
@@ -134,28 +170,41 @@ function Ingestion:link(resolver)
   if resolver:waiting_count() == 0 then
     return
   end
-  local new_features, new_names = features.remember(self.conn, resolver.feature_type, self.run.id,
-    resolver.waiting, names.feature_id)
+  local new_features, new_names = features.remember(self.conn, resolver, self.run.id)
   self.new_features = self.new_features + new_features
   self.new_names = self.new_names + new_names
   resolver:wrote()
 end
 
+--- Notes a change for the journal, with the row as it was, and for other systems.
+local function record(self, tbl, id, before, payload)
+  self.changes[#self.changes + 1] = { table = tbl, id = id, before = before or json.null }
+  if self.what.outbox then
+    self.told = self.told or {}
+    self.told[#self.told + 1] = { tbl, id, before and "update" or "create", json.encode(payload) }
+  end
+end
+
 --- The id of the program or experiment of that name, made when it is not there.
 local function find_or_make(self, tbl, name)
-  local conn, id = self.conn, sys.uuid7()
+  local conn = self.conn
+  local find = ("SELECT id FROM %s WHERE name = $1"):format(tbl)
+  local found = conn:query(find, name)[1]
+  if found then
+    return found.id
+  end
+  local id = sys.uuid7()
   local made = conn:query(("INSERT INTO %s (id, name) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING RETURNING id")
     :format(tbl), id, name)
   if made[1] then
-    self.made[#self.made + 1] = { table = tbl, id = id, before = json.null }
+    record(self, tbl, id, nil, { name = name })
     return id
   end
-  return conn:query(("SELECT id FROM %s WHERE name = $1"):format(tbl), name)[1].id
+  return conn:query(find, name)[1].id
 end
 
 --- The dataset's details after this ingest, and whether they differ from before.
 local function dataset_details(self, given)
-  self.made = {}
   local before = self.existing or { program_id = pg.null, experiment_id = pg.null, organism = {} }
   local after = {
     program_id = given.program and find_or_make(self, "programs", given.program) or before.program_id,
@@ -167,14 +216,6 @@ local function dataset_details(self, given)
   return after, differs
 end
 
-local function dataset_change(self)
-  local existing = self.existing
-  return { table = "datasets", id = self.dataset_id, before = existing and {
-    current_revision = existing.current_revision, program_id = existing.program_id,
-    experiment_id = existing.experiment_id, organism = json.array(existing.organism),
-  } or json.null }
-end
-
 local function queue_dataset(self, p, details, revision)
   local conn, existing = self.conn, self.existing
   if existing then
@@ -184,14 +225,27 @@ local function queue_dataset(self, p, details, revision)
     p:query(conn:prepare(INSERT_DATASET), self.dataset_id, self.what.omics, self.what.name, revision,
       details.program_id, details.experiment_id, pg.array(details.organism))
   end
+  record(self, "datasets", self.dataset_id, existing and existing.before, { revision = revision })
 end
 
---- What other systems have to learn; after the run that it refers to.
-local function queue_outbox(self, p, revision)
-  if self.what.outbox then
-    p:query(self.conn:prepare(INSERT_OUTBOX), self.dataset_id, self.existing and "update" or "create",
-      json.encode { revision = revision }, self.run.id)
+--- The journal's entry, and after it what other systems have to learn.
+local function queue_journal(self, p, outcome, counts)
+  local conn, run = self.conn, self.run
+  p:query(conn:prepare(runs.INSERT), runs.parameters(run, outcome, { counts = counts,
+    changes = json.array(self.changes) }))
+  for _, told in ipairs(self.told or {}) do
+    p:query(conn:prepare(INSERT_OUTBOX), told[1], told[2], told[3], told[4], run.id)
   end
+end
+
+--- Makes what was queued last, and for good unless the transaction is somebody else's.
+local function commit(self)
+  if self.within then
+    self.conn:query("RELEASE SAVEPOINT ingestion")
+  else
+    self.conn:commit()
+  end
+  self.ended = true
 end
 
 --- Names and units of the samples by slot of measurements.values, NULL for other columns.
@@ -234,24 +288,16 @@ function Ingestion:finish(read, given)
     or conn:query(COUNT_FEATURES, self.dataset_id, self.revision)[1].features
   local counts = { rows = info.rows, values = self.numbers, kept = self.kept, features = feature_count,
     features_new = self.new_features, names_new = self.new_names, bytes = info.bytes }
-  local changes = self.made
-  changes[#changes + 1] = dataset_change(self)
-  changes[#changes + 1] = { table = "revisions", id = self.dataset_id, revision = self.revision, before = json.null }
-  if self.new_names > 0 then
-    changes[#changes + 1] = { table = "features", created = self.new_features, before = json.null }
-    changes[#changes + 1] = { table = "feature_names", created = self.new_names, before = json.null }
-  end
   conn:pipeline(function(p)
     queue_dataset(self, p, details, self.revision)
     p:query(conn:prepare(INSERT_REVISION), self.dataset_id, self.revision, run.id, read.source, info.bytes, info.sha256,
-      read.recipe.name, read.recipe.sha256, description.dialect, description.columns,
-      description.contrasts, description.sample_names, description.sample_units, info.rows, self.numbers,
-      feature_count, self.kept)
-    p:query(conn:prepare(runs.INSERT), runs.parameters(run, "done", { counts = counts, changes = changes }))
-    queue_outbox(self, p, self.revision)
+      read.recipe.name, read.recipe.sha256, description.dialect, description.columns, description.contrasts,
+      description.sample_names, description.sample_units, info.rows, self.numbers, feature_count, self.kept)
+    self.changes[#self.changes + 1] = { table = "revisions", id = self.dataset_id, revision = self.revision,
+      before = json.null }
+    queue_journal(self, p, "done", counts)
   end)
-  conn:commit()
-  self.ended = true
+  commit(self)
   return { outcome = self.existing and "revised" or "created", dataset_id = self.dataset_id, revision = self.revision,
     run_id = run.id, counts = counts }
 end
@@ -261,38 +307,34 @@ end
 ---@param given {program: string|nil, experiment: string|nil, organism: string|nil}
 ---@return table report
 function Ingestion:finish_unchanged(given)
-  local conn, run = self.conn, self.run
   local details, differs = dataset_details(self, given)
-  local changes = self.made
-  conn:pipeline(function(p)
+  self.conn:pipeline(function(p)
     if differs then
-      changes[#changes + 1] = dataset_change(self)
       queue_dataset(self, p, details, self.existing.current_revision)
     end
-    p:query(conn:prepare(runs.INSERT), runs.parameters(run, differs and "done" or "unchanged",
-      { changes = json.array(changes) }))
-    if differs then
-      queue_outbox(self, p, self.existing.current_revision)
-    end
+    queue_journal(self, p, differs and "done" or "unchanged")
   end)
-  conn:commit()
-  self.ended = true
+  commit(self)
   return { outcome = "unchanged", details_changed = differs, dataset_id = self.dataset_id,
-    revision = self.existing.current_revision, run_id = run.id }
+    revision = self.existing.current_revision, run_id = self.run.id }
 end
 
---- Rolls everything back, unless it was finished. Never raises: it runs on the way out
---- of a failure. A lost connection has rolled back by itself.
+--- Rolls everything back, unless it was finished. Raises nothing but an interruption: it
+--- runs on the way out of a failure. A lost connection has rolled back by itself.
 function Ingestion:abandon()
   if self.ended then
     return
   end
   self.ended = true
-  pcall(function()
+  errors.try(function()
     if self.copy then
       self.copy:close()
     end
-    self.conn:rollback()
+    if self.within then
+      self.conn:script("ROLLBACK TO SAVEPOINT ingestion; RELEASE SAVEPOINT ingestion")
+    else
+      self.conn:rollback()
+    end
   end)
 end
 

@@ -72,7 +72,7 @@ function M.journal_failure(conn, run, failure)
   else
     kept.message = tostring(failure)
   end
-  pcall(function()
+  errors.try(function()
     conn:query(M.INSERT, M.parameters(run, "failed", { error = kept }))
   end)
 end

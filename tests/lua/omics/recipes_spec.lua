@@ -191,6 +191,18 @@ return pipeline.recipe { omics = "lipidomics", feature_type = "lipid", name_colu
     assert.matches("stages 2", text)
   end)
 
+  it("takes those that the documentation shows", function()
+    local count = 0
+    for block in sys.read_file(host.home .. "/docs/recipes.md"):gmatch("```lua\n(.-)```") do
+      if block:find("return pipeline.recipe", 1, true) then
+        write("mine", block)
+        assert.equal("lipidomics", recipes.load("mine").omics)
+        count = count + 1
+      end
+    end
+    assert.equal(2, count)
+  end)
+
   it("refuses what returns no recipe, and bytecode", function()
     for _, text in ipairs { "", "return {}", "return 5", (RECIPE:gsub("return pipeline", "local _ = pipeline")) } do
       local path = write("mine", text)

@@ -22,9 +22,16 @@ local function waiting_of(list, feature_type)
   return waiting
 end
 
+--- A resolver with these names waiting.
+local function resolver_of(list, feature_type)
+  local resolver = names.resolver(feature_type or "lipid", function() end)
+  resolver.waiting = waiting_of(list, feature_type)
+  return resolver
+end
+
 local function remember(conn, list, feature_type)
   return conn:transaction(function()
-    return features.remember(conn, feature_type or "lipid", RUN, waiting_of(list, feature_type), names.feature_id)
+    return features.remember(conn, resolver_of(list, feature_type), RUN)
   end)
 end
 
@@ -109,7 +116,7 @@ SELECT raw_name, feature_key, feature_type, rule, level, aside, run_id FROM feat
   it("is gone with the transaction that made it", function()
     local conn = ingesting.fresh()
     pcall(conn.transaction, conn, function()
-      features.remember(conn, "lipid", RUN, waiting_of { { "a" } }, names.feature_id)
+      features.remember(conn, resolver_of { { "a" } }, RUN)
       error("no")
     end)
     assert.same({ 0, 0 }, { count(conn, "features"), count(conn, "feature_names") })
@@ -129,10 +136,10 @@ SELECT raw_name, feature_key, feature_type, rule, level, aside, run_id FROM feat
 
   it("is never mixed up with another new one of the same key", function()
     local conn = ingesting.fresh()
-    local waiting = waiting_of { { "a", "A" }, { "b", "B" } }
-    waiting.keys[2] = waiting.keys[1]
+    local resolver = resolver_of { { "a", "A" }, { "b", "B" } }
+    resolver.waiting.keys[2] = resolver.waiting.keys[1]
     local done, failure = pcall(conn.transaction, conn, function()
-      features.remember(conn, "lipid", RUN, waiting, names.feature_id)
+      features.remember(conn, resolver, RUN)
     end)
     assert.is_false(done)
     assert.equal("feature_key_collision", failure.code)

@@ -49,7 +49,7 @@ end
 local OPTIONS = { "dialect", "set", "linking", "resolver", "outbox", "program", "experiment", "organism" }
 
 local function request_of(call)
-  local options = { name = call.name or "x" }
+  local options = { name = call.name or call.text and "x" or nil }
   for _, option in ipairs(OPTIONS) do
     options[option] = call[option]
   end

@@ -90,8 +90,6 @@ describe("a new file", function()
       { table = "experiments", id = experiment, before = json.null },
       { table = "datasets", id = report.dataset_id, before = json.null },
       { table = "revisions", id = report.dataset_id, revision = 1, before = json.null },
-      { table = "features", created = 2, before = json.null },
-      { table = "feature_names", created = 2, before = json.null },
     }, setmetatable(run.changes, nil))
 
     ingesting.ingest(conn, { text = "lipid,S1\nA,1\n", name = "panel", organism = "mouse" })
@@ -99,6 +97,8 @@ describe("a new file", function()
     local before = run.changes[1].before
     assert.same({ 1, program, experiment, 0 }, { before.current_revision, before.program_id, before.experiment_id,
       #before.organism })
+    assert.same({ "panel", "spec" }, { before.name, before.omics_type }) -- the whole row as it was
+    assert.is_string(before.updated_at)
     assert.same({ table = "revisions", id = report.dataset_id, revision = 2, before = json.null }, run.changes[2])
     assert.equal(2, #run.changes)
   end)
@@ -125,7 +125,7 @@ JOIN programs AS p ON p.id = d.program_id JOIN experiments AS e ON e.id = d.expe
     local report = ingesting.ingest(conn, { text = TEXT, name = "b", outbox = true })
     local row = one(conn, "SELECT * FROM outbox")
     assert.same({ "datasets", report.dataset_id, "create", report.run_id, "pending" },
-      { (row.entity_type:gsub("^dataset$", "datasets")), row.entity_id, row.action, row.run_id, row.state })
+      { row.entity_type, row.entity_id, row.action, row.run_id, row.state })
     assert.equal(1, row.payload.revision)
     ingesting.ingest(conn, { text = TEXT .. "C,,1,1\n", name = "b", outbox = true })
     assert.equal(1, #conn:query("SELECT 1 FROM outbox WHERE action = 'update'"))
@@ -235,6 +235,35 @@ describe("an ingestion that fails", function()
       assert.equal("idle", conn:transaction_status())
     end
     assert.equal("created", ingesting.ingest(conn, { text = TEXT, name = "a" }).outcome)
+  end)
+
+  it("that cannot begin leaves the connection fit for the next file, and says why", function()
+    local conn, conninfo = ingesting.fresh()
+    local other <close> = ingesting.connect(conninfo)
+    other:begin()
+    other:query("SELECT pg_advisory_xact_lock($1)", sys.hash64("dataset\0spec\0locked"))
+    conn:script("SET lock_timeout = '50ms'")
+    local done, failure = pcall(ingesting.ingest, conn, { text = TEXT, name = "locked" })
+    assert.is_false(done)
+    assert.equal("55P03", failure.code)
+    assert.equal("idle", conn:transaction_status())
+    assert.equal("created", ingesting.ingest(conn, { text = TEXT, name = "free" }).outcome)
+    other:rollback()
+    assert.equal("created", ingesting.ingest(conn, { text = TEXT, name = "locked" }).outcome)
+  end)
+
+  it("within a transaction of somebody else is part of it, and only its own part is undone", function()
+    local conn, conninfo = ingesting.fresh()
+    local other <close> = ingesting.connect(conninfo)
+    conn:begin()
+    conn:query("INSERT INTO programs (id, name) VALUES ($1, 'claimed')", sys.uuid7())
+    assert.is_false(pcall(ingesting.ingest, conn, { text = "lipid,S1\nA,1,2\n", name = "bad" }))
+    assert.equal("in transaction", conn:transaction_status())
+    assert.equal("created", ingesting.ingest(conn, { text = TEXT, name = "good" }).outcome)
+    assert.equal(0, ingesting.counts(other).datasets)
+    conn:commit()
+    local counts = ingesting.counts(other)
+    assert.same({ 1, 1, 1 }, { counts.programs, counts.datasets, counts.revisions })
   end)
 
   it("leaves nothing when a stage of the recipe fails after rows were sent", function()

@@ -112,10 +112,7 @@ end
 
 function own.status(context)
   local conn = context:connect()
-  local row = conn:query [[
-    SELECT current_database() AS database, current_user AS "user", current_setting('server_version') AS version,
-      coalesce(host(inet_server_addr()), 'unix socket') AS address, current_setting('port') AS port]]
-  row = row[1]
+  local row = db.describe(conn)
   local state, step, latest = require("ligase.store.migrate").state(conn)
   output.write(text.table {
     { "state", "reachable" }, { "address", row.address }, { "port", row.port }, { "database", row.database },

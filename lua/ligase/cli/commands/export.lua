@@ -82,12 +82,12 @@ function M.run(arguments, context)
   local conn = context:open_existing()
   local dataset = datasets.find(conn, arguments.dataset)
   local revision = datasets.revision(conn, dataset, arguments.revision)
-  local rows = datasets.source_rows(conn, dataset, revision)
   io.stdout:setvbuf("full", 1 << 16)
   if arguments.format == "jsonl" then
-    write_json_lines(revision.columns, rows)
+    write_json_lines(revision.columns, datasets.source_rows(conn, dataset, revision))
   else
-    write_table(revision.columns, rows, arguments)
+    -- The source's own decimal mark: cells that were kept as text have it too.
+    write_table(revision.columns, datasets.source_rows(conn, dataset, revision, revision.dialect.decimal), arguments)
   end
 end
 

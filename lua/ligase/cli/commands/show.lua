@@ -20,11 +20,6 @@ function M.configure(parser)
   parser:flag("--columns", "List every column of the current revision.")
 end
 
-local DETAILS = [[
-SELECT o.program, o.experiment, array_to_string(d.organism, ', ') AS organism, o.sample_count, o.contrast_count,
-  o.run_id
-FROM dataset_overview AS o JOIN datasets AS d ON d.id = o.id WHERE o.id = $1]]
-
 local function or_dash(value)
   return (value == nil or value == pg.null or value == "") and "-" or tostring(value)
 end
@@ -62,7 +57,7 @@ end
 function M.run(arguments, context)
   local conn = context:open_existing()
   local dataset = datasets.find(conn, arguments.dataset)
-  local details = conn:query(DETAILS, dataset.id)[1]
+  local details = datasets.details(conn, dataset.id)
   output.write(text.table {
     { "dataset", dataset.name }, { "omics", dataset.omics_type }, { "id", dataset.id },
     { "program", or_dash(details.program) }, { "experiment", or_dash(details.experiment) },
