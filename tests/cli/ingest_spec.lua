@@ -102,7 +102,8 @@ describe("ligase ingest", function()
     assert.matches("3 files: 2 done, 1 failed\n$", result.stdout)
     assert.matches("^ligase: %S+bad.csv:2:%d: [^\n]+\n$", result.stderr)
     assert.equal(0, count("datasets WHERE name = 'bad'"))
-    local journal = conn:query("SELECT outcome, batch_id FROM runs WHERE arguments ->> 'name' IN ('first', 'bad', 'third')")
+    local journal = conn:query [[SELECT outcome, batch_id FROM runs
+      WHERE arguments ->> 'name' IN ('first', 'bad', 'third')]]
     assert.equal(3, #journal)
     assert.equal(journal[1].batch_id, journal[2].batch_id)
   end)
@@ -166,7 +167,8 @@ describe("ligase ingest", function()
   end)
 
   it("fills the outbox when Notion is to follow", function()
-    local result = ingest { file(nil, "followed.csv"), env = { ENABLE_NOTION_SYNC = "true", NOTION_API_KEY = "secret" } }
+    local result = ingest { file(nil, "followed.csv"),
+      env = { ENABLE_NOTION_SYNC = "true", NOTION_API_KEY = "secret" } }
     assert.equal(0, result.code, result.stderr)
     assert.equal(1, count("outbox AS o JOIN datasets AS d ON d.id = o.entity_id WHERE d.name = 'followed'"))
   end)

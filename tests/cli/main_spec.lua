@@ -126,7 +126,8 @@ describe("output", function()
   it("to a full disk is an error", function()
     local _, url = support.migrated()
     local file = support.tmpfile(LIPIDS, "lipids.csv")
-    for _, words in ipairs { "--help", "ingest --help", "datasets", "config", [[sql "SELECT generate_series(1, 99999)"]],
+    for _, words in ipairs { "--help", "ingest --help", "datasets", "config",
+      [[sql "SELECT generate_series(1, 99999)"]],
       [[sql --format csv "SELECT 1"]], [[sql --format json "SELECT generate_series(1, 99999)"]],
       "ingest " .. file, [[-e 'print(1)']], [[-e 'print(1) os.exit(0)']] } do
       local result = shell([[POSTGRES_URL=$2 "$1" ]] .. words .. " > /dev/full", url)

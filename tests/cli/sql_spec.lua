@@ -87,7 +87,8 @@ print(row["n"], row["nothing"], repr(row["empty"]), repr(row["text"]), row["exac
       assert.equal(1, result.code)
       assert.equal("", result.stdout)
       assert.equal('ligase: SQL:2:3: column "nothing" does not exist [42703]\n', result.stderr)
-      assert.matches('^ligase: SQL:1:10: syntax error at or near ","', sql({ "--format", format, "SELECT 1,,2" }).stderr)
+      local syntax = sql { "--format", format, "SELECT 1,,2" }
+      assert.matches('^ligase: SQL:1:10: syntax error at or near ","', syntax.stderr)
     end
     local piped = sql { "-", stdin = "SELECT *\nFROM nowhere\n" }
     assert.matches('^ligase: %(standard input%):2:6: relation "nowhere" does not exist', piped.stderr)

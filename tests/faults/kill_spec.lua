@@ -51,8 +51,9 @@ describe("kill -9 of an ingest", function()
       local is_new = i % 2 == 0
       local name = is_new and "new " .. i or "revised"
       -- Names that were never met make the ingest write features and receipts too.
-      local path = support.tmpfile(ledger.table(ROWS, COLUMNS, i % 3 == 0 and "names of " .. i or "known") .. ("r%d"):format(i)
-        .. (",1"):rep(COLUMNS) .. "\n", "next.csv")
+      local tag = i % 3 == 0 and "names of " .. i or "known"
+      local path = support.tmpfile(("%sr%d%s\n"):format(ledger.table(ROWS, COLUMNS, tag), i, (",1"):rep(COLUMNS)),
+        "next.csv")
       kill(path, name, whole_s * random() * 1.1)
       local rows = conn:query([[SELECT d.current_revision, count(m.ordinal) AS n FROM datasets AS d
         LEFT JOIN measurements AS m ON m.dataset_id = d.id AND m.revision = d.current_revision

@@ -65,10 +65,15 @@ describe("a frame", function()
 
   it("tells how its columns read as numbers", function()
     assert.same({
-      { number = 0, rounded = 0, missing = 1, misfit = 3, empty = 1, marks = { [""] = 1 } },
-      { number = 1, rounded = 1, missing = 1, misfit = 1, empty = 1, marks = { [""] = 1 } },
-      { number = 2, rounded = 0, missing = 1, misfit = 1, empty = 0, marks = { NA = 1 } },
+      { number = 0, code = 0, rounded = 0, missing = 1, misfit = 3, empty = 1, marks = { [""] = 1 } },
+      { number = 1, code = 0, rounded = 1, missing = 1, misfit = 1, empty = 1, marks = { [""] = 1 } },
+      { number = 2, code = 0, rounded = 0, missing = 1, misfit = 1, empty = 0, marks = { NA = 1 } },
     }, f:profile())
+    local codes <close> = read("n,m\n007,\n2310009E13,NA\n7,\"\"\n0x7,0\n")
+    assert.same({
+      { number = 1, code = 2, rounded = 0, missing = 0, misfit = 1, empty = 0, marks = {} },
+      { number = 1, code = 0, rounded = 0, missing = 3, misfit = 0, empty = 2, marks = { [""] = 2, NA = 1 } },
+    }, codes:profile())
   end)
 
   it("gives the rows' numbers", function()
@@ -90,7 +95,7 @@ describe("a frame", function()
     assert.same({ "PC 34:1", "", "-3e2" }, inner:row(1))
     assert.equal(3, inner:first_row())
     assert.equal(4, inner:line(1))
-    assert.same({ { number = 0, rounded = 0, missing = 0, misfit = 1, empty = 0, marks = {} } },
+    assert.same({ { number = 0, code = 0, rounded = 0, missing = 0, misfit = 1, empty = 0, marks = {} } },
       { inner:profile()[1] })
     assert.equal(0, #f:slice(5, 4))
     assert.same({}, f:slice(1, 0):text(1):values())

@@ -51,7 +51,7 @@ end
 local function kind(text, decimal)
   local f <close> = frame.new({ "x" }, { { text } }, { missing = {}, decimal = decimal })
   local profile = f:profile()[1]
-  for _, name in ipairs { "number", "rounded", "misfit" } do
+  for _, name in ipairs { "number", "code", "rounded", "misfit" } do
     if profile[name] == 1 then
       return name
     end
@@ -246,8 +246,8 @@ describe("a number whose text says more than its double", function()
   for _, text in ipairs {
     "0", "-0.0", "0.1", "123456789012345", "9007199254740992", "9007199254740994", "18014398509481984",
     "1e22", "1e23", "1e300", "0.30000000000000004", "2.2250738585072014e-308",
-    "1.7976931348623157e308", "1.50000000000000000000000", "000000000000000000000000001.5", "0e400",
-    "100000000000000000000", "1.0000000000000002", "5e-300",
+    "1.7976931348623157e308", "1.50000000000000000000000", "0e400", "0.5", "-0.5",
+    "100000000000000000000", "1.0000000000000002", "5e-300", "1e5",
   } do
     it("is not " .. text, function()
       assert.equal("number", kind(text))
@@ -257,5 +257,35 @@ describe("a number whose text says more than its double", function()
   it("has the nearest double all the same", function()
     assert.same({ huge, -huge, huge, 9007199254740992.0, 0.0, 5e-324 },
       read { "inf", "-Inf", "+INFINITY", "9007199254740993", "1e-400", "4.9e-324" })
+  end)
+end)
+
+describe("a number that is written as codes are", function()
+  for _, text in ipairs {
+    "00123", "007", "-01", "+01", " 01 ", "00", "00.5", "01e5", "0001e0001", "2310009E13", "12e3", "99e9",
+    "000000000000000000000000001.5", "00123456789012345678901234567890", "12e300", "00e400", "09007199254740993",
+  } do
+    it("is kept verbatim: " .. text, function()
+      assert.equal("code", kind(text))
+    end)
+  end
+
+  for _, text in ipairs {
+    "0", "-0", "0.5", "0e5", "1e5", "1.5e3", "12.5e3", "12e+3", "12e-3", "10", "100", ".05", "0.05", "10e-05", "1e05",
+  } do
+    it("is not " .. text, function()
+      assert.equal("number", kind(text))
+    end)
+  end
+
+  it("has its double, and with a decimal comma too", function()
+    assert.same({ 123.0, -1.0, 2310009e13, 0.5 }, read { "00123", "-01", "2310009E13", "00.5" })
+    assert.equal("code", kind("00,5", ","))
+    assert.equal("number", kind("12,5e3", ","))
+  end)
+
+  it("is still beyond the largest double when it is", function()
+    assert.equal("misfit", kind("01e400"))
+    assert.equal("misfit", kind("12e400"))
   end)
 end)

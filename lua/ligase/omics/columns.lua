@@ -29,9 +29,9 @@ local is_role = set_of(M.ROLES)
 local describes = set_of {
   "mz", "averagemz", "rowmz", "masstocharge", "precursormz", "productmz", "rt", "averagert", "averagertmin", "rtmin",
   "retentiontime", "rowretentiontime", "charge", "precursorcharge", "productcharge", "ccs", "exactmass",
-  "monoisotopicmass", "molecularweight", "mw", "carbons", "doublebonds", "peakrank", "id", "rowid", "geneid", "entrezid",
-  "entrezgeneid", "ncbigeneid", "compoundid", "metaboliteid", "lipidid", "featureid", "proteinid", "peptideid",
-  "probeid", "peakid", "pubchemid", "chebiid", "hmdbid", "keggid", "taxid", "taxonid",
+  "monoisotopicmass", "molecularweight", "mw", "carbons", "doublebonds", "peakrank", "id", "rowid", "geneid",
+  "entrezid", "entrezgeneid", "ncbigeneid", "compoundid", "metaboliteid", "lipidid", "featureid", "proteinid",
+  "peptideid", "probeid", "peakid", "pubchemid", "chebiid", "hmdbid", "keggid", "taxid", "taxonid",
 }
 
 --- Words that may say the same, and may be what somebody called a sample.
@@ -132,38 +132,62 @@ local function is_like_sample(column)
     and not describes[column.plain] and not may_describe[column.plain] and not statistics.strong(column.name)
 end
 
---- Whether a column stands between samples, or behind the last one.
-local function is_among_samples(tbl, column)
-  local before, after = tbl.columns[column.position - 1], tbl.columns[column.position + 1]
-  return before ~= nil and is_like_sample(before) and (not after or is_like_sample(after))
+--- Whether the next column in one direction, leaving out those of doubtful names, is like
+--- a sample; the second result says that there is none.
+local function is_beside_sample(tbl, column, step)
+  local at = column.position + step
+  while tbl.columns[at] and may_describe[tbl.columns[at].plain] and not tbl.columns[at].role do
+    at = at + step
+  end
+  local neighbour = tbl.columns[at]
+  return neighbour ~= nil and is_like_sample(neighbour), neighbour == nil
 end
 
---- Gives the columns that name a statistic by themselves their role; returns how many.
+--- Whether a column stands between samples, or behind the last one.
+local function is_between_samples(tbl, column)
+  local after, last = is_beside_sample(tbl, column, 1)
+  return is_beside_sample(tbl, column, -1) and (after or last)
+end
+
+--- Seurat's natural logarithm is a statistic, and none that has a name here: it must not
+--- be stored as one to base 2.
+local function assign_natural(tbl, column)
+  column.role = "statistic"
+  tbl:doubt('"%s" is not taken for a log2 fold change, because Seurat up to 3 writes natural logarithms under that '
+    .. "name (--set COLUMN=log2_fold_change)", column.name)
+end
+
+--- Gives the columns that name a statistic by themselves their role. Returns how many
+--- there are, and the fold changes whose headers do not say their base.
 local function assign_strong(tbl, contrasts)
-  local count = 0
+  local count, baseless = 0, {}
   for _, column in ipairs(tbl.columns) do
-    if column.role == "statistic" then
-      count = count + 1
-    elseif not column.role and has_numbers(column) then
+    if not column.role and has_numbers(column) then
       local statistic, contrast = statistics.strong(column.name)
-      if statistic and is_within_range(tbl, column, statistic) then
+      if statistics.is_natural(column.plain) then
+        assign_natural(tbl, column)
+      elseif statistic and is_within_range(tbl, column, statistic) then
         column.role, column.statistic, column.contrast = "statistic", statistic, contrast
         contrasts[contrast] = true
-        count = count + 1
+        if statistic == "log2_fold_change" and not column.plain:find("log2", 1, true) then
+          baseless[#baseless + 1] = column.name
+        end
       end
     end
+    count = count + (column.role == "statistic" and 1 or 0)
   end
-  return count
+  return count, baseless
 end
 
---- The same for those that do so only beside others; lists the ones that may be samples.
+--- The same for those that do so only beside others; those that samples may be called are
+--- doubted, or left when they stand among samples.
 local function assign_weak(tbl, contrasts, from_tool)
   local count, generic = 0, {}
   for _, column in ipairs(tbl.columns) do
     if not column.role and has_numbers(column) then
       local statistic, contrast = statistics.weak(column.name)
-      local is_generic = may_be_statistic[column.plain] and not from_tool
-      if statistic and contrasts[contrast] and not (is_generic and is_among_samples(tbl, column))
+      local is_generic = statistic and may_be_statistic[column.plain] and not from_tool
+      if statistic and contrasts[contrast] and not (is_generic and is_between_samples(tbl, column))
         and is_within_range(tbl, column, statistic) then
         column.role, column.statistic, column.contrast = "statistic", statistic, contrast
         count = count + 1
@@ -172,50 +196,30 @@ local function assign_weak(tbl, contrasts, from_tool)
     end
   end
   if #generic > 0 then
-    tbl:doubt("taken for statistics, but may be samples of that name: %s (--set COLUMN=sample)", quoted_list(generic))
+    tbl:doubt("taken for statistics, but samples may be called so: %s (--set COLUMN=sample)", quoted_list(generic))
   end
   return count
-end
-
---- A fold change that is not to base 2 must not be stored as one that is.
-local function doubt_base(tbl, from_tool)
-  local baseless = {}
-  for _, column in ipairs(tbl.columns) do
-    if column.statistic == "log2_fold_change" and column.guessed_base and not from_tool then
-      baseless[#baseless + 1] = column.name
-    end
-  end
-  if #baseless > 0 then
-    tbl:doubt("taken for logarithms to base 2, which their header does not say: %s (--set COLUMN=statistic)",
-      quoted_list(baseless))
-  end
-end
-
---- Seurat's natural logarithm is a statistic, and none that has a name here.
-local function assign_natural(tbl)
-  for _, column in ipairs(tbl.columns) do
-    if not column.role and has_numbers(column) and statistics.is_natural(column.name) then
-      column.role = "statistic"
-      tbl:doubt('"%s" is not taken for a log2 fold change, because Seurat up to 3 writes natural logarithms under that '
-        .. "name (--set COLUMN=log2_fold_change)", column.name)
-    end
-  end
 end
 
 --- Gives the columns of statistics their role; returns how many there are.
 local function assign_statistics(tbl)
   local contrasts, from_tool = { [""] = true }, false
+  local count, baseless = assign_strong(tbl, contrasts)
+  if count == 0 then
+    return 0
+  end
   for _, column in ipairs(tbl.columns) do
-    column.guessed_base = not column.role and statistics.is_baseless(column.name)
-    from_tool = from_tool or statistics.implies_log2(column.name)
+    from_tool = from_tool or statistics.implies_log2(column.plain)
   end
-  assign_natural(tbl)
-  local count = assign_strong(tbl, contrasts)
-  if count > 0 then
-    doubt_base(tbl, from_tool)
-    count = count + assign_weak(tbl, contrasts, from_tool)
+  if #baseless > 0 and not from_tool then
+    tbl:doubt("taken for logarithms to base 2, which the header does not say: %s (--set COLUMN=statistic)",
+      quoted_list(baseless))
   end
-  return count
+  return count + assign_weak(tbl, contrasts, from_tool)
+end
+
+local function is_whole(value)
+  return value % 1 == 0
 end
 
 --- "gene_id", "GeneID", "row ID", "Comment[summary_id]": numbers that name something.
@@ -224,17 +228,19 @@ local function is_id_header(name)
     or name:find("%lIDs?%W*$"))
 end
 
---- Whether numbers describe the feature; and whether that is sure.
+--- Whether its header says that a column describes the feature, and whether that is sure.
+--- Where it is not, fractions beside samples are no ids, places or lengths; a mass has
+--- fractions, but no place between samples.
 local function describes_feature(tbl, column)
   if column.name == "" or describes[column.plain] then
     return true, true
   elseif not may_describe[column.plain] and not is_id_header(column.name) then
     return false, true
+  elseif column.plain == "mass" then
+    return not is_between_samples(tbl, column), false
   end
-  local whole = not is_among_samples(tbl, column) or tbl:all_numbers(column, function(value)
-    return value % 1 == 0
-  end)
-  return whole, false
+  local is_beside = is_beside_sample(tbl, column, -1) or is_beside_sample(tbl, column, 1)
+  return not is_beside or tbl:all_numbers(column, is_whole), false
 end
 
 --- A column without any value among samples is a sample that failed; elsewhere it is an
@@ -295,12 +301,12 @@ local function assign_rest(tbl, statistic_count)
         codes[#codes + 1] = column.coded > 0 and not described and column.name or nil
       elseif column.empty or described then
         column.role = "annotation"
-      elseif statistic_count > 0 and sure then
+      elseif statistic_count > 0 then
         unsure[#unsure + 1] = column
       else
         column.role = "sample"
       end
-      if column.number and not sure then
+      if column.role and column.number and not sure then
         table.insert(generic[column.role], column.name)
       end
     end
@@ -471,8 +477,7 @@ function M.understand(frame, options)
   assign_slots(tbl, plan)
   plan.contrasts = contrasts_of(tbl)
   for _, column in ipairs(tbl.columns) do
-    column.plain, column.number, column.coded, column.guessed_base = nil, nil, nil, nil
-    column.blank, column.empty, column.marks = nil, nil, nil
+    column.plain, column.number, column.coded, column.blank, column.empty, column.marks = nil, nil, nil, nil, nil, nil
   end
   return plan
 end

@@ -27,6 +27,10 @@ local function all_match(cells, pattern)
   return #cells > 0
 end
 
+local function first_cells(tbl)
+  return tbl:first_cells(tbl.columns[1], column_table.LOOK_ROWS)
+end
+
 --- 1, 2, 3, ...: the number of the row and no name.
 local function counts_rows(cells)
   for i, cell in ipairs(cells) do
@@ -100,7 +104,7 @@ local function unnamed_feature(tbl, texts)
   if not first.number and first.coded == 0 then
     return first
   end
-  local cells = tbl:first_cells(first, column_table.LOOK_ROWS)
+  local cells = first_cells(tbl)
   if not first.number then
     return not counts_rows(cells) and first or nil
   end
@@ -115,7 +119,7 @@ end
 local function only_text_feature(tbl, texts)
   local first = tbl.columns[1]
   if not first or first.role or not is_text(first) or texts ~= 1 or #tbl.columns == 1
-    or names_samples[first.plain] or first.coded > 0 and counts_rows(tbl:first_cells(first, column_table.LOOK_ROWS)) then
+    or names_samples[first.plain] or first.coded > 0 and counts_rows(first_cells(tbl)) then
     return nil
   end
   refuse_data_as_header(tbl, first)

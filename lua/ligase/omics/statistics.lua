@@ -150,28 +150,24 @@ function M.weak(header)
   return read(header, weak, strong)
 end
 
---- Whether a header of a log fold change leaves its base open: Seurat up to 3 writes
---- natural logarithms as avg_logFC, later ones avg_log2FC.
----@param header string
+--- Whether a header is that of Seurat's natural logarithms: up to version 3 they are
+--- called avg_logFC, since then avg_log2FC.
+---@param plain_header string
 ---@return boolean
-function M.is_natural(header)
-  return M.plain(header):find("av[erag]*logfc") ~= nil
-end
-
---- Whether a header of a log fold change does not say its base ("lfc").
----@param header string
----@return boolean
-function M.is_baseless(header)
-  return not M.plain(header):find("log2", 1, true)
+function M.is_natural(plain_header)
+  return plain_header:find("avglogfc", 1, true) ~= nil or plain_header:find("averagelogfc", 1, true) ~= nil
 end
 
 --- Whether edgeR or limma write such a header beside their logFC, which is to base 2.
----@param header string
+---@param plain_header string
 ---@return boolean
-function M.implies_log2(header)
-  local plain = M.plain(header)
-  return plain:find("logcpm", 1, true) ~= nil or plain:find("aveexpr", 1, true) ~= nil
-    or plain:find("adjpval", 1, true) ~= nil or header:lower():find("%f[%w]fdr%f[%W]") ~= nil
+function M.implies_log2(plain_header)
+  for _, theirs in ipairs { "logcpm", "aveexpr", "adjpval", "fdr" } do
+    if plain_header:find(theirs, 1, true) then
+      return true
+    end
+  end
+  return false
 end
 
 --- Whether a statistic of that name exists.

@@ -46,7 +46,7 @@ end
 describe("a wide matrix", function()
   it("has names, samples and annotations", function()
     local plan = plan_of("Lipid,class,S1,S2,m/z\nPC 34:1,PC,1.5,2,760.5\nPE 36:2,PE,3,NA,744.5\n")
-    assert.equal("Lipid=feature class=annotation S1=sample# S2=sample# m/z=annotation#", roles(plan))
+    assert.equal("Lipid=feature class=annotation S1=sample# S2=sample# m/z=annotation", roles(plan))
     assert.equal("wide", plan.shape)
     assert.equal(2, plan.samples)
     assert.equal("", doubts(plan))
@@ -73,8 +73,9 @@ describe("a wide matrix", function()
 
   it("does not take ids and row numbers for samples", function()
     local plan = plan_of(",Lipid,entrez_id,GeneID,row ID,covid,S1\n1,A,7,8,9,1,2\n2,B,7,8,9,1,2\n")
-    assert.equal("=annotation# Lipid=feature entrez_id=annotation# GeneID=annotation# row ID=annotation# "
+    assert.equal("=annotation Lipid=feature entrez_id=annotation GeneID=annotation row ID=annotation "
       .. "covid=sample# S1=sample#", roles(plan))
+    assert.equal("", doubts(plan))
   end)
 
   it("may have samples called like statistics of others", function()
@@ -110,6 +111,72 @@ describe("a wide matrix", function()
   end)
 end)
 
+describe("a header that a sample may have too", function()
+  it("makes an annotation with a doubt", function()
+    local plan = plan_of("Lipid,Start,No,Mass,S1,S2,Patient ID\nA,1,2,7.5,1.5,2,17\nB,3,4,8.5,3,4,18\n")
+    assert.equal("Lipid=feature Start=annotation No=annotation Mass=annotation S1=sample# S2=sample# "
+      .. "Patient ID=annotation", roles(plan))
+    assert.equal('taken for annotations by their header, but may be samples: "Start", "No", "Mass", "Patient ID" '
+      .. "(--set COLUMN=sample)", doubts(plan))
+    plan = plan_of("Lipid,Start,S1\nA,1,2\n", { Start = "annotation" })
+    assert.equal("", doubts(plan))
+  end)
+
+  it("makes a sample with a doubt where fractions stand beside samples", function()
+    local plan = plan_of("Lipid,Start,Mid,End,Index\nA,1.5,2.5,3.5,1\nB,1,2,3,2\n")
+    assert.equal("Lipid=feature Start=sample# Mid=sample# End=sample# Index=annotation", roles(plan))
+    assert.matches('annotations by their header, but may be samples: "Index"', doubts(plan))
+    assert.matches('samples by their header, but may be annotations: "Start", "End" %(%-%-set COLUMN=annotation%)',
+      doubts(plan))
+    plan = plan_of("Lipid,S1,Mass,S2\nA,1.5,2.5,3.5\n")
+    assert.equal("Lipid=feature S1=sample# Mass=sample# S2=sample#", roles(plan))
+    plan = plan_of("Lipid,Length,class,S1\nA,1.5,x,1\n")
+    assert.equal("Lipid=feature Length=annotation class=annotation S1=sample#", roles(plan))
+  end)
+
+  it("is a statistic with a doubt, unless limma or edgeR wrote the others", function()
+    local plan = plan_of("gene,B,t,log2FC,padj\nx,1.5,2,1,0.1\n")
+    assert.equal("gene=feature B=log_odds# t=statistic# log2FC=log2_fold_change# padj=adjusted_p_value#", roles(plan))
+    assert.equal('taken for statistics, but samples may be called so: "B", "t" (--set COLUMN=sample)', doubts(plan))
+    plan = plan_of("gene,logFC,AveExpr,t,P.Value,adj.P.Val,B\nx,1,2,3,0.1,0.1,4\n")
+    assert.equal("", doubts(plan))
+    plan = plan_of("gene,log2FC,padj,A,B,C,D\nx,1,0.1,5,6,7,8\n")
+    assert.equal("gene=feature log2FC=log2_fold_change# padj=adjusted_p_value# A=sample# B=sample# C=sample# D=sample#",
+      roles(plan))
+  end)
+end)
+
+describe("codes", function()
+  it("make a column of text, with a doubt unless its header says that they are", function()
+    local plan = plan_of("Lipid,plate,GeneID,S1\nA,00123,007,1\nB,00007,008,2\n")
+    assert.equal("Lipid=feature plate=annotation GeneID=annotation S1=sample#", roles(plan))
+    assert.equal('kept as text, because numbers in it are written as codes: "plate" (--set COLUMN=sample)',
+      doubts(plan))
+    plan = plan_of("Lipid,plate,S1\nA,00123,1\nB,00007,2\n", { plate = "sample" })
+    assert.equal("Lipid=feature plate=sample# S1=sample#", roles(plan))
+  end)
+
+  it("among more numbers are doubted", function()
+    local plan = plan_of("Lipid,well,S1\nA,2310009E13,1\nB,5,2\nC,17,3\n")
+    assert.equal("Lipid=feature well=sample# S1=sample#", roles(plan))
+    assert.matches('written as codes, such as 007 or 12E3: "well" %(%-%-set COLUMN=annotation%)', doubts(plan))
+    assert.equal("Lipid=feature well=annotation S1=sample#",
+      roles(plan_of("Lipid,well,S1\nA,2310009E13,1\nB,05,2\nC,17,3\n")))
+  end)
+
+  it("do not count for numbers against other texts", function()
+    assert.equal("Lipid=feature x=annotation S1=sample#",
+      roles(plan_of("Lipid,x,S1\nA,01,1\nB,5,2\nC,u,3\nD,v,4\nE,w,5\nF,6,6\n")))
+  end)
+
+  it("may be names", function()
+    assert.equal("=feature S1=sample#", roles(plan_of("S1\n2310009E13\t1\n4930012E11\t2\n")))
+    assert.equal("id=feature S1=sample#", roles(plan_of("id,S1\n007,1\n008,2\n", nil, { "id" })))
+    assert.equal("no_name_column", refusal("S1\n01\t1\n02\t2\n").code)
+    assert.equal("Probe=feature plate=annotation S1=sample#", roles(plan_of("Probe,plate,S1\nx,01,1\ny,02,2\n")))
+  end)
+end)
+
 describe("a statistics table", function()
   for tool, case in pairs {
     DESeq2 = { '"","baseMean","log2FoldChange","lfcSE","stat","pvalue","padj"\n'
@@ -126,7 +193,7 @@ describe("a statistics table", function()
       "gene=feature Label=annotation log2FC=log2_fold_change# SE=standard_error# Tvalue=statistic# "
         .. "DF=degrees_of_freedom# pvalue=p_value# adj.pvalue=adjusted_p_value#" },
     Seurat = { ',p_val,avg_log2FC,pct.1,pct.2,p_val_adj\nA,0.1,1,0.5,0.2,0.1\n',
-      "=feature p_val=p_value# avg_log2FC=log2_fold_change# pct.1=annotation# pct.2=annotation# "
+      "=feature p_val=p_value# avg_log2FC=log2_fold_change# pct.1=statistic# pct.2=statistic# "
         .. "p_val_adj=adjusted_p_value#" },
     people = { "Lipid,FC,log2 FC,p,q-value\nA,2,1,0.1,0.2\n",
       "Lipid=feature FC=fold_change# log2 FC=log2_fold_change# p=p_value# q-value=adjusted_p_value#" },
@@ -151,25 +218,51 @@ describe("a statistics table", function()
       { name = "A", log2_fold_change = 2, standard_error = 3, adjusted_p_value = 4 },
       { name = "B", log2_fold_change = 5, adjusted_p_value = 6 },
     }, plan.contrasts)
-    assert.equal("annotation", plan.columns[8].role) -- no other statistic of C
-    assert.matches('taken for annotations: "p_C"', doubts(plan))
+    assert.equal("statistic", plan.columns[8].role)
+    assert.is_nil(plan.columns[8].statistic) -- there is no other of C
+    assert.matches('taken for statistics: "p_C"', doubts(plan))
   end)
 
   it("may have values of samples beside it, which is doubted", function()
     local plan = plan_of("gene,log2FC,padj,S1,S2,S3,length\nx,1,0.2,5,6,7,800\n")
     assert.equal("gene=feature log2FC=log2_fold_change# padj=adjusted_p_value# S1=sample# S2=sample# S3=sample# "
-      .. "length=annotation#", roles(plan))
+      .. "length=annotation", roles(plan))
     assert.matches('taken for samples: "S1", "S2", "S3" %(%-%-set COLUMN=annotation%)', doubts(plan))
     plan = plan_of("gene,log2FC,padj,mean_a\nx,1,0.2,5\n")
-    assert.matches('taken for annotations: "mean_a" %(%-%-set COLUMN=sample%)', doubts(plan))
+    assert.matches('taken for statistics: "mean_a" %(%-%-set COLUMN=sample%)', doubts(plan))
   end)
 
   it("does not take a logarithm for a p-value", function()
     local plan = plan_of("gene,log2FC,pvalue,-log10(padj)\nx,1,5.2,3\ny,1,0.2,3\n")
-    assert.equal("gene=feature log2FC=log2_fold_change# pvalue=annotation# -log10(padj)=annotation#", roles(plan))
+    assert.equal("gene=feature log2FC=log2_fold_change# pvalue=statistic# -log10(padj)=statistic#", roles(plan))
     assert.matches('"pvalue" is not taken for p%-values', doubts(plan))
     plan = plan_of("gene,log2FC,pvalue\nx,1,5.2\n", { pvalue = "p_value" })
     assert.equal(2, plan.contrasts[1].p_value)
+  end)
+
+  it("does not take Seurat's natural logarithms for base 2", function()
+    local plan = plan_of(",p_val,avg_logFC,pct.1,pct.2,p_val_adj\nA,0.1,1,0.5,0.2,0.1\n")
+    assert.equal("=feature p_val=p_value# avg_logFC=statistic# pct.1=statistic# pct.2=statistic# "
+      .. "p_val_adj=adjusted_p_value#", roles(plan))
+    assert.is_nil(plan.contrasts[1].log2_fold_change)
+    assert.matches('"avg_logFC" is not taken for a log2 fold change', doubts(plan))
+    plan = plan_of(",p_val,avg_logFC\nA,0.1,1\n", { avg_logFC = "log2_fold_change" })
+    assert.equal("", doubts(plan))
+    assert.equal("log2_fold_change", plan.columns[3].statistic)
+    assert.is_nil(plan_of(",p_val,T cells avg_logFC\nA,0.1,1\n").columns[3].statistic)
+  end)
+
+  it("doubts that a fold change is to base 2 when nothing says so", function()
+    for _, header in ipairs { "lfc", "logFC", "logfoldchange", "treated lfc" } do
+      local plan = plan_of(("gene,%s,pvalue\nx,1,0.1\n"):format(header))
+      assert.equal("log2_fold_change", plan.columns[2].statistic)
+      assert.equal(('taken for logarithms to base 2, which the header does not say: "%s" (--set COLUMN=statistic)')
+        :format(header), doubts(plan))
+      for _, beside in ipairs { "logCPM", "AveExpr", "FDR", "adj.P.Val", "adj.P.Val.treated" } do
+        assert.equal("", doubts(plan_of(("gene,%s,%s,pvalue\nx,1,0.5,0.1\n"):format(header, beside))))
+      end
+    end
+    assert.equal("", doubts(plan_of("gene,log2FC,pvalue\nx,1,0.1\n")))
   end)
 
   it("says when two columns hold one statistic", function()
@@ -280,7 +373,7 @@ describe("--set", function()
 
   it("gives a column any role", function()
     local plan = plan_of(TEXT, { score = "annotation", note = "feature", Lipid = "annotation" })
-    assert.equal("Lipid=annotation Intensity A=sample# Intensity B=sample# score=annotation# note=feature", roles(plan))
+    assert.equal("Lipid=annotation Intensity A=sample# Intensity B=sample# score=annotation note=feature", roles(plan))
   end)
 
   it("gives a statistic's name", function()
@@ -291,11 +384,11 @@ describe("--set", function()
 
   it("means several columns with a *, and one by its whole name first", function()
     local plan = plan_of(TEXT, { ["Intensity *"] = "annotation", ["Intensity B"] = "sample" })
-    assert.equal("Lipid=feature Intensity A=annotation# Intensity B=sample# score=sample# note=annotation", roles(plan))
+    assert.equal("Lipid=feature Intensity A=annotation Intensity B=sample# score=sample# note=annotation", roles(plan))
     plan = plan_of("Lipid,a*b,aab\nx,1,2\n", { ["a*b"] = "annotation" })
-    assert.equal("Lipid=feature a*b=annotation# aab=sample#", roles(plan))
+    assert.equal("Lipid=feature a*b=annotation aab=sample#", roles(plan))
     plan = plan_of("Lipid,a.b (1),b\nx,1,2\n", { ["*.b (*"] = "annotation" })
-    assert.equal("Lipid=feature a.b (1)=annotation# b=sample#", roles(plan))
+    assert.equal("Lipid=feature a.b (1)=annotation b=sample#", roles(plan))
   end)
 
   it("makes numbers of texts, cell by cell", function()

@@ -3,7 +3,7 @@ local statistics = require "ligase.omics.statistics"
 describe("a header that names a statistic by itself", function()
   for name, headers in pairs {
     log2_fold_change = { "log2FC", "logFC", "log2FoldChange", "lfc", "log2 fold change", "Log2(Fold_Change)",
-      "log2 ratio", "avg_log2FC" },
+      "log2 ratio", "avg_log2FC", "average log2FC" },
     p_value = { "pvalue", "PValue", "P.Value", "pval", "p_value", "p-value", "p_val", "raw p-value" },
     adjusted_p_value = { "padj", "FDR", "adj.P.Val", "q-value", "q_value", "qval", "adj.pvalue", "p_val_adj", "p.adj",
       "FDR p-value", "p-value (FDR)", "p value (adj)", "Adjusted P-value", "adj. p" },
@@ -38,7 +38,8 @@ describe("a header that names a statistic by itself", function()
 
   for _, header in ipairs { "-log10(pvalue)", "-log10_pval", "neg_log10_pval", "−log10 p-value", "log10 padj", "-logFC",
     "abs(log2FC)", "abs_logFC", "logFC_SE", "log2FC CI lower", "logFC.max", "FDR_threshold", "log(pvalue)",
-    "ln p-value", "padjusted_by_me", "S1", "value", "fcgr", "", "  ", "()", "p", "t", "B", "stat", "valine" } do
+    "ln p-value", "avg_logFC", "cluster 2 avg_logFC", "average logFC",
+    "padjusted_by_me", "S1", "value", "fcgr", "", "  ", "()", "p", "t", "B", "stat", "valine" } do
     it("is not read into: " .. header, function()
       assert.is_nil(statistics.strong(header))
     end)
@@ -67,6 +68,24 @@ describe("a header that names a statistic only beside others", function()
   it("is nothing else", function()
     for _, header in ipairs { "logFC", "S1", "", "basement", "-t", "length" } do
       assert.is_nil(statistics.weak(header))
+    end
+  end)
+end)
+
+describe("a header without case, blanks and marks", function()
+  it("may be Seurat's natural logarithm", function()
+    assert.is_true(statistics.is_natural(statistics.plain "avg_logFC"))
+    assert.is_true(statistics.is_natural(statistics.plain "T cells: average log FC"))
+    assert.is_false(statistics.is_natural(statistics.plain "avg_log2FC"))
+    assert.is_false(statistics.is_natural(statistics.plain "logFC"))
+  end)
+
+  it("may be one that edgeR and limma write", function()
+    for _, header in ipairs { "logCPM", "AveExpr", "FDR", "adj.P.Val", "treated FDR" } do
+      assert.is_true(statistics.implies_log2(statistics.plain(header)), header)
+    end
+    for _, header in ipairs { "padj", "p_val_adj", "S1", "" } do
+      assert.is_false(statistics.implies_log2(statistics.plain(header)), header)
     end
   end)
 end)
