@@ -81,6 +81,25 @@ describe("a workspace", function()
   end)
 end)
 
+describe("every example of the help", function()
+  it("works as it is typed", function()
+    local path = lab()
+    for _, name in ipairs { "plasma_lipids.csv", "treated_vs_control.csv" } do
+      sys.write_file(path .. "/" .. name, sys.read_file(host.home .. "/docs/examples/" .. name))
+    end
+    local search = host.executable:match("^(.*)/") .. ":" .. sys.getenv("PATH")
+    for _, command in ipairs(require("ligase.cli.main").COMMANDS) do
+      local help = support.ligase({ command[1], "--help" }).stdout
+      for line in help:match("Example:\n(.*)"):gmatch("[^\n]+") do
+        local result = sys.run({ "bash", "-o", "pipefail", "-c", line }, { cwd = path,
+          env = { PATH = search, LIGASE_WORKSPACE = path } })
+        assert.equal(0, result.code, line .. "\n" .. result.stderr)
+        assert.equal("", result.stderr, line)
+      end
+    end
+  end)
+end)
+
 describe("a workspace's own files", function()
   local workspace, conn, url
 

@@ -572,7 +572,10 @@ describe("sys.run", function()
       end)())
     local status = sys.run({ "cat", "/proc/self/status" }).stdout
     for _, field in ipairs { "SigBlk", "SigIgn", "SigCgt" } do
-      assert.equal("0000000000000000", status:match(field .. ":%s*(%x+)"))
+      -- Signals 32 and 33 are the C library's own: who starts us with them ignored (make
+      -- does) leaves them so, and no program can change it.
+      local mask = tonumber(status:match(field .. ":%s*(%x+)"), 16) & ~0x180000000
+      assert.equal(0, mask, field)
     end
   end)
 

@@ -112,6 +112,7 @@ end
 --- Calls fn and forgets its failure, but never an interruption: who pressed Ctrl-C in
 --- the middle of something that may fail still wants to stop.
 ---@param fn function
+---@param ... any its arguments
 ---@return boolean done
 ---@return any result the function's first result, or the failure
 function M.try(fn, ...)

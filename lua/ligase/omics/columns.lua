@@ -229,14 +229,14 @@ local function is_id_header(name)
 end
 
 --- Whether its header says that a column describes the feature, and whether that is sure.
---- Where it is not, fractions beside samples are no ids, places or lengths; a mass has
---- fractions, but no place between samples.
+--- Where it is not, fractions beside samples are no ids or places; a mass or a mean
+--- length has fractions, but no place between samples.
 local function describes_feature(tbl, column)
   if column.name == "" or describes[column.plain] then
     return true, true
   elseif not may_describe[column.plain] and not is_id_header(column.name) then
     return false, true
-  elseif column.plain == "mass" then
+  elseif column.plain == "mass" or column.plain == "length" then
     return not is_between_samples(tbl, column), false
   end
   local is_beside = is_beside_sample(tbl, column, -1) or is_beside_sample(tbl, column, 1)

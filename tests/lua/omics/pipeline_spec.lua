@@ -339,11 +339,13 @@ describe("preparing an ingest", function()
     local ingest = pipeline.prepare(recipe, SOURCE, { dialect = { separator = "\t" },
       set = { B = "annotation" } })
     local version = pipeline.READING_VERSION
-    assert.same({ decimal = ",", separator = "\t", set = { A = "sample", B = "annotation" }, reading_version = version },
-      pipeline.given_of(ingest))
-    assert.same({ reading_version = version }, pipeline.given_of(pipeline.prepare(ingesting.recipe(), SOURCE, {})))
-    assert.same({ linking = false, reading_version = version }, pipeline.given_of(pipeline.prepare(ingesting.recipe(), SOURCE,
-      { linking = false })))
+    assert.same({ decimal = ",", separator = "\t", set = { A = "sample", B = "annotation" },
+      reading_version = version }, pipeline.given_of(ingest))
+    local function given(options)
+      return pipeline.given_of(pipeline.prepare(ingesting.recipe(), SOURCE, options))
+    end
+    assert.same({ reading_version = version }, given {})
+    assert.same({ linking = false, reading_version = version }, given { linking = false })
   end)
 
   it("reads a file without a writer, for a dry run", function()
