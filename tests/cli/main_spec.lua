@@ -88,7 +88,7 @@ describe("the command line", function()
     assert_misuse({ "'db url' takes no arguments" }, { "db", "url", "x" })
   end)
 
-  it("starts quickly, and loads only what it needs", function()
+  it("starts quickly, and loads only what it needs #slow", function()
     local fastest = math.huge
     for _ = 1, 5 do
       local began = sys.monotonic()

@@ -55,7 +55,7 @@ print(row["n"], row["nothing"], repr(row["empty"]), repr(row["text"]), row["exac
       output { "--format", "jsonl", "SELECT 'NaN'::float8 AS x, 'inf'::float8 AS y" })
   end)
 
-  it("gives the same rows in every format, many of them in little memory", function()
+  it("gives the same rows in every format, many of them in little memory #slow", function()
     for _, format in ipairs { "csv", "tsv", "jsonl" } do
       local line = [["$1" sql --format ]] .. format
         .. [[ "SELECT i, repeat('x', 100) AS text FROM generate_series(1, 200000) AS i" | tail -n 1]]

@@ -41,7 +41,7 @@ describe("kill -9 of an ingest", function()
     assert.is_true(ledger.wait_until_quiet(conn))
   end
 
-  it(("at %d moments leaves either the whole revision or none of it"):format(KILLS), function()
+  it(("at %d moments leaves either the whole revision or none of it #slow"):format(KILLS), function()
     local random = seeded(20260102)
     local first = support.tmpfile(ledger.table(ROWS, COLUMNS, "known"), "known.csv")
     local whole_s = (ingest(first, "undisturbed") + ingest(first, "undisturbed 2")) / 2

@@ -236,11 +236,12 @@ local function describes_feature(tbl, column)
     return true, true
   elseif not may_describe[column.plain] and not is_id_header(column.name) then
     return false, true
-  elseif column.plain == "mass" or column.plain == "length" then
-    return not is_between_samples(tbl, column), false
   end
-  local is_beside = is_beside_sample(tbl, column, -1) or is_beside_sample(tbl, column, 1)
-  return not is_beside or tbl:all_numbers(column, is_whole), false
+  local is_near = is_between_samples(tbl, column)
+  if column.plain ~= "mass" and column.plain ~= "length" then
+    is_near = is_near or is_beside_sample(tbl, column, -1) or is_beside_sample(tbl, column, 1)
+  end
+  return not is_near or tbl:all_numbers(column, is_whole), false
 end
 
 --- A column without any value among samples is a sample that failed; elsewhere it is an

@@ -76,6 +76,19 @@ local function listed_feature(tbl, wanted)
   return feature
 end
 
+--- A header that is one cell short names the columns from the second on (row names, as R
+--- writes them). If numbers then stand under the header of the names, it is not R's: the
+--- rows have a separator too many.
+local function refuse_shifted(tbl, feature)
+  local first = tbl.columns[1]
+  if feature and feature.number and first ~= feature and first.name == "" and is_text(first) then
+    tbl:refuse({ code = "ragged",
+      message = ('the rows have a name in front of "%s", which holds numbers'):format(feature.name),
+      hint = "Look for a separator too many in the rows, or one missing in the header; if the names do stand in the "
+        .. "column without a header, give it one" })
+  end
+end
+
 --- Without a header line the first row would become the header and be lost as data.
 --- Numbers that count up are how samples are numbered.
 local function refuse_data_as_header(tbl, feature)
@@ -150,8 +163,13 @@ function M.find(tbl, wanted)
   for i, column in ipairs(tbl.columns) do
     texts = texts + (is_text(column) and (i == 1 or column.coded == 0) and 1 or 0)
   end
-  return set_feature(tbl) or listed_feature(tbl, wanted) or unnamed_feature(tbl, texts)
-    or only_text_feature(tbl, texts) or refuse_nameless(tbl, wanted)
+  local set = set_feature(tbl)
+  if set then
+    return set
+  end
+  local listed = listed_feature(tbl, wanted)
+  refuse_shifted(tbl, listed)
+  return listed or unnamed_feature(tbl, texts) or only_text_feature(tbl, texts) or refuse_nameless(tbl, wanted)
 end
 
 --- One row per feature is what the shapes of this reader have. Rows that repeat their

@@ -237,6 +237,12 @@ describe("an ingestion that fails", function()
     assert.equal("created", ingesting.ingest(conn, { text = TEXT, name = "a" }).outcome)
   end)
 
+  it("refuses rows with a field too many, which look like a table with row names", function()
+    local done, failure = pcall(ingesting.ingest, ingesting.fresh(), { text = "lipid,S1\nA,1,2\nB,3,4\n", name = "x" })
+    assert.is_false(done)
+    assert.equal("ragged", failure.code)
+  end)
+
   it("that cannot begin leaves the connection fit for the next file, and says why", function()
     local conn, conninfo = ingesting.fresh()
     local other <close> = ingesting.connect(conninfo)
