@@ -434,17 +434,18 @@ describe("a reader", function()
     local text = "name,a,b,c\n" .. ("some name,1.5,2.5,3.5\n"):rep(50000)
     local sys = require "sys"
     local before
-    for round = 1, 60 do
+    for round = 1, 150 do
       for frame in csv.frames({ text = text }, { frame_bytes = 1 << 17 }) do
         for column = 2, 4 do
           frame:number(column)
         end
       end
-      if round == 20 then
+      if round == 30 then
         before = sys.peak_memory()
       end
     end
-    assert.truthy(sys.peak_memory() - before < 64 << 20, "it grew by " .. sys.peak_memory() - before)
+    -- Piled up they would be more than 300 MB.
+    assert.truthy(sys.peak_memory() - before < 128 << 20, "it grew by " .. sys.peak_memory() - before)
   end)
 
   it("does not let columns pile up that nobody closes", function()
@@ -458,7 +459,7 @@ describe("a reader", function()
       frame:number(1)
       frame:text(1):distinct()
     end
-    assert.truthy(sys.peak_memory() - before < 96 << 20, "it grew by " .. sys.peak_memory() - before)
+    assert.truthy(sys.peak_memory() - before < 128 << 20, "it grew by " .. sys.peak_memory() - before)
   end)
 end)
 

@@ -257,10 +257,10 @@ return pipeline.recipe {
     assert.equal(0, result.code, result.stderr)
     pg.use_json(json.decode)
     local rows = conn:query([[
-SELECT m.source_name, f.name, m.values, m.cells FROM measurements AS m LEFT JOIN features AS f ON f.key = m.feature_key
+SELECT m.source_name, f.name, m.values, m.texts, m.cells FROM measurements AS m LEFT JOIN features AS f ON f.key = m.feature_key
 ORDER BY m.ordinal]])
-    assert.same({ "c_PC 34:1", "PC 34:1", { 1.0, 2.0, pg.null }, pg.null },
-      { rows[1].source_name, rows[1].name, rows[1].values, rows[1].cells })
+    assert.same({ "c_PC 34:1", "PC 34:1", { 2.0, pg.null }, { "1" }, pg.null },
+      { rows[1].source_name, rows[1].name, rows[1].values, rows[1].texts, rows[1].cells })
     assert.same({ "BLANK", pg.null }, { rows[2].source_name, rows[2].name })
     assert.same({ "lipid.shorthand", "species" }, (function()
       local receipt = conn:query("SELECT rule, level FROM feature_names WHERE raw_name = 'c_PC 34:1'")[1]
