@@ -257,7 +257,8 @@ return pipeline.recipe {
     assert.equal(0, result.code, result.stderr)
     pg.use_json(json.decode)
     local rows = conn:query([[
-SELECT m.source_name, f.name, m.values, m.texts, m.cells FROM measurements AS m LEFT JOIN features AS f ON f.key = m.feature_key
+SELECT m.source_name, f.name, m.values, m.texts, m.cells
+FROM measurements AS m LEFT JOIN features AS f ON f.key = m.feature_key
 ORDER BY m.ordinal]])
     assert.same({ "c_PC 34:1", "PC 34:1", { 2.0, pg.null }, { "1" }, pg.null },
       { rows[1].source_name, rows[1].name, rows[1].values, rows[1].texts, rows[1].cells })
