@@ -21,16 +21,15 @@ local SPHINGOLIPID_CHAINS = { SM = 2, Cer = 2, HexCer = 2, Hex2Cer = 2, Hex3Cer 
 
 local CARBONS_MOST = 120 -- of one chain, or of a sum composition
 
---- What chains a text spells: its captures are "_" or "/" (or "" for one chain), whether
---- the first chain has its hydroxyl groups written, whether any other or an ether bond
---- is there, and the chains' carbons and double bonds.
+--- What chains a text spells: its captures are "plain" or "sphingoid" (the hydroxyl groups
+--- of the first chain are written), the first chain's size, "_" or "/" (or "" for one
+--- chain), and the other chains' sizes as carbons:double bonds.
 local function chains_pattern()
   local P, R, C, Cc = lpeg.P, lpeg.R, lpeg.C, lpeg.Cc
-  local digits = C(R "09" ^ 1)
-  local size = digits * ":" * digits
+  local size = C(R "09" ^ 1 * ":" * R "09" ^ 1)
   local hydroxyls = ";O" * R "09" ^ -1
   local function chains(first, other)
-    return Cc "" * first * -1 + Cc "_" * first * ("_" * other) ^ 1 * -1 + Cc "/" * first * ("/" * other) ^ 1 * -1
+    return first * (-P(1) * Cc "" + Cc "_" * ("_" * other) ^ 1 * -1 + Cc "/" * ("/" * other) ^ 1 * -1)
   end
   local plain = (P "O-" + P "P-") ^ -1 * size
   return Cc "plain" * chains(plain, plain) + Cc "sphingoid" * chains(size * hydroxyls, size * hydroxyls ^ -1)
@@ -38,23 +37,29 @@ end
 
 local pattern = chains_pattern()
 
---- Whether each chain can exist: at least one carbon, no more double bonds than bonds.
-local function are_possible(...)
-  for i = 1, select("#", ...), 2 do
-    local carbons, double_bonds = select(i, ...)
-    carbons, double_bonds = tonumber(carbons), tonumber(double_bonds)
-    if carbons < 1 or carbons > CARBONS_MOST or double_bonds * 2 > carbons then
+--- Whether a chain of that size can exist: at least one carbon, no more double bonds than
+--- bonds. There are few sizes, so the answers are remembered.
+local is_possible = setmetatable({}, { __index = function(self, size)
+  local carbons, double_bonds = size:match("^(%d+):(%d+)$")
+  carbons, double_bonds = tonumber(carbons), tonumber(double_bonds)
+  local possible = carbons >= 1 and carbons <= CARBONS_MOST and double_bonds * 2 <= carbons
+  if #size <= 5 then
+    self[size] = possible
+  end
+  return possible
+end })
+
+local function describe(kind, first, separator, ...)
+  if not kind or not is_possible[first] then
+    return false
+  end
+  local count = select("#", ...)
+  for i = 1, count do
+    if not is_possible[(select(i, ...))] then
       return false
     end
   end
-  return true
-end
-
-local function describe(kind, separator, ...)
-  if not kind or not are_possible(...) then
-    return false
-  end
-  return { kind = kind, separator = separator, count = select("#", ...) // 2 }
+  return { kind = kind, separator = separator, count = count + 1 }
 end
 
 --- The same chains come under many classes, so what a text of chains says is remembered.
