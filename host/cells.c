@@ -31,10 +31,17 @@ bool lig_format_add_mark(struct lig_format *f, const char *text, size_t length) 
     return true;
 }
 
+void lig_account_release(struct lig_account *account) {
+    if (account != NULL && --account->references == 0) {
+        free(account);
+    }
+}
+
 void lig_format_release(struct lig_format *f) {
     if (f == NULL || --f->references > 0) {
         return;
     }
+    lig_account_release(f->account);
     for (size_t i = 0; i < f->mark_count; i++) {
         free(f->marks[i].text);
     }
@@ -55,7 +62,9 @@ void lig_cells_release(struct lig_cells *c) {
     if (c == NULL || --c->references > 0) {
         return;
     }
-    c->format->live_bytes -= c->accounted;
+    if (c->format->account != NULL) {
+        c->format->account->live_bytes -= c->accounted;
+    }
     lig_format_release(c->format);
     free(c->text);
     free(c->ends);

@@ -8,6 +8,7 @@
 #include "lig.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define READER_CLASS "ligase.csv"
@@ -18,13 +19,45 @@ struct reader {
     bool rows;                 /* yields rows instead of frames */
     bool busy;                 /* reading: a finalizer that closes it must wait */
     bool unwanted;             /* was closed meanwhile */
-    size_t live_limit;         /* collect when frames hold more bytes than this */
     struct lig_cells *current; /* rows: the frame being walked */
     size_t row;
 };
 
 /* User values of a reader: the source's name, the schema, the string read from. */
 enum { VALUE_NAME = 1, VALUE_SCHEMA = 2, VALUE_STRING = 3, VALUE_ENCODING = 4 };
+
+/* ---- the state's account of frames --------------------------------------- */
+
+#define ACCOUNT_CLASS "ligase.csv.account"
+
+static int account_gc(lua_State *L) {
+    struct lig_account **box = luaL_checkudata(L, 1, ACCOUNT_CLASS);
+    lig_account_release(*box);
+    *box = NULL;
+    return 0;
+}
+
+/* The account of this state, made when it is first asked for. */
+static struct lig_account *account_of(lua_State *L) {
+    static const char key;
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TNIL) {
+        lua_pop(L, 1);
+        struct lig_account **made = lua_newuserdatauv(L, sizeof *made, 0);
+        *made = NULL;
+        luaL_setmetatable(L, ACCOUNT_CLASS);
+        *made = calloc(1, sizeof **made);
+        if (*made == NULL) {
+            luaL_error(L, "out of memory");
+        }
+        (*made)->references = 1;
+        (*made)->limit_bytes = LIVE_BYTES;
+        lua_pushvalue(L, -1);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+    }
+    struct lig_account *account = *(struct lig_account **)lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return account;
+}
 
 /* ---- box ----------------------------------------------------------------- */
 
@@ -149,7 +182,6 @@ static struct reader *reader_open(lua_State *L) {
 
     struct reader *r = lua_newuserdatauv(L, sizeof *r, 4);
     memset(r, 0, sizeof *r);
-    r->live_limit = LIVE_BYTES;
     luaL_setmetatable(L, READER_CLASS);
     int type = lua_getfield(L, 2, "encoding");
     if (type != LUA_TNIL && type != LUA_TSTRING) {
@@ -160,6 +192,7 @@ static struct reader *reader_open(lua_State *L) {
     const char *text = NULL;
     size_t length = 0;
     const char *path = source_keep(L, &text, &length);
+    struct lig_account *account = account_of(L);
 
     // The cells of a throw-away frame own the format while it may still raise.
     struct lig_format *format = lig_format_new();
@@ -169,6 +202,8 @@ static struct reader *reader_open(lua_State *L) {
         luaL_error(L, "out of memory");
     }
     r->current = holder;
+    holder->format->account = account;
+    account->references++;
     lig_format_fill(L, holder->format, 2);
 
     struct lig_source_error error = {0};
@@ -307,16 +342,18 @@ static int csv_head(lua_State *L) {
 
 /* ---- reading ------------------------------------------------------------- */
 
-/* Frames hold memory that Lua's collector cannot see.  When much of it lives, let
- * the collector look, so that a loop which never closes its frames stays small. */
-static void frame_account(lua_State *L, struct reader *r, struct lig_cells *cells) {
+/* Frames hold memory that Lua's collector cannot see.  When much of it lives, in
+ * whatever readers' frames, let the collector look, so that a loop which never closes
+ * its frames stays small. */
+static void frame_account(lua_State *L, struct lig_cells *cells) {
+    struct lig_account *account = cells->format->account;
     cells->accounted = cells->text_capacity + cells->end_capacity * sizeof *cells->ends +
                        cells->line_capacity * sizeof *cells->lines;
-    size_t *live = &cells->format->live_bytes;
-    *live += cells->accounted;
-    if (*live > r->live_limit) {
+    account->live_bytes += cells->accounted;
+    if (account->live_bytes > account->limit_bytes) {
         (void)lua_gc(L, LUA_GCCOLLECT);
-        r->live_limit = *live * 2 > LIVE_BYTES ? *live * 2 : LIVE_BYTES; // kept on purpose
+        size_t kept = account->live_bytes * 2; // what still lives is kept on purpose
+        account->limit_bytes = kept > LIVE_BYTES ? kept : LIVE_BYTES;
     }
 }
 
@@ -331,7 +368,7 @@ static int next_frame(lua_State *L, struct reader *r) {
         lua_pushnil(L);
         return 1;
     }
-    frame_account(L, r, r->current);
+    frame_account(L, r->current);
     lua_getiuservalue(L, 1, VALUE_SCHEMA);
     lig_frame_push(L, &r->current, -1);
     return 1;
@@ -456,6 +493,8 @@ int luaopen_lig_csv(lua_State *L) {
                                          {NULL, NULL}};
     luaL_requiref(L, "frame", luaopen_lig_frame, 0);
     lua_pop(L, 1);
+    static const luaL_Reg account_meta[] = {{"__gc", account_gc}, {NULL, NULL}};
+    lig_class_new(L, ACCOUNT_CLASS, NULL, account_meta);
     lig_class_new(L, READER_CLASS, methods, meta);
     luaL_newlib(L, functions);
     return 1;

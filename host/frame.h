@@ -22,13 +22,23 @@ struct lig_text {
     size_t length;
 };
 
+/* Memory of the frames that one Lua state was handed and that still live.  Lua's
+ * collector cannot see it; csv.c asks the collector to look when it grows. */
+struct lig_account {
+    size_t references;
+    size_t live_bytes;
+    size_t limit_bytes;
+};
+
+void lig_account_release(struct lig_account *account); /* drops one reference */
+
 /* How cells are read as numbers: the decimal mark and the texts that stand for a
  * missing value.  Shared by all frames of one reader. */
 struct lig_format {
     size_t references;
     char decimal;
-    size_t live_bytes;    /* memory of the frames that were handed out and still live */
-    bool has_number_mark; /* one of the marks is itself a number, such as -9 */
+    struct lig_account *account; /* of the frames handed out; NULL when nobody counts */
+    bool has_number_mark;        /* one of the marks is itself a number, such as -9 */
     size_t mark_count;
     struct {
         char *text;
@@ -48,7 +58,7 @@ struct lig_cells {
     size_t line_capacity;
     size_t rows, columns;
     uint64_t first_row; /* 1-based number of the first row in its source */
-    size_t accounted;   /* this frame's part of format->live_bytes */
+    size_t accounted;   /* this frame's part of format->account */
     struct lig_format *format;
 };
 

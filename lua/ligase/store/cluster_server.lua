@@ -263,27 +263,38 @@ local function pid_file(place)
   return place.data .. "/postmaster.pid"
 end
 
---- The server's process id, nil when it is not running. A pid alone proves nothing,
---- since pids are used again: the process must work in the data folder.
----@param place ligase.ClusterPlace
----@return integer?
-function M.pid(place)
+--- The pid that the pid file names, and whether that process is the server of this data
+--- folder. A pid alone proves nothing, since pids are used again: the process must work
+--- in the folder.
+---@return integer? pid
+---@return boolean is_server
+---@return string? content of the pid file
+local function named_process(place)
   local found, content = pcall(sys.read_file, pid_file(place))
   local pid = found and math.tointeger(tonumber(content:match("^%d+")))
   if not pid then
-    return nil
+    return nil, false
   end
   local working, folder = pcall(sys.real_path, ("/proc/%d/cwd"):format(pid))
-  return working and folder == sys.real_path(place.data) and pid or nil
+  return pid, working and folder == sys.real_path(place.data), content
+end
+
+--- The server's process id, nil when it is not running.
+---@param place ligase.ClusterPlace
+---@return integer?
+function M.pid(place)
+  local pid, is_server = named_process(place)
+  return is_server and pid or nil
 end
 
 --- Makes a pid file whose process is another one harmless. Postgres would take any
 --- living process of its user for the old server; the file itself has to stay,
---- because it names the shared memory that orphans of the old server may still use.
+--- because it names the shared memory that orphans of the old server may still use. A
+--- server that a killed ligase had begun to start may appear at any moment: its file is
+--- left alone.
 local function disown_pid_file(place)
-  local found, content = pcall(sys.read_file, pid_file(place))
-  local pid = found and math.tointeger(tonumber(content:match("^%d+")))
-  if pid and pid > 1 and sys.kill(pid, 0) then
+  local pid, is_server, content = named_process(place)
+  if pid and not is_server and pid > 1 and sys.kill(pid, 0) then
     local never_a_pid = tostring(0x7FFFFFFF)
     write_for(place, pid_file(place), (content:gsub("^%d+", never_a_pid, 1)))
   end
