@@ -45,13 +45,13 @@ static bool fail_memory(struct lig_csv *r) {
 
 static bool columns_fail(struct lig_csv *r) {
     return lig_csv_fail(&r->error, "columns", r->record_line, r->options.column_limit + 1,
-                        r->record_byte, "Check the separator, or raise the limit of columns",
+                        r->record_byte, "Check the separator, or raise the limit (--max-columns)",
                         "a row has more than %zu fields", r->options.column_limit);
 }
 
 static bool field_fail(struct lig_csv *r, size_t field) {
     return lig_csv_fail(&r->error, "field_length", r->record_line, field, r->record_byte,
-                        "Is a quote never closed? Otherwise raise the limit of field bytes",
+                        "Is a quote never closed? Otherwise raise the limit (--max-field)",
                         "a field is longer than %zu bytes", r->options.field_bytes);
 }
 

@@ -83,7 +83,7 @@ static void unquoted_push(lua_State *L, const char *text) {
 static _Noreturn void conninfo_refuse(lua_State *L, const char *why) {
     lig_error_push(L, LIG_KIND_USAGE, "conninfo", "the connection string cannot be read: %s", why);
     lig_error_string(L, "hint",
-                     "write postgresql://user:password@host:port/database with special characters "
+                     "Write postgresql://user:password@host:port/database with special characters "
                      "in the password percent-encoded (@ is %40, / is %2F, : is %3A), or "
                      "host=... dbname=...");
     lig_error_raise(L);
@@ -178,16 +178,16 @@ static void settings_from_table(lua_State *L, int index, keywords *k) {
 
 static const char *connect_hint(const char *message) {
     if (strstr(message, "Connection refused") != NULL || strstr(message, "No such file") != NULL) {
-        return "is the server running there? check host and port";
+        return "Is the server running there? Check host and port";
     }
     if (strstr(message, "password") != NULL) {
-        return "check user and password";
+        return "Check user and password";
     }
     if (strstr(message, "does not exist") != NULL) {
-        return "check the names of database and user";
+        return "Check the names of database and user";
     }
     if (strstr(message, "translate host name") != NULL) {
-        return "check the host's name";
+        return "Check the host's name";
     }
     return NULL;
 }

@@ -207,7 +207,7 @@ static void client_error_push(lua_State *L, PGconn *pg, const PGresult *result) 
     if (PQstatus(pg) == CONNECTION_BAD) {
         lig_error_push(L, LIG_KIND_DATABASE, LIG_STATE_LOST, "the connection to %s was lost: %s",
                        lua_tostring(L, -1), lua_tostring(L, -2)); // said target error
-        lig_error_string(L, "hint", "connect again; what was not committed is gone");
+        lig_error_string(L, "hint", "Connect again; what was not committed is gone");
     } else {
         lig_error_push(L, LIG_KIND_DATABASE, "XX000", "libpq: %s",
                        lua_tostring(L, -2)); // said target error

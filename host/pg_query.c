@@ -141,7 +141,7 @@ _Noreturn void lig_conn_raise(lua_State *L, int conn_index, const PGresult *resu
         lua_pushboolean(L, 1);
         lua_setfield(L, -2, "unknown_outcome");
         lig_error_string(L, "hint",
-                         "connect again and look whether it took effect: it was sent, and the "
+                         "Connect again and look whether it took effect: it was sent, and the "
                          "answer was lost");
     }
     if (place > 0) {

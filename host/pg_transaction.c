@@ -30,7 +30,7 @@ static _Noreturn void unknown_raise(lua_State *L, PGconn *pg, const PGresult *re
     lig_error_string(L, "sqlstate", LIG_STATE_UNKNOWN);
     lig_error_string(L, "statement", "COMMIT");
     lig_error_string(L, "hint",
-                     "connect again and look by key whether the changes are there, or repeat "
+                     "Connect again and look by key whether the changes are there, or repeat "
                      "them if that is harmless");
     lua_pushboolean(L, 1);
     lua_setfield(L, -2, "unknown_outcome");

@@ -29,7 +29,7 @@ describe("Postgres that refuses", function()
     local file = support.tmpfile(GOOD)
     for database, parts in pairs {
       ["postgresql://lab:hush@127.0.0.1:1/omics"] = { '"omics" at 127.0.0.1:1 as user "lab"', "Connection refused",
-        "check host and port" },
+        "Check host and port" },
       ["postgresql:///no_such_database?user=ligase&host=" .. socket] = { "no_such_database", "does not exist" },
       ["postgresql:///omics?user=nobody_here&host=" .. socket] = { "nobody_here" },
     } do
