@@ -430,7 +430,7 @@ describe("a reader", function()
     assert.has_error(function() reader.close(io.stdout) end)
   end)
 
-  it("does not let frames pile up that nobody closes", function()
+  it("does not let frames pile up that nobody closes #slow", function()
     local text = "name,a,b,c\n" .. ("some name,1.5,2.5,3.5\n"):rep(50000)
     local sys = require "sys"
     local before
@@ -448,7 +448,7 @@ describe("a reader", function()
     assert.truthy(sys.peak_memory() - before < 128 << 20, "it grew by " .. sys.peak_memory() - before)
   end)
 
-  it("does not let columns pile up that nobody closes", function()
+  it("does not let columns pile up that nobody closes #slow", function()
     local sys = require "sys"
     local frame <close> = csv.frames({ text = "a\n" .. ("1\n"):rep(200000) }):next()
     for _ = 1, 10 do
