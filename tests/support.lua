@@ -204,6 +204,12 @@ function M.ligase(call)
   })
 end
 
+--- Whether this machine has a terminal to lend (a bare chroot without /dev/pts has none).
+---@return boolean
+function M.has_terminal()
+  return sys.run({ "python3", "-c", "import pty; pty.openpty()" }, { stderr = "null" }).code == 0
+end
+
 --- Runs a piece of Python, for a reading of a file that owes nothing to our code.
 ---@param code string
 ---@param arguments? string[] found in sys.argv[1:]

@@ -119,6 +119,9 @@ print(row["n"], row["nothing"], repr(row["empty"]), repr(row["text"]), row["exac
   end)
 
   it("fits a wide result onto a terminal quickly", function()
+    if not support.has_terminal() then
+      return pending("this machine has no pseudo-terminals")
+    end
     local columns = {}
     for i = 1, 1600 do
       columns[i] = ("repeat('x', 50) AS column_%d"):format(i)
