@@ -151,10 +151,6 @@ local function settle(request, failure)
   error(failure, 0)
 end
 
-local function explained(failure)
-  return errors.is(failure) and failure or errors.wrap(debug.traceback(tostring(failure), 2))
-end
-
 --- Whether another transaction wrote the same feature in another way than ligase does,
 --- or Postgres ended one of two that waited for each other: the next try will do.
 local function may_try_again(failure)
@@ -171,7 +167,7 @@ end
 --- findings, plan}
 function M.store(conn, request)
   for try = 1, ATTEMPTS do
-    local done, result = xpcall(store_once, explained, conn, request)
+    local done, result = xpcall(store_once, errors.explained, conn, request)
     if done then
       request.resolver:committed()
       return result
@@ -224,7 +220,7 @@ function M.rehearse(conn, request)
     conn:begin()
     conn:script("SET TRANSACTION READ ONLY")
   end
-  local done, failure = xpcall(rehearse_in, explained, conn, request, ingest, report)
+  local done, failure = xpcall(rehearse_in, errors.explained, conn, request, ingest, report)
   if conn then
     errors.try(conn.rollback, conn)
   end

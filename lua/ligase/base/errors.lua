@@ -109,6 +109,14 @@ function M.exit_status(value)
   return M.is(value) and EXIT_STATUS[rawget(value, "kind")] or 1
 end
 
+--- The message handler for xpcall where anything may be raised: an error that speaks for
+--- itself goes on, anything else is a slip and becomes "internal" with its traceback.
+---@param failure any
+---@return table error
+function M.explained(failure)
+  return M.is(failure) and failure or M.wrap(debug.traceback(tostring(failure), 2))
+end
+
 --- Calls fn and forgets its failure, but never an interruption: who pressed Ctrl-C in
 --- the middle of something that may fail still wants to stop.
 ---@param fn function

@@ -1,5 +1,6 @@
 --- What `ligase ingest` and `ligase run` share: their options, and going through the
 --- files one by one. What happens to one file is in ligase.ingest.
+local dialect = require "ligase.io.dialect"
 local errors = require "ligase.base.errors"
 local ingest = require "ligase.ingest"
 local inputs = require "ligase.io.inputs"
@@ -15,8 +16,6 @@ local text = require "ligase.base.text"
 local M = {}
 
 -- ---- the command line ------------------------------------------------------
-
-local SEPARATORS = { comma = ",", tab = "\t", ["\\t"] = "\t", semicolon = ";", bar = "|", space = " " }
 
 --- Adds the options of both commands.
 ---@param parser table
@@ -34,7 +33,7 @@ function M.configure(parser)
   parser:option("--set", "A column's role: feature, sample, statistic, annotation, or a statistic's name "
     .. "(p_value, ...). May be given again."):argname("COLUMN=ROLE"):count("*")
   parser:option("--separator", "comma, tab, semicolon, bar, space or the character itself."):argname("CHAR")
-    :convert(parsing.character("--separator", SEPARATORS))
+    :convert(parsing.character("--separator", dialect.SEPARATOR_WORDS))
   parser:option("--quote", "The quote mark, or none."):argname("CHAR")
     :convert(parsing.character("--quote", { none = false }))
   parser:option("--encoding", "utf-8, utf-16le, latin1, ..."):argname("NAME")
@@ -149,10 +148,6 @@ end
 
 -- ---- failures --------------------------------------------------------------
 
-local function explained(failure)
-  return errors.is(failure) and failure or errors.wrap(debug.traceback(tostring(failure), 2))
-end
-
 local LOST = "^08" -- the class of lost connections
 
 --- Adds which file it was. The words the lab's runbooks look for stand before what
@@ -193,12 +188,12 @@ end
 local function open_for(arguments, context)
   context:need_postgres()
   if not arguments.dry_run then
-    local opened, result = xpcall(context.open, explained, context)
+    local opened, result = xpcall(context.open, errors.explained, context)
     return opened and result or error(as_required(result), 0)
   elseif context:is_bare() then
     return nil, "there is no private Postgres yet", true
   end
-  local opened, result = xpcall(context.open, explained, context, { migrate = false })
+  local opened, result = xpcall(context.open, errors.explained, context, { migrate = false })
   if opened then
     return result
   elseif result.kind == "interrupted" or result.kind == "internal" then
@@ -241,7 +236,7 @@ function M.ingest_all(arguments, context, recipe, command)
       request = request or ingest.request(file, recipe, shared.options)
       local open <close> = request -- luacheck: ignore
       report = ingest_file(shared, request, looker(shared, arguments.files[i + 1], ahead))
-    end, explained)
+    end, errors.explained)
     if done then
       telling.tell(request, report)
     else

@@ -20,7 +20,9 @@ local LOOK_CELLS, TELLING_CELLS = 2000, 150
 --- In order of preference when two fit equally well: tabs hardly ever stand in cells,
 --- decimal commas often stand in tables with semicolons.
 local SEPARATORS = { "\t", ";", ",", "|" }
-local SEPARATOR_NAMES = { ["\t"] = "tab", [","] = "comma", [";"] = "semicolon", ["|"] = "bar", [" "] = "space" }
+
+--- The words that people may use for separators, and what they mean.
+M.SEPARATOR_WORDS = { comma = ",", tab = "\t", ["\\t"] = "\t", semicolon = ";", bar = "|", space = " " }
 
 --- From here on a way to split the rows is taken seriously.
 local REGULAR = 0.9
@@ -31,20 +33,12 @@ local SHORT_HEADER = 0.95
 ---@param separator string
 ---@return string
 function M.separator_name(separator)
-  return SEPARATOR_NAMES[separator] or ("'%s'"):format(separator)
-end
-
---- The character a person means by a word or a character.
----@param word string "tab", "comma", "\\t", ";", ...
----@return string
-function M.separator_of(word)
-  local lower = word:lower()
-  for character, name in pairs(SEPARATOR_NAMES) do
-    if name == lower then
-      return character
+  for word, character in pairs(M.SEPARATOR_WORDS) do
+    if character == separator and word:find("^%a+$") then
+      return word
     end
   end
-  return word == "\\t" and "\t" or word
+  return ("'%s'"):format(separator)
 end
 
 -- ---- lines -----------------------------------------------------------------

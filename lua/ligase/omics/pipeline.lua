@@ -218,9 +218,7 @@ end
 --- Calls fn(ingest); errors of reading carry the path that was opened, and people know
 --- the one they named.
 local function with_shown_path(fn, ingest)
-  local done, result = xpcall(fn, function(failure)
-    return errors.is(failure) and failure or errors.wrap(debug.traceback(tostring(failure), 2))
-  end, ingest)
+  local done, result = xpcall(fn, errors.explained, ingest)
   if not done then
     if result.file == ingest.source.path then
       result.file = ingest.source.shown

@@ -100,12 +100,10 @@ describe("the separator", function()
   end)
 
   it("has words and characters that mean it", function()
-    assert.equal("\t", dialect.separator_of "tab")
-    assert.equal("\t", dialect.separator_of "TAB")
-    assert.equal("\t", dialect.separator_of "\\t")
-    assert.equal(";", dialect.separator_of "semicolon")
-    assert.equal(";", dialect.separator_of ";")
-    assert.equal(" ", dialect.separator_of "space")
+    for word, character in pairs { tab = "\t", comma = ",", semicolon = ";", bar = "|", space = " " } do
+      assert.equal(character, dialect.SEPARATOR_WORDS[word])
+      assert.equal(word, dialect.separator_name(character))
+    end
     assert.equal("'~'", dialect.separator_name "~")
   end)
 end)
