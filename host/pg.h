@@ -269,6 +269,10 @@ bool lig_result_is_success(const PGresult *result);
 /* Runs one command by the simple protocol; raises unless it succeeds. */
 void lig_conn_command(lua_State *L, int conn_index, const char *sql);
 
+/* Raises when the connection is known to be dead: before a COMMIT is sent, that means
+ * that nothing was committed. */
+void lig_conn_check_alive(lua_State *L, PGconn *pg, const char *sql);
+
 /* Raises when the server answered ROLLBACK to something that did not ask for it. */
 void lig_conn_check_committed(lua_State *L, int conn_index, const PGresult *result,
                               const char *sql);

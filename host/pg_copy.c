@@ -19,6 +19,7 @@
 struct copy {
     unsigned ticket;
     bool binary;   /* rows are encoded here; otherwise the caller writes the stream itself */
+    bool sealed;   /* the end of the stream was sent */
     bool finished; /* ended, one way or the other */
     bool broken;   /* a write failed within its rows: the stream is not to be trusted */
     struct lig_rows rows;
@@ -204,6 +205,9 @@ static int copy_write(lua_State *L) {
     luaL_checkany(L, 2);
     lua_settop(L, 3);
     struct copy *c = copy_check(L, &pg); // pushes the connection: 4
+    if (c->sealed) {
+        lig_error_usage(L, "this COPY is sealed: its end was sent");
+    }
     if (!c->binary) {
         stream_write(L, c, pg);
         return 0;
@@ -227,24 +231,48 @@ static int copy_write(lua_State *L) {
     return 0;
 }
 
-/* copy:finish() -> number of rows the server took.  Raises what it refused. */
-static int copy_finish(lua_State *L) {
-    PGconn *pg = NULL;
-    lua_settop(L, 1);
-    struct copy *c = copy_check(L, &pg); // pushes the connection: 2
+/* Sends what is left and the end of the stream; the copy is at 1, its connection at 2. */
+static void stream_end(lua_State *L, struct copy *c, PGconn *pg) {
     if (c->binary) {
-        lig_bytes_put16(&c->rows.bytes, UINT16_MAX); // the end of the stream
+        lig_bytes_put16(&c->rows.bytes, UINT16_MAX);
     }
     bytes_send(L, c, pg, 2);
     int sent;
     while ((sent = PQputCopyEnd(pg, NULL)) == 0) {
         lig_conn_flush(L, 2);
     }
+    if (sent < 0) {
+        lua_getiuservalue(L, 1, VALUE_SQL);
+        lig_pg_raise_conn(L, pg, lua_tostring(L, -1));
+    }
+    c->sealed = true;
+    lig_conn_flush(L, 2);
+}
+
+/* copy:seal(): all rows are written.  Sends the last of them and does not wait: the
+ * server works on them while the caller does something else before copy:finish.  From
+ * here on copy:close waits for the server instead of making it forget the rows; inside a
+ * transaction that is still undone with it.  A second call does nothing. */
+static int copy_seal(lua_State *L) {
+    PGconn *pg = NULL;
+    lua_settop(L, 1);
+    struct copy *c = copy_check(L, &pg); // pushes the connection: 2
+    if (!c->sealed) {
+        stream_end(L, c, pg);
+    }
+    return 0;
+}
+
+/* copy:finish() -> number of rows the server took.  Raises what it refused. */
+static int copy_finish(lua_State *L) {
+    PGconn *pg = NULL;
+    lua_settop(L, 1);
+    struct copy *c = copy_check(L, &pg); // pushes the connection: 2
+    if (!c->sealed) {
+        stream_end(L, c, pg);
+    }
     lua_getiuservalue(L, 1, VALUE_SQL);
     const char *sql = lua_tostring(L, -1);
-    if (sent < 0) {
-        lig_pg_raise_conn(L, pg, sql);
-    }
     c->finished = true;
     lig_rows_free(&c->rows);
     lua_pushinteger(L, lig_conn_copy_finish(L, 2, sql));
@@ -273,11 +301,9 @@ static int copy_counts(lua_State *L) {
 }
 
 void lig_pg_copy_open(lua_State *L) {
-    static const luaL_Reg methods[] = {{"write", copy_write},
-                                       {"finish", copy_finish},
-                                       {"counts", copy_counts},
-                                       {"close", copy_close},
-                                       {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"write", copy_write},   {"seal", copy_seal},
+                                       {"finish", copy_finish}, {"counts", copy_counts},
+                                       {"close", copy_close},   {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", copy_close}, {"__close", copy_close}, {NULL, NULL}};
     lig_class_new(L, COPY_CLASS, methods, meta);
 }

@@ -191,10 +191,24 @@ static void steps_prepare(lua_State *L, const step *steps, int count) {
     }
 }
 
+/* Whether a statement ends the transaction: when its answer is lost, so is the outcome. */
+static bool steps_commit(const step *steps, int count) {
+    for (int s = 0; s < count; s++) {
+        if (lig_sql_begins(steps[s].target.sql, "COMMIT")) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void steps_run(lua_State *L, const step *steps, const lig_params *params, lig_result *box) {
     PGconn *pg = lig_conn_idle(L, 1);
     lig_conn *conn = lua_touserdata(L, 1);
     bool outside = lig_conn_is_outside(conn);
+    bool commits = steps_commit(steps, box->count);
+    if (commits) {
+        lig_conn_check_alive(L, pg, "COMMIT");
+    }
     for (int attempt = 1;; attempt++) {
         steps_prepare(L, steps, box->count);
         struct lig_pg_patience patience = {0};
@@ -223,7 +237,8 @@ static void steps_run(lua_State *L, const step *steps, const lig_params *params,
             }
         }
         if (!stale || !outside || attempt == 2) {
-            lig_conn_raise(L, 1, box->items[failed], steps[failed].target.sql, outside, failed + 1);
+            lig_conn_raise(L, 1, box->items[failed], steps[failed].target.sql, outside || commits,
+                           failed + 1);
         }
         lig_result_clear(box);
     }

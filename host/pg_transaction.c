@@ -37,14 +37,17 @@ static _Noreturn void unknown_raise(lua_State *L, PGconn *pg, const PGresult *re
     lig_error_raise(L);
 }
 
+void lig_conn_check_alive(lua_State *L, PGconn *pg, const char *sql) {
+    // The first read may find the server's farewell, and only the second the end.
+    if (!PQconsumeInput(pg) || !PQconsumeInput(pg)) {
+        lig_pg_raise_conn(L, pg, sql);
+    }
+}
+
 /* Commits; raises unless the server said COMMIT. */
 static void transaction_commit(lua_State *L, lig_conn *conn) {
     PGconn *pg = conn->pg;
-    // A connection that is already dead is known to have committed nothing. The first
-    // read may find the server's farewell, and only the second the end.
-    if (!PQconsumeInput(pg) || !PQconsumeInput(pg)) {
-        lig_pg_raise_conn(L, pg, "COMMIT");
-    }
+    lig_conn_check_alive(L, pg, "COMMIT");
     double started_s = lig_conn_echo_start(conn);
     struct lig_pg_patience patience = {0};
     PQclear(conn->outcome); // not a box of its own: making one could raise before the COMMIT

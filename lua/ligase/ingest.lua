@@ -29,6 +29,8 @@ local SETTLE_WAIT_S = 30
 ---@class ligase.ingest_options
 ---@field name string|nil the dataset's name; the file's without its ending when nil
 ---@field dialect table|nil answers instead of detection: separator, quote, encoding, decimal, ...
+---@field format string|nil which format the file is, instead of detection
+---@field samples ligase.sample_table|nil attributes of the samples, see ligase.omics.samples
 ---@field set table<string,string>|nil roles of columns
 ---@field linking boolean|nil false: rows are not linked to features
 ---@field outbox boolean|nil other systems are to be told
@@ -46,10 +48,12 @@ local SETTLE_WAIT_S = 30
 ---@field source ligase.source
 ---@field run ligase.run
 ---@field looked ligase.ingest|nil what look found out
+---@field rollbacks integer|nil the resolver's, when it looked
 ---@field meanwhile fun()|nil called when all rows are sent and Postgres still works on them
 
 local OPTIONS = {
-  name = { type = "string" }, dialect = { type = "table" }, set = { type = "table" }, linking = { type = "boolean" },
+  name = { type = "string" }, format = { type = "string" }, samples = { type = "table" },
+  dialect = { type = "table" }, set = { type = "table" }, linking = { type = "boolean" },
   outbox = { type = "boolean" }, program = { type = "string" }, experiment = { type = "string" },
   organism = { type = "string" }, command = { type = "string", default = "ingest" }, batch_id = { type = "string" },
   resolver = { type = "table" }, progress = { type = "function" }, reconnect = { type = "function" },
@@ -87,19 +91,24 @@ function Request:__close()
   getmetatable(self.source).__close(self.source)
 end
 
---- Does ahead what needs no database: finds out how the file is written and reads its
---- first frame. Raises what is wrong with it.
+--- Does ahead what needs no database: finds out how the file is written, reads its first
+--- frame and resolves the names in it. Raises what is wrong with it.
 ---@param request ligase.request
 function M.look(request)
   local ingest = pipeline.prepare(request.recipe, request.source, request)
+  request.looked, request.rollbacks = ingest, request.resolver.rollbacks
   pipeline.look(ingest)
-  request.looked = ingest
 end
 
---- The reading that look began, or a new one.
+--- The reading that look began, or a new one: also when names that it counts on were
+--- rolled back since.
 local function reading_of(request)
   local ingest = request.looked
   request.looked = nil
+  if ingest and request.rollbacks ~= request.resolver.rollbacks then
+    ingest:close()
+    ingest = nil
+  end
   return ingest or pipeline.prepare(request.recipe, request.source, request)
 end
 
@@ -120,12 +129,14 @@ local function store_once(conn, request)
   end
   local findings, info = pipeline.read(ingest, writer)
   pipeline.doubt_misfits(ingest, findings, writer:misfit_counts())
-  -- All rows are sent; while Postgres works on them, whatever needs no answer is done.
+  -- While Postgres works on the last rows, whatever needs no answer is done.
+  writer:seal()
+  local waiting = ingest.resolver:take()
   local description = ingestion.describe(findings, ingest.plan)
   if request.meanwhile then
     request.meanwhile()
   end
-  writer:link(ingest.resolver)
+  writer:link(ingest.resolver, waiting)
   local report = writer:finish({ source = request.source.shown, info = info, description = description,
     recipe = request.recipe, feature_count = not ingest.uncounted and ingest.distinct or nil }, request)
   report.findings, report.plan = findings, ingest.plan

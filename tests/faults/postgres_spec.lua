@@ -201,7 +201,7 @@ def serve(client):
         data = client.recv(65536)
         if not data: break
         seen = (seen + data)[-200000:]
-        if not shot and b"revisions" in seen and data.startswith(b"Q") and b"COMMIT" in data:
+        if not shot and b"revisions" in seen and b"COMMIT\0" in data:
             shot.append(1)
             lost.set()
             if passes_on:

@@ -80,6 +80,25 @@ describe("binary COPY", function()
     assert.equal(2, db.count "t WHERE num_nulls(b, u, i, l, t, d, da, ta, j, z) = 10")
   end)
 
+  it("can be sealed before it is finished", function()
+    local copy <close> = copy_into "i int4"
+    copy:write(2, { i = { 1, 2 } })
+    copy:seal()
+    copy:seal()
+    local e = failure_of(copy.write, copy, 1, { i = 3 })
+    assert.match("sealed", e.message)
+    assert.equal(2, copy:finish())
+    assert.same({ "1", "2" }, texts_of "i")
+  end)
+
+  it("tells after sealing what the server refused", function()
+    local copy <close> = copy_into "i int4 CHECK (i < 3)"
+    copy:write(2, { i = { 1, 3 } })
+    copy:seal()
+    assert.equal("23514", failure_of(copy.finish, copy).code)
+    assert.equal(0, db.count "t")
+  end)
+
   it("stores lists with one value per row", function()
     local copy <close> = copy_into("i int4, t text, da float8[], ta text[], b bool")
     copy:write(3, { i = { 1, null, 3.0 }, t = { "x", "", null }, da = { null, {}, { 1, null } },

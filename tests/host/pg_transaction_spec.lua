@@ -194,6 +194,17 @@ describe("pg", function()
   end)
 
   describe("lost connections", function()
+    --- A table whose rows end the connection when they are committed.
+    local function make_doomed()
+      conn:script [[
+        CREATE TABLE IF NOT EXISTS doomed (a int);
+        CREATE OR REPLACE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS
+          $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()), pg_sleep(5); RETURN NULL; END $$;
+        DROP TRIGGER IF EXISTS die ON doomed;
+        CREATE CONSTRAINT TRIGGER die AFTER INSERT ON doomed DEFERRABLE INITIALLY DEFERRED
+          FOR EACH ROW EXECUTE FUNCTION die()]]
+    end
+
     it("are an error with a code, and stay one", function()
       terminate(conn:pid())
       local e = refused("query", "SELECT 1")
@@ -241,12 +252,7 @@ describe("pg", function()
     end)
 
     it("after COMMIT is sent are unknown", function()
-      conn:script [[
-        CREATE TABLE doomed (a int);
-        CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS
-          $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()), pg_sleep(5); RETURN NULL; END $$;
-        CREATE CONSTRAINT TRIGGER die AFTER INSERT ON doomed DEFERRABLE INITIALLY DEFERRED
-          FOR EACH ROW EXECUTE FUNCTION die()]]
+      make_doomed()
       local e = refused("transaction", function()
         conn:query "INSERT INTO doomed VALUES (1)"
       end)
@@ -254,6 +260,27 @@ describe("pg", function()
       assert.are.equal("08007", e.code)
       assert.is_true(e.unknown_outcome)
       assert.is_truthy(e.hint)
+    end)
+
+    it("after a COMMIT in a pipeline is sent are unknown", function()
+      make_doomed()
+      conn:begin()
+      local e = refused("pipeline", function(p)
+        p:query "INSERT INTO doomed VALUES (1)"
+        p:query "COMMIT"
+      end)
+      assert.are.equal("database", e.kind)
+      assert.are.equal(2, e.place)
+      assert.is_true(e.unknown_outcome)
+    end)
+
+    it("before a COMMIT in a pipeline is sent are just lost", function()
+      conn:begin()
+      terminate(conn:pid())
+      local e = refused("pipeline", function(p)
+        p:query "COMMIT"
+      end)
+      assert.is_nil(e.unknown_outcome)
     end)
 
     it("while waiting and while copying", function()

@@ -49,6 +49,7 @@ end
 ---@class ligase.resolver
 ---@field feature_type string
 ---@field waiting ligase.waiting
+---@field rollbacks integer how often what it remembered turned out not to be there
 local Resolver = {}
 Resolver.__index = Resolver
 
@@ -62,7 +63,7 @@ end
 ---@return ligase.resolver
 function M.resolver(feature_type, read)
   return setmetatable({ feature_type = feature_type, read = read, keys = {}, count = 0, waiting = nothing_waiting(),
-    written = {} }, Resolver)
+    taken = nothing_waiting(), written = {}, rollbacks = 0 }, Resolver)
 end
 
 --- Reads a name that was not met before; its reading waits to be written.
@@ -109,11 +110,18 @@ function Resolver:waiting_count()
   return #self.waiting.raws
 end
 
---- The waiting names are in the database, as far as the open transaction goes.
+--- The waiting names, for who writes them now; names met from here on wait anew.
+---@return ligase.waiting
+function Resolver:take()
+  self.taken, self.waiting = self.waiting, nothing_waiting()
+  return self.taken
+end
+
+--- The names taken last are in the database, as far as the open transaction goes.
 function Resolver:wrote()
-  local raws = self.waiting.raws
+  local raws = self.taken.raws
   table.move(raws, 1, #raws, #self.written + 1, self.written)
-  self.waiting = nothing_waiting()
+  self.taken = nothing_waiting()
 end
 
 --- The transaction was committed: what it wrote need not be asked for again.
@@ -122,22 +130,29 @@ function Resolver:committed()
   self:forget_some()
 end
 
---- The transaction was rolled back: nothing it wrote is there.
+--- The transaction was rolled back: nothing it wrote is there. Files whose names were
+--- resolved meanwhile may count on some of it, so that they have to be read again.
 function Resolver:rolled_back()
-  for _, list in ipairs { self.waiting.raws, self.written } do
+  for _, list in ipairs { self.waiting.raws, self.taken.raws, self.written } do
     for _, raw in ipairs(list) do
       self.keys[raw] = nil
     end
   end
-  self.waiting, self.written = nothing_waiting(), {}
+  self.waiting, self.taken, self.written = nothing_waiting(), nothing_waiting(), {}
+  self.rollbacks = self.rollbacks + 1
 end
 
---- Starts afresh when too much is remembered, also in the middle of a large file; only
---- while nothing is waiting. A name met again is then looked up again.
+--- Starts afresh when too much is remembered, also in the middle of a large file; what is
+--- still waiting stays. A name met again is then looked up again.
 function Resolver:forget_some()
-  if self.count > REMEMBERED_MOST and self:waiting_count() == 0 then
-    self.keys, self.written, self.count = {}, {}, 0
+  if self.count <= REMEMBERED_MOST then
+    return
   end
+  local waiting, keys = self.waiting, {}
+  for i, raw in ipairs(waiting.raws) do
+    keys[raw] = waiting.keys[i]
+  end
+  self.keys, self.count = keys, #waiting.raws
 end
 
 return M

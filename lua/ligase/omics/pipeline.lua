@@ -39,6 +39,8 @@ local COUNTED_MOST = 200000
 ---@field resolver ligase.resolver
 ---@field writer table|nil ligase.store.ingestion's writer; nil in a dry run
 ---@field counts {rows: integer, values: integer}
+---@field looking boolean|nil the first frame is read ahead of its transaction
+---@field held table|nil that frame, whose rows wait to be written
 ---@field misfits integer[] in a dry run: cells by slot that are neither numbers nor missing
 
 -- ---- the three stages ------------------------------------------------------
@@ -88,21 +90,18 @@ function M.link(ingest, frame)
   end
 end
 
---- Stage: sends the frame's rows to Postgres; in a dry run only counts them.
----@param ingest ligase.ingest
----@param frame table
-function M.store(ingest, frame)
-  local plan, counts = plan_of(ingest, "store"), ingest.counts
-  counts.rows = counts.rows + #frame
-  if not ingest.writer then
-    local profile = frame:profile()
-    for slot, position in ipairs(plan.number_positions) do
-      local seen = profile[position]
-      counts.values = counts.values + seen.number + seen.rounded + (seen.code or 0)
-      ingest.misfits[slot] = (ingest.misfits[slot] or 0) + seen.misfit
-    end
-    return
+--- A dry run: the rows are only counted.
+local function count_cells(ingest, frame)
+  local counts, profile = ingest.counts, frame:profile()
+  for slot, position in ipairs(ingest.plan.number_positions) do
+    local seen = profile[position]
+    counts.values = counts.values + seen.number + seen.rounded + (seen.code or 0)
+    ingest.misfits[slot] = (ingest.misfits[slot] or 0) + seen.misfit
   end
+end
+
+local function write_rows(ingest, frame)
+  local plan = ingest.plan
   ingest.writer:write(frame, {
     ordinal = frame:ordinals(),
     feature_key = ingest.keys,
@@ -111,10 +110,27 @@ function M.store(ingest, frame)
     texts = #plan.text_positions > 0 and frame:texts(plan.text_positions) or nil,
     cells = #plan.number_positions > 0 and frame:misfits(plan.number_positions, plan.number_marks) or nil,
   })
-  if ingest.resolver:waiting_count() > WAITING_MOST then
-    ingest.writer:link(ingest.resolver)
-    ingest.resolver:forget_some()
+  local resolver = ingest.resolver
+  if resolver:waiting_count() > WAITING_MOST then
+    ingest.writer:link(resolver, resolver:take())
+    resolver:forget_some()
     collectgarbage() -- many short-lived lists were made; the next ones need not come on top
+  end
+end
+
+--- Stage: sends the frame's rows to Postgres; in a dry run only counts them. The first
+--- frame may have been read ahead of its transaction: its rows wait for it.
+---@param ingest ligase.ingest
+---@param frame table
+function M.store(ingest, frame)
+  plan_of(ingest, "store")
+  ingest.counts.rows = ingest.counts.rows + #frame
+  if ingest.looking then
+    ingest.held = frame
+  elseif ingest.writer then
+    write_rows(ingest, frame)
+  else
+    count_cells(ingest, frame)
   end
 end
 
@@ -196,23 +212,46 @@ local function run_stage(stage, ingest, frame)
   end
 end
 
---- Reads every frame of the source through the recipe's stages.
-local function run_stages(ingest)
-  local reader <close> = ingest.reader
-  for frame in reader do
-    for _, stage in ipairs(ingest.recipe.stages) do
-      run_stage(stage, ingest, frame)
-    end
-    if ingest.progress then
-      ingest.progress(reader:info().bytes)
-    end
+--- The next frame through the recipe's stages; false at the end.
+local function run_frame(ingest)
+  local frame = ingest.reader()
+  if not frame then
+    return false
+  end
+  for _, stage in ipairs(ingest.recipe.stages) do
+    run_stage(stage, ingest, frame)
+  end
+  if frame ~= ingest.held then
     frame:close()
+  end
+  if ingest.progress then
+    ingest.progress(ingest.reader:info().bytes)
+  end
+  return true
+end
+
+--- Opens the source and reads its first frame, whose rows are held.
+local function read_first(ingest)
+  open_reader(ingest)
+  ingest.looking = true
+  run_frame(ingest)
+  ingest.looking = false
+end
+
+--- Reads what is left of the source.
+local function read_rest(ingest)
+  local held <close> = ingest.held
+  if held then
+    (ingest.writer and write_rows or count_cells)(ingest, held)
+    ingest.held = nil
+  end
+  while run_frame(ingest) do
   end
   if ingest.counts.rows == 0 then
     errors.raise { kind = "input", code = "no_rows", file = ingest.source.shown,
       message = "the file has a header and no rows", hint = "Check that the export finished" }
   end
-  return reader:info()
+  return ingest.reader:info()
 end
 
 --- Calls fn(ingest); errors of reading carry the path that was opened, and people know
@@ -244,6 +283,10 @@ Ingest.__index = Ingest
 
 --- Closes the source. Safe to call again.
 function Ingest:close()
+  if self.held then
+    self.held:close()
+    self.held = nil
+  end
   if self.reader then
     self.reader:close()
   end
@@ -272,11 +315,12 @@ function M.resolver(recipe)
   return names.resolver(recipe.feature_type, recipe.read_name)
 end
 
---- Looks at the source: how it is written, and its first frame. Touches no database,
---- so that it can be done while Postgres still stores another file.
+--- Looks at the source: how it is written, and its first frame, up to the rows that are
+--- to be written. Touches no database, so that it can be done while Postgres still stores
+--- another file.
 ---@param ingest ligase.ingest
 function M.look(ingest)
-  with_shown_path(open_reader, ingest)
+  with_shown_path(read_first, ingest)
 end
 
 --- Reads a source through the stages. With a writer, its rows are written; the caller
@@ -290,7 +334,7 @@ function M.read(ingest, writer)
   if not ingest.reader then
     M.look(ingest)
   end
-  local info = with_shown_path(run_stages, ingest)
+  local info = with_shown_path(read_rest, ingest)
   return findings_of(ingest, info), info
 end
 

@@ -200,15 +200,16 @@ function M.missing(conn, feature_type, waiting)
   return missing, one_per_feature(new)
 end
 
---- Makes sure that features and receipts of the resolver's waiting names are there.
---- Runs in the caller's transaction.
+--- Makes sure that features and receipts of names are there. Runs in the caller's
+--- transaction.
 ---@param conn table
 ---@param resolver ligase.resolver
+---@param waiting ligase.waiting
 ---@param run_id string the run that met them
 ---@return integer features how many were new
 ---@return integer receipts how many were new
-function M.remember(conn, resolver, run_id)
-  local missing, new = M.missing(conn, resolver.feature_type, resolver.waiting)
+function M.remember(conn, resolver, waiting, run_id)
+  local missing, new = M.missing(conn, resolver.feature_type, waiting)
   if #missing == 0 then
     return 0, 0
   end

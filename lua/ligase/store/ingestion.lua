@@ -138,6 +138,14 @@ function Ingestion:write(frame, values)
   self.copy:write(frame, values)
 end
 
+--- All rows are written: Postgres gets the last of them, and works on them while the
+--- caller does something else.
+function Ingestion:seal()
+  if self.copy then
+    self.copy:seal()
+  end
+end
+
 --- Ends the COPY and waits until Postgres has all rows.
 function Ingestion:end_copy()
   if self.copy then
@@ -163,16 +171,16 @@ function Ingestion:misfit_counts()
   return counts
 end
 
---- Writes what is missing of the resolver's waiting names.
+--- Writes what is missing of a resolver's names.
 ---@param resolver ligase.resolver
-function Ingestion:link(resolver)
+---@param waiting ligase.waiting taken from it
+function Ingestion:link(resolver, waiting)
   self:end_copy()
-  if resolver:waiting_count() == 0 then
-    return
+  if #waiting.raws > 0 then
+    local new_features, new_names = features.remember(self.conn, resolver, waiting, self.run.id)
+    self.new_features = self.new_features + new_features
+    self.new_names = self.new_names + new_names
   end
-  local new_features, new_names = features.remember(self.conn, resolver, self.run.id)
-  self.new_features = self.new_features + new_features
-  self.new_names = self.new_names + new_names
   resolver:wrote()
 end
 
@@ -238,14 +246,9 @@ local function queue_journal(self, p, outcome, counts)
   end
 end
 
---- Makes what was queued last, and for good unless the transaction is somebody else's.
-local function commit(self)
-  if self.within then
-    self.conn:query("RELEASE SAVEPOINT ingestion")
-  else
-    self.conn:commit()
-  end
-  self.ended = true
+--- Makes what was queued good, unless the transaction is somebody else's.
+local function queue_commit(self, p)
+  p:query(self.within and "RELEASE SAVEPOINT ingestion" or "COMMIT")
 end
 
 --- Names and units of the samples by slot of measurements.values, NULL for other columns.
@@ -296,8 +299,9 @@ function Ingestion:finish(read, given)
     self.changes[#self.changes + 1] = { table = "revisions", id = self.dataset_id, revision = self.revision,
       before = json.null }
     queue_journal(self, p, "done", counts)
+    queue_commit(self, p)
   end)
-  commit(self)
+  self.ended = true
   return { outcome = self.existing and "revised" or "created", dataset_id = self.dataset_id, revision = self.revision,
     run_id = run.id, counts = counts }
 end
@@ -313,8 +317,9 @@ function Ingestion:finish_unchanged(given)
       queue_dataset(self, p, details, self.existing.current_revision)
     end
     queue_journal(self, p, differs and "done" or "unchanged")
+    queue_commit(self, p)
   end)
-  commit(self)
+  self.ended = true
   return { outcome = "unchanged", details_changed = differs, dataset_id = self.dataset_id,
     revision = self.existing.current_revision, run_id = self.run.id }
 end

@@ -31,7 +31,7 @@ end
 
 local function remember(conn, list, feature_type)
   return conn:transaction(function()
-    return features.remember(conn, resolver_of(list, feature_type), RUN)
+    return features.remember(conn, resolver_of(list, feature_type), waiting_of(list, feature_type), RUN)
   end)
 end
 
@@ -116,7 +116,7 @@ SELECT raw_name, feature_key, feature_type, rule, level, aside, run_id FROM feat
   it("is gone with the transaction that made it", function()
     local conn = ingesting.fresh()
     pcall(conn.transaction, conn, function()
-      features.remember(conn, resolver_of { { "a" } }, RUN)
+      features.remember(conn, resolver_of {}, waiting_of { { "a" } }, RUN)
       error("no")
     end)
     assert.same({ 0, 0 }, { count(conn, "features"), count(conn, "feature_names") })
@@ -139,7 +139,7 @@ SELECT raw_name, feature_key, feature_type, rule, level, aside, run_id FROM feat
     local resolver = resolver_of { { "a", "A" }, { "b", "B" } }
     resolver.waiting.keys[2] = resolver.waiting.keys[1]
     local done, failure = pcall(conn.transaction, conn, function()
-      features.remember(conn, resolver, RUN)
+      features.remember(conn, resolver, resolver:take(), RUN)
     end)
     assert.is_false(done)
     assert.equal("feature_key_collision", failure.code)

@@ -84,7 +84,7 @@ end
 ---@return table report
 function M.finish(writer, reading)
   local findings, info = pipeline.read(reading, writer)
-  writer:link(reading.resolver)
+  writer:link(reading.resolver, reading.resolver:take())
   return writer:finish({ source = reading.source.shown, info = info, recipe = reading.recipe,
     description = ingestion.describe(findings, reading.plan), feature_count = reading.distinct }, {})
 end

@@ -292,7 +292,7 @@ describe("an ingestion that fails", function()
         pipeline.read(ingest, writer)
       end
       if step >= 3 then
-        writer:link(ingest.resolver)
+        writer:link(ingest.resolver, ingest.resolver:take())
       end
       writer:abandon()
       writer:abandon()
@@ -320,7 +320,7 @@ describe("an ingestion that fails", function()
     sys.sleep(0.05)
     local done, failure = pcall(function()
       pipeline.read(ingest, writer)
-      writer:link(ingest.resolver)
+      writer:link(ingest.resolver, ingest.resolver:take())
     end)
     writer:abandon()
     assert.is_false(done)
