@@ -38,6 +38,9 @@ COMMENT ON COLUMN features.level IS 'How much the name says, such as species or 
 COMMENT ON COLUMN features.attributes IS 'What follows from the name: class, category, sum formula, exact mass in Da, ....';
 COMMENT ON COLUMN features.external_ids IS 'Ids in other systems: {"system": "id"}.';
 
+-- A feature's key is computed from its type and name, so the type adds nothing to the
+-- primary key; with the key first, numbers are compared and not texts, and one index
+-- answers both "is this name known" and "by which names is this feature known".
 CREATE TABLE feature_names (
     feature_key bigint NOT NULL,
     run_id uuid,
@@ -47,7 +50,7 @@ CREATE TABLE feature_names (
     rule text COLLATE "C" NOT NULL,
     level text COLLATE "C",
     aside jsonb,
-    PRIMARY KEY (feature_type, raw_name, feature_key)
+    PRIMARY KEY (feature_key, raw_name)
 );
 
 COMMENT ON TABLE feature_names IS 'Receipts: how each raw name was read. Two recipes may read one raw name differently, so the key is part of the primary key.';

@@ -215,7 +215,7 @@ local function rehearse_in(conn, request, ingest, report)
   report.findings, report.plan = findings, ingest.plan
   report.counts = { rows = info.rows, values = ingest.counts.values, bytes = info.bytes }
   if ingest.linking and conn and not ingest.uncounted then
-    local _, new = features.missing(conn, ingest.resolver.feature_type, ingest.resolver.waiting)
+    local _, new = features.missing(conn, ingest.resolver.waiting)
     report.counts.features, report.counts.features_new = ingest.distinct, #new
   end
 end

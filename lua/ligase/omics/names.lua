@@ -49,6 +49,7 @@ end
 ---@class ligase.resolver
 ---@field feature_type string
 ---@field waiting ligase.waiting
+---@field expects_new boolean|nil the names written last were all new
 ---@field rollbacks integer how often what it remembered turned out not to be there
 local Resolver = {}
 Resolver.__index = Resolver

@@ -1,7 +1,8 @@
 --- Features and the receipts of their names in Postgres.
 ---
 --- Known names are looked up first and only the missing ones written, because writing
---- is the slow part and, on a distributed server, serialised. They are copied in, which
+--- is the slow part and, on a distributed server, serialised. After a batch that was all
+--- new the next one is taken for new too, and looked up only when that proves wrong. They are copied in, which
 --- is quickest; only when another transaction turns out to have written some of them
 --- meanwhile are they inserted one by one around those. All writers keep to the order of
 --- the keys, so that two of them wait for one another and not in a ring. A key that two
@@ -32,9 +33,9 @@ local KNOWN_BYTES = "SELECT pg_relation_size('feature_names') AS size_bytes"
 --- Names whose receipt is missing, and whether their feature is there already.
 local MISSING = [[
 SELECT n.place::int8 AS place, f.name
-FROM unnest($2::text[], $3::int8[]) WITH ORDINALITY AS n (raw_name, key, place)
+FROM unnest($1::text[], $2::int8[]) WITH ORDINALITY AS n (raw_name, key, place)
 LEFT JOIN feature_names AS r
-  ON r.feature_type = $1 AND r.raw_name = n.raw_name AND r.feature_key = n.key
+  ON r.feature_key = n.key AND r.raw_name = n.raw_name
 LEFT JOIN features AS f ON f.key = n.key
 WHERE r.feature_key IS NULL
 ORDER BY n.key, n.raw_name COLLATE "C"]]
@@ -43,9 +44,9 @@ ORDER BY n.key, n.raw_name COLLATE "C"]]
 --- its loop, where a join may be turned into one that reads all names for each name.
 local MISSING_BY_INDEX = [[
 SELECT n.place::int8 AS place, f.name
-FROM unnest($2::text[], $3::int8[]) WITH ORDINALITY AS n (raw_name, key, place)
+FROM unnest($1::text[], $2::int8[]) WITH ORDINALITY AS n (raw_name, key, place)
 LEFT JOIN LATERAL (SELECT true AS is_known FROM feature_names AS r
-  WHERE r.feature_type = $1 AND r.raw_name = n.raw_name AND r.feature_key = n.key LIMIT 1) AS r ON true
+  WHERE r.feature_key = n.key AND r.raw_name = n.raw_name LIMIT 1) AS r ON true
 LEFT JOIN LATERAL (SELECT name FROM features WHERE key = n.key LIMIT 1) AS f ON true
 WHERE r.is_known IS NULL
 ORDER BY n.key, n.raw_name COLLATE "C"]]
@@ -73,7 +74,7 @@ INSERT INTO feature_names (feature_key, run_id, feature_type, raw_name, rule, le
 SELECT n.key, $1, $2, n.raw_name, n.rule, n.level, n.aside::jsonb
 FROM unnest($3::int8[], $4::text[], $5::text[], $6::text[], $7::text[]) AS n (key, raw_name, rule, level, aside)
 ORDER BY n.key, n.raw_name COLLATE "C"
-ON CONFLICT (feature_type, raw_name, feature_key) DO NOTHING]]
+ON CONFLICT (feature_key, raw_name) DO NOTHING]]
 
 local function refuse_collision(entry, other)
   errors.raise { kind = "database", code = "feature_key_collision",
@@ -164,32 +165,34 @@ local function copy_both(conn, resolver, run_id, missing, new)
     level = list_of(missing, "level"), aside = list_of(missing, "aside") })
 end
 
-local function ask(conn, feature_type, waiting)
+local function ask(conn, waiting)
   local count = #waiting.raws
   local by_table = count >= MANY_NAMES and conn:query(KNOWN_BYTES)[1].size_bytes < count * ROW_BYTES * 5
   conn:script(by_table and BY_TABLE or BY_INDEX)
   -- Not prepared in the one case: the plan depends on how many names there are.
-  return conn:query(by_table and MISSING or conn:prepare(MISSING_BY_INDEX), feature_type, pg.array(waiting.raws),
-    pg.array(waiting.keys))
+  return conn:query(by_table and MISSING or conn:prepare(MISSING_BY_INDEX), pg.array(waiting.raws), pg.array(waiting.keys))
+end
+
+--- What is to be written of one waiting name.
+local function entry_of(waiting, place)
+  local reading = waiting.readings[place]
+  return { raw = waiting.raws[place], key = waiting.keys[place], name = reading.name, level = reading.level,
+    rule = reading.rule, aside = reading.aside }
 end
 
 --- The names among the waiting ones whose receipts are missing, and the features among
 --- those that are missing too.
 ---@param conn table
----@param feature_type string
 ---@param waiting ligase.waiting
 ---@return table[] missing {raw, key, name, level, rule, aside}
 ---@return table[] new one entry per feature
-function M.missing(conn, feature_type, waiting)
+function M.missing(conn, waiting)
   local missing, new = {}, {}
   if #waiting.raws == 0 then
     return missing, new
   end
-  local rows = ask(conn, feature_type, waiting)
-  for i, row in ipairs(rows) do
-    local reading = waiting.readings[row.place]
-    local entry = { raw = waiting.raws[row.place], key = waiting.keys[row.place], name = reading.name,
-      level = reading.level, rule = reading.rule, aside = reading.aside }
+  for i, row in ipairs(ask(conn, waiting)) do
+    local entry = entry_of(waiting, row.place)
     missing[i] = entry
     if row.name == pg.null then
       new[#new + 1] = entry
@@ -198,6 +201,34 @@ function M.missing(conn, feature_type, waiting)
     end
   end
   return missing, one_per_feature(new)
+end
+
+--- All waiting names, as if none were known.
+local function all_as_missing(waiting)
+  local missing = {}
+  for place = 1, #waiting.raws do
+    missing[place] = entry_of(waiting, place)
+  end
+  table.sort(missing, function(a, b)
+    return a.key < b.key or a.key == b.key and a.raw < b.raw
+  end)
+  return missing, one_per_feature(missing)
+end
+
+--- Copies features and receipts in a savepoint.
+---@return boolean copied false when some of them are there
+local function try_copy(conn, resolver, run_id, missing, new)
+  for _, entry in ipairs(new) do
+    entry.id = resolver:feature_id(entry.name)
+  end
+  for _, entry in ipairs(missing) do
+    entry.aside = entry.aside and json.encode(entry.aside)
+  end
+  local copied, failure = pcall(conn.transaction, conn, copy_both, conn, resolver, run_id, missing, new)
+  if not copied and not (errors.is(failure, "database") and failure.code == UNIQUE_VIOLATION) then
+    error(failure, 0)
+  end
+  return copied
 end
 
 --- Makes sure that features and receipts of names are there. Runs in the caller's
@@ -209,21 +240,19 @@ end
 ---@return integer features how many were new
 ---@return integer receipts how many were new
 function M.remember(conn, resolver, waiting, run_id)
-  local missing, new = M.missing(conn, resolver.feature_type, waiting)
+  local count = #waiting.raws
+  if resolver.expects_new and count > 0 then
+    local missing, new = all_as_missing(waiting)
+    if try_copy(conn, resolver, run_id, missing, new) then
+      return #new, #missing
+    end
+  end
+  local missing, new = M.missing(conn, waiting)
+  resolver.expects_new = count > 0 and #missing == count and #new > 0.9 * count
   if #missing == 0 then
     return 0, 0
-  end
-  for _, entry in ipairs(new) do
-    entry.id = resolver:feature_id(entry.name)
-  end
-  for _, entry in ipairs(missing) do
-    entry.aside = entry.aside and json.encode(entry.aside)
-  end
-  local copied, failure = pcall(conn.transaction, conn, copy_both, conn, resolver, run_id, missing, new) -- a savepoint
-  if copied then
+  elseif try_copy(conn, resolver, run_id, missing, new) then
     return #new, #missing
-  elseif not errors.is(failure, "database") or failure.code ~= UNIQUE_VIOLATION then
-    error(failure, 0)
   end
   local inserted = insert_features(conn, resolver, run_id, new)
   insert_receipts(conn, resolver, run_id, missing)

@@ -92,12 +92,28 @@ SELECT raw_name, feature_key, feature_type, rule, level, aside, run_id FROM feat
     end
   end)
 
+  it("is taken for new after a batch of new ones, and still told right", function()
+    local conn = ingesting.fresh()
+    local resolver = resolver_of {}
+    local function batch(list)
+      return { conn:transaction(features.remember, conn, resolver, waiting_of(list), RUN) }
+    end
+    assert.same({ 2, 2 }, batch { { "a", "A" }, { "b", "B" } })
+    assert.is_true(resolver.expects_new)
+    assert.same({ 2, 3 }, batch { { "c", "C" }, { "c'", "C" }, { "d", "D" } })
+    assert.same({ 1, 2 }, batch { { "a", "A" }, { "a'", "A" }, { "e", "E" } })
+    assert.is_false(resolver.expects_new)
+    assert.same({ 1, 1 }, batch { { "f", "F" } })
+    assert.equal(6, count(conn, "features"))
+    assert.equal(8, count(conn, "feature_names"))
+  end)
+
   it("is told missing or new without being written", function()
     local conn = ingesting.fresh()
     remember(conn, { { "a", "A" } })
     local missing, new
     conn:transaction(function()
-      missing, new = features.missing(conn, "lipid",
+      missing, new = features.missing(conn,
         waiting_of { { "a", "A" }, { "a2", "A" }, { "b", "B" }, { "b2", "B" } })
     end)
     local raws, made = {}, {}
