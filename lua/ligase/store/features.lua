@@ -1,8 +1,9 @@
 --- Features and the receipts of their names in Postgres.
 ---
 --- Known names are looked up first and only the missing ones written, because writing
---- is the slow part and, on a distributed server, serialised. After a batch that was all
---- new the next one is taken for new too, and looked up only when that proves wrong. They are copied in, which
+--- is the slow part and, on a distributed server, serialised. Where no name of a batch has
+--- a receipt, its features are taken for new too, and after such a batch all of the next
+--- one; what is there is looked up only when that proves wrong. They are copied in, which
 --- is quickest; only when another transaction turns out to have written some of them
 --- meanwhile are they inserted one by one around those. All writers keep to the order of
 --- the keys, so that two of them wait for one another and not in a ring. A key that two
@@ -30,26 +31,28 @@ local MANY_NAMES = 5000
 local ROW_BYTES = 100 -- of feature_names, about
 local KNOWN_BYTES = "SELECT pg_relation_size('feature_names') AS size_bytes"
 
---- Names whose receipt is missing, and whether their feature is there already.
+--- Names whose receipt is missing.
 local MISSING = [[
-SELECT n.place::int8 AS place, f.name
+SELECT n.place::int8 AS place
 FROM unnest($1::text[], $2::int8[]) WITH ORDINALITY AS n (raw_name, key, place)
-LEFT JOIN feature_names AS r
-  ON r.feature_key = n.key AND r.raw_name = n.raw_name
-LEFT JOIN features AS f ON f.key = n.key
+LEFT JOIN feature_names AS r ON r.feature_key = n.key AND r.raw_name = n.raw_name
 WHERE r.feature_key IS NULL
 ORDER BY n.key, n.raw_name COLLATE "C"]]
 
 --- The same, name by name whatever the statistics say: LIMIT keeps the look-up inside
 --- its loop, where a join may be turned into one that reads all names for each name.
 local MISSING_BY_INDEX = [[
-SELECT n.place::int8 AS place, f.name
+SELECT n.place::int8 AS place
 FROM unnest($1::text[], $2::int8[]) WITH ORDINALITY AS n (raw_name, key, place)
 LEFT JOIN LATERAL (SELECT true AS is_known FROM feature_names AS r
   WHERE r.feature_key = n.key AND r.raw_name = n.raw_name LIMIT 1) AS r ON true
-LEFT JOIN LATERAL (SELECT name FROM features WHERE key = n.key LIMIT 1) AS f ON true
 WHERE r.is_known IS NULL
 ORDER BY n.key, n.raw_name COLLATE "C"]]
+
+--- Features by key, one by one in their index.
+local NAMES_OF = [[
+SELECT n.key, f.name FROM unnest($1::int8[]) AS n (key)
+CROSS JOIN LATERAL (SELECT name FROM features WHERE key = n.key LIMIT 1) AS f]]
 
 local FEATURE_COLUMNS = { { "id", "uuid" }, { "key", "int8" }, { "run_id", "uuid" }, { "feature_type", "text" },
   { "name", "text" }, { "level", "text" } }
@@ -66,8 +69,6 @@ FROM unnest($3::uuid[], $4::int8[], $5::text[], $6::text[]) AS n (id, key, name,
 ORDER BY n.key
 ON CONFLICT (key) DO NOTHING
 RETURNING key]]
-
-local NAMES_OF = "SELECT key, name FROM features WHERE key = ANY ($1::int8[])"
 
 local INSERT_RECEIPTS = [[
 INSERT INTO feature_names (feature_key, run_id, feature_type, raw_name, rule, level, aside)
@@ -112,18 +113,25 @@ local function one_per_feature(entries)
   return unique
 end
 
+--- The names of the features that are there, by key.
+local function names_of(conn, entries)
+  local names = {}
+  for _, row in ipairs(conn:query(conn:prepare(NAMES_OF), gather(entries, "key"))) do
+    names[row.key] = row.name
+  end
+  return names
+end
+
 --- Features that another transaction inserted meanwhile must be the same ones.
 local function check_others(conn, entries, inserted)
-  local mine, others, names = {}, {}, {}
+  local mine, others = {}, {}
   for _, row in ipairs(inserted) do
     mine[row.key] = true
   end
   for _, entry in ipairs(entries) do
     others[#others + 1] = not mine[entry.key] and entry or nil
   end
-  for _, row in ipairs(conn:query(NAMES_OF, gather(others, "key"))) do
-    names[row.key] = row.name
-  end
+  local names = names_of(conn, others)
   for _, entry in ipairs(others) do
     if names[entry.key] ~= entry.name then
       refuse_collision(entry, names[entry.key] or "?")
@@ -170,41 +178,30 @@ local function ask(conn, waiting)
   local by_table = count >= MANY_NAMES and conn:query(KNOWN_BYTES)[1].size_bytes < count * ROW_BYTES * 5
   conn:script(by_table and BY_TABLE or BY_INDEX)
   -- Not prepared in the one case: the plan depends on how many names there are.
-  return conn:query(by_table and MISSING or conn:prepare(MISSING_BY_INDEX), pg.array(waiting.raws), pg.array(waiting.keys))
+  return conn:query(by_table and MISSING or conn:prepare(MISSING_BY_INDEX), pg.array(waiting.raws),
+    pg.array(waiting.keys))
 end
 
 --- What is to be written of one waiting name.
 local function entry_of(waiting, place)
   local reading = waiting.readings[place]
   return { raw = waiting.raws[place], key = waiting.keys[place], name = reading.name, level = reading.level,
-    rule = reading.rule, aside = reading.aside }
+    rule = reading.rule, aside = reading.aside and json.encode(reading.aside) }
 end
 
---- The names among the waiting ones whose receipts are missing, and the features among
---- those that are missing too.
----@param conn table
----@param waiting ligase.waiting
----@return table[] missing {raw, key, name, level, rule, aside}
----@return table[] new one entry per feature
-function M.missing(conn, waiting)
-  local missing, new = {}, {}
-  if #waiting.raws == 0 then
-    return missing, new
-  end
-  for i, row in ipairs(ask(conn, waiting)) do
-    local entry = entry_of(waiting, row.place)
-    missing[i] = entry
-    if row.name == pg.null then
-      new[#new + 1] = entry
-    elseif row.name ~= entry.name then
-      refuse_collision(entry, row.name)
+--- The waiting names without a receipt.
+local function without_receipt(conn, waiting)
+  local missing = {}
+  if #waiting.raws > 0 then
+    for i, row in ipairs(ask(conn, waiting)) do
+      missing[i] = entry_of(waiting, row.place)
     end
   end
-  return missing, one_per_feature(new)
+  return missing
 end
 
---- All waiting names, as if none were known.
-local function all_as_missing(waiting)
+--- All waiting names, as if none had a receipt.
+local function all_of(waiting)
   local missing = {}
   for place = 1, #waiting.raws do
     missing[place] = entry_of(waiting, place)
@@ -212,17 +209,39 @@ local function all_as_missing(waiting)
   table.sort(missing, function(a, b)
     return a.key < b.key or a.key == b.key and a.raw < b.raw
   end)
-  return missing, one_per_feature(missing)
+  return missing
+end
+
+--- The features of names without a receipt that are not there either.
+local function without_feature(conn, missing)
+  local names, new = names_of(conn, missing), {}
+  for _, entry in ipairs(missing) do
+    local name = names[entry.key]
+    if not name then
+      new[#new + 1] = entry
+    elseif name ~= entry.name then
+      refuse_collision(entry, name)
+    end
+  end
+  return one_per_feature(new)
+end
+
+--- The names among the waiting ones whose receipts are missing, and the features among
+--- those that are missing too.
+---@param conn table
+---@param waiting ligase.waiting
+---@return table[] missing {raw, key, name, level, rule, aside (JSON)}
+---@return table[] new one entry per feature
+function M.missing(conn, waiting)
+  local missing = without_receipt(conn, waiting)
+  return missing, without_feature(conn, missing)
 end
 
 --- Copies features and receipts in a savepoint.
 ---@return boolean copied false when some of them are there
 local function try_copy(conn, resolver, run_id, missing, new)
   for _, entry in ipairs(new) do
-    entry.id = resolver:feature_id(entry.name)
-  end
-  for _, entry in ipairs(missing) do
-    entry.aside = entry.aside and json.encode(entry.aside)
+    entry.id = entry.id or resolver:feature_id(entry.name)
   end
   local copied, failure = pcall(conn.transaction, conn, copy_both, conn, resolver, run_id, missing, new)
   if not copied and not (errors.is(failure, "database") and failure.code == UNIQUE_VIOLATION) then
@@ -240,18 +259,21 @@ end
 ---@return integer features how many were new
 ---@return integer receipts how many were new
 function M.remember(conn, resolver, waiting, run_id)
-  local count = #waiting.raws
-  if resolver.expects_new and count > 0 then
-    local missing, new = all_as_missing(waiting)
-    if try_copy(conn, resolver, run_id, missing, new) then
-      return #new, #missing
-    end
-  end
-  local missing, new = M.missing(conn, waiting)
-  resolver.expects_new = count > 0 and #missing == count and #new > 0.9 * count
+  local missing = resolver.expects_new and all_of(waiting) or without_receipt(conn, waiting)
   if #missing == 0 then
     return 0, 0
-  elseif try_copy(conn, resolver, run_id, missing, new) then
+  elseif #missing == #waiting.raws then
+    local all = one_per_feature(missing)
+    if try_copy(conn, resolver, run_id, missing, all) then
+      resolver.expects_new = true
+      return #all, #missing
+    elseif resolver.expects_new then
+      missing = without_receipt(conn, waiting)
+    end
+  end
+  resolver.expects_new = false
+  local new = without_feature(conn, missing)
+  if try_copy(conn, resolver, run_id, missing, new) then
     return #new, #missing
   end
   local inserted = insert_features(conn, resolver, run_id, new)
