@@ -18,6 +18,8 @@ M.COMMANDS = {
   { "datasets", "list the datasets" },
   { "show", "show what is known of one dataset" },
   { "export", "write a dataset out as the table it was read from" },
+  { "name", "read names and say what they were read as" },
+  { "aliases", "load tables that say which names mean the same" },
   { "runs", "list what was done, and what failed" },
   { "sql", "run SQL and print the result" },
   { "migrate", "bring the database's schema up to date, or take steps back" },
