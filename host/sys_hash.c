@@ -110,18 +110,53 @@ static int hash_sha1(lua_State *L) {
     return 1;
 }
 
+/* The first 8 bytes of the SHA-256 of a prefix and data, big-endian, signed. */
+static lua_Integer hash64_compute(lua_State *L, const char *prefix, size_t prefix_length,
+                                  const char *data, size_t length) {
+    digest *d = digest_own(L);
+    unsigned char out[EVP_MAX_MD_SIZE];
+    if (EVP_DigestInit_ex2(d->context, d->sha256, NULL) != 1 ||
+        EVP_DigestUpdate(d->context, prefix, prefix_length) != 1 ||
+        EVP_DigestUpdate(d->context, data, length) != 1 ||
+        EVP_DigestFinal_ex(d->context, out, NULL) != 1) {
+        digest_raise(L);
+    }
+    uint64_t word = 0;
+    for (int i = 0; i < 8; i++) {
+        word = word << 8 | out[i];
+    }
+    return (lua_Integer)word;
+}
+
 /* sys.hash64(bytes) -> the first 8 bytes of SHA-256, big-endian, as a signed
  * integer: the key of a feature. */
 static int hash_hash64(lua_State *L) {
     size_t length;
     const char *data = luaL_checklstring(L, 1, &length);
-    unsigned char out[EVP_MAX_MD_SIZE];
-    digest_compute(L, digest_own(L)->sha256, data, length, out);
-    uint64_t word = 0;
-    for (int i = 0; i < 8; i++) {
-        word = word << 8 | out[i];
+    lua_pushinteger(L, hash64_compute(L, "", 0, data, length));
+    return 1;
+}
+
+/* sys.hash64_all(list [, prefix]) -> list of the sys.hash64 of prefix .. text. */
+static int hash_hash64_all(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    size_t prefix_length;
+    const char *prefix = luaL_optlstring(L, 2, "", &prefix_length);
+    lua_Integer count = (lua_Integer)lua_rawlen(L, 1);
+    lua_settop(L, 2);
+    lua_createtable(L, count < INT_MAX ? (int)count : 0, 0);
+    for (lua_Integer i = 1; i <= count; i++) {
+        if (lua_rawgeti(L, 1, i) != LUA_TSTRING) {
+            lig_error_usage(L, "hash64_all wants a list of strings, and entry %lld is a %s",
+                            (long long)i, luaL_typename(L, -1));
+        }
+        size_t length;
+        const char *text = lua_tolstring(L, -1, &length);
+        lua_Integer hash = hash64_compute(L, prefix, prefix_length, text, length);
+        lua_pop(L, 1);
+        lua_pushinteger(L, hash);
+        lua_rawseti(L, 3, i);
     }
-    lua_pushinteger(L, (lua_Integer)word);
     return 1;
 }
 
@@ -299,6 +334,7 @@ static const luaL_Reg hash_functions[] = {
     {"sha256", hash_sha256},
     {"sha1", hash_sha1},
     {"hash64", hash_hash64},
+    {"hash64_all", hash_hash64_all},
     {"sha256_file", hash_sha256_file},
     {"hmac_sha256", hash_hmac_sha256},
     {"random_bytes", hash_random_bytes},

@@ -39,24 +39,31 @@ COMMENT ON COLUMN features.attributes IS 'What follows from the name: class, cat
 COMMENT ON COLUMN features.external_ids IS 'Ids in other systems: {"system": "id"}.';
 
 -- A feature's key is computed from its type and name, so the type adds nothing to the
--- primary key; with the key first, numbers are compared and not texts, and one index
--- answers both "is this name known" and "by which names is this feature known".
+-- primary key; raw names may be longer than an index entry can be, so a hash stands for
+-- them.  One index answers both "is this name known" and "by which names is this
+-- feature known".
 CREATE TABLE feature_names (
     feature_key bigint NOT NULL,
+    raw_key bigint NOT NULL,
     run_id uuid,
     created_at timestamptz NOT NULL DEFAULT now(),
     feature_type text COLLATE "C" NOT NULL,
     raw_name text COLLATE "C" NOT NULL,
     rule text COLLATE "C" NOT NULL,
     level text COLLATE "C",
+    reason text,
     aside jsonb,
-    PRIMARY KEY (feature_key, raw_name)
+    candidates jsonb,
+    PRIMARY KEY (feature_key, raw_key)
 );
 
 COMMENT ON TABLE feature_names IS 'Receipts: how each raw name was read. Two recipes may read one raw name differently, so the key is part of the primary key.';
 COMMENT ON COLUMN feature_names.feature_key IS 'features.key.';
+COMMENT ON COLUMN feature_names.raw_key IS 'The first 8 bytes, big-endian and signed, of the SHA-256 of the raw name.';
 COMMENT ON COLUMN feature_names.run_id IS 'The run that read the name first (runs.id), never deleted with it: other processes may remember them.';
 COMMENT ON COLUMN feature_names.raw_name IS 'The name as it stood in the file.';
 COMMENT ON COLUMN feature_names.rule IS 'The rule that read it.';
 COMMENT ON COLUMN feature_names.level IS 'The level at which the raw name names the feature.';
+COMMENT ON COLUMN feature_names.reason IS 'Why the name was not understood; NULL when it was. Its feature then has the name as it stands.';
+COMMENT ON COLUMN feature_names.candidates IS 'Canonical names that an ambiguous name may mean.';
 COMMENT ON COLUMN feature_names.aside IS 'What was set aside while reading: adduct, label, isoform, version, ....';

@@ -126,6 +126,15 @@ describe("sys hash", function()
     assert.are_not.equal(sys.hash64("a\0b"), sys.hash64("a\0c"))
   end)
 
+  it("makes keys of a list", function()
+    assert.same({ sys.hash64 "x\0a", sys.hash64 "x\0", sys.hash64 "x\0b\0" }, sys.hash64_all({ "a", "", "b\0" }, "x\0"))
+    assert.same({ sys.hash64 "abc" }, sys.hash64_all { "abc" })
+    assert.same({}, sys.hash64_all {})
+    local done, e = pcall(sys.hash64_all, { "a", 1 })
+    assert.is_false(done)
+    assert.matches("entry 2 is a number", e.message)
+  end)
+
   it("is fast enough for a key per name", function()
     local before, count = os.clock(), 100000
     for i = 1, count do

@@ -1,4 +1,5 @@
---- A file that is read ahead, while the one before it is still being stored.
+--- One file into Postgres: read ahead while the one before it is still being stored, and
+--- what becomes of its names.
 local errors = require "ligase.base.errors"
 local ingest = require "ligase.ingest"
 local ingesting = require "tests.lua.store.ingesting"
@@ -82,5 +83,50 @@ describe("a file looked at ahead", function()
     ingest.look(one)
     local report = ingest.rehearse(conn, one)
     assert.same({ 2, 2, 2 }, { report.counts.rows, report.counts.values, report.counts.features_new })
+  end)
+end)
+
+describe("a name", function()
+  local LONG = ("P12345;"):rep(12000)
+
+  local function stored(recipe, text)
+    local conn = ingesting.fresh()
+    local one <close> = ingest.request(support.tmpfile(text), recipe, { name = "one" })
+    ingest.store(conn, one)
+    return conn
+  end
+
+  it("may be longer than an index holds", function()
+    local conn = stored(ingesting.recipe(), ("lipid,S1\n%s,1\n%sX,2\nA,3\n"):format(LONG, LONG))
+    local rows = conn:query([[SELECT f.name, n.raw_name, m.source_name FROM measurements AS m
+      JOIN features AS f ON f.key = m.feature_key
+      JOIN feature_names AS n ON n.feature_key = m.feature_key AND n.raw_name = m.source_name ORDER BY m.ordinal]])
+    assert.equal(3, #rows)
+    assert.equal(LONG, rows[1].raw_name)
+    assert.equal(LONG .. "X", rows[2].raw_name)
+    assert.is_true(#rows[1].name <= 1000)
+    assert.equal(LONG:sub(1, 900), rows[1].name:sub(1, 900))
+    assert.not_equal(rows[1].name, rows[2].name)
+    assert.equal("A", rows[3].name)
+  end)
+
+  it("keeps why it was not understood, and what follows from it", function()
+    local conn = stored(ingesting.recipe {
+      read_name = function(raw)
+        if raw == "?" then
+          return { name = raw, rule = "verbatim", reason = "it may mean two", candidates = { "A", "B" } }
+        end
+        return { name = raw, rule = "plain" }
+      end,
+      describe_name = function(name)
+        return name == "A" and { class = "first", mass = 1.5 } or nil
+      end,
+    }, "lipid,S1\nA,1\n?,2\n")
+    local row = conn:query([[SELECT reason, candidates::text AS candidates FROM feature_names WHERE raw_name = '?']])[1]
+    assert.same({ "it may mean two", '["A", "B"]' }, { row.reason, row.candidates })
+    row = conn:query([[SELECT attributes ->> 'class' AS class, (attributes ->> 'mass')::float8 AS mass
+      FROM features WHERE name = 'A']])[1]
+    assert.same({ "first", 1.5 }, { row.class, row.mass })
+    assert.equal("{}", conn:query("SELECT attributes::text AS a FROM features WHERE name = '?'")[1].a)
   end)
 end)

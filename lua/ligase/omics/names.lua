@@ -34,20 +34,30 @@ function M.feature_id(feature_type, name)
   return sys.uuid5(NAMESPACE, origin(feature_type, name))
 end
 
+--- Canonical names longer than this are cut: an index cannot hold them. What they were
+--- read from stands whole in their receipts.
+local NAME_BYTES_MOST = 1000
+
 ---@class ligase.reading
----@field name string canonical name
+---@field name string canonical name; as it stands when it was not understood
 ---@field level string|nil how much the name says ("species", ...)
 ---@field rule string which rule read it
 ---@field aside table|nil what was set aside (adduct, label, ...)
+---@field reason string|nil why it was not understood
+---@field candidates string[]|nil what it may mean, when that is more than one
 
---- Names met and not yet asked for in the database, in three lists of one length.
+--- Names met and not yet asked for in the database, in four lists of one length.
 ---@class ligase.waiting
 ---@field raws string[]
----@field keys integer[]
+---@field raw_keys integer[] 64 bits of SHA-256 of the raw names
+---@field keys integer[] of the features
 ---@field readings ligase.reading[]
 
 ---@class ligase.resolver
 ---@field feature_type string
+---@field describe (fun(name: string): table|nil)|nil what follows from a canonical name
+---@field read_all (fun(raws: string[]): (ligase.reading|false)[])|nil reads many names at once, with one look-up
+---@field state string|nil what read_all depends on beside its code
 ---@field waiting ligase.waiting
 ---@field expects_new boolean|nil the names written last were all new
 ---@field rollbacks integer how often what it remembered turned out not to be there
@@ -55,45 +65,81 @@ local Resolver = {}
 Resolver.__index = Resolver
 
 local function nothing_waiting()
-  return { raws = {}, keys = {}, readings = {} }
+  return { raws = {}, raw_keys = {}, keys = {}, readings = {} }
 end
 
 --- A resolver for one feature type.
 ---@param feature_type string
 ---@param read fun(raw: string): ligase.reading|nil nil when the cell holds no name
+---@param describe (fun(name: string): table|nil)|nil attributes of a new feature
 ---@return ligase.resolver
-function M.resolver(feature_type, read)
-  return setmetatable({ feature_type = feature_type, read = read, keys = {}, count = 0, waiting = nothing_waiting(),
-    taken = nothing_waiting(), written = {}, rollbacks = 0 }, Resolver)
+function M.resolver(feature_type, read, describe)
+  return setmetatable({ feature_type = feature_type, read = read, describe = describe, keys = {}, count = 0,
+    waiting = nothing_waiting(), taken = nothing_waiting(), written = {}, rollbacks = 0 }, Resolver)
 end
 
---- Reads a name that was not met before; its reading waits to be written.
-local function meet(self, raw)
-  local reading = self.read(raw)
-  local key = reading and M.feature_key(self.feature_type, reading.name) or false
-  self.keys[raw] = key
-  self.count = self.count + 1
-  if key then
-    local waiting = self.waiting
-    local n = #waiting.raws + 1
-    waiting.raws[n], waiting.keys[n], waiting.readings[n] = raw, key, reading
+--- A name that an index can hold: the start of a long one, and a digest of all of it.
+---@param name string
+---@return string
+function M.bounded(name)
+  if #name <= NAME_BYTES_MOST then
+    return name
   end
-  return key
+  local start = name:sub(1, (utf8.offset(name, 0, NAME_BYTES_MOST - 30) or NAME_BYTES_MOST - 30) - 1)
+  return ("%s... [%016x]"):format(start, sys.hash64(name))
 end
 
---- The features' keys for a column of names: one Lua call per distinct name.
+local function read_each(self, raws)
+  if self.read_all then
+    return self.read_all(raws)
+  end
+  local read, readings = self.read, {}
+  for i = 1, #raws do
+    readings[i] = read(raws[i]) or false
+  end
+  return readings
+end
+
+--- Reads names that were not met before; their readings wait to be written.
+local function meet(self, raws)
+  local readings, canonical = read_each(self, raws), {}
+  for i = 1, #raws do
+    local reading = readings[i]
+    if reading and #reading.name > NAME_BYTES_MOST then
+      reading.name = M.bounded(reading.name)
+    end
+    canonical[i] = reading and reading.name or ""
+  end
+  local keys, raw_keys = sys.hash64_all(canonical, origin(self.feature_type, "")), sys.hash64_all(raws)
+  local known, waiting = self.keys, self.waiting
+  local n = #waiting.raws
+  for i = 1, #raws do
+    local raw, reading = raws[i], readings[i]
+    known[raw] = reading and keys[i]
+    if reading then
+      n = n + 1
+      waiting.raws[n], waiting.raw_keys[n], waiting.keys[n], waiting.readings[n] = raw, raw_keys[i], keys[i], reading
+    end
+  end
+  self.count = self.count + #raws
+end
+
+--- The features' keys for a column of names: each distinct name is read once.
 ---@param column table a text column of a frame
 ---@return table keys int8 column; NULL where there is no name
 ---@return integer[] distinct the keys of the distinct names (false for none)
 function Resolver:resolve(column)
-  local found, keys = column:distinct(), self.keys
+  local found, keys, unknown = column:distinct(), self.keys, {}
   for i = 1, #found do
-    local raw = found[i]
-    local key = keys[raw]
-    if key == nil then
-      key = meet(self, raw)
+    if keys[found[i]] == nil then
+      unknown[#unknown + 1] = found[i]
     end
-    found[i] = key
+  end
+  if #unknown > 0 then
+    meet(self, unknown)
+  end
+  for i = 1, #found do
+    found[i] = keys[found[i]]
   end
   return column:map(found), found
 end

@@ -312,7 +312,7 @@ end
 ---@param recipe ligase.recipe
 ---@return ligase.resolver
 function M.resolver(recipe)
-  return names.resolver(recipe.feature_type, recipe.read_name)
+  return names.resolver(recipe.feature_type, recipe.read_name, recipe.describe_name)
 end
 
 --- Looks at the source: how it is written, and its first frame, up to the rows that are

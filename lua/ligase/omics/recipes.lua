@@ -14,6 +14,7 @@ local RECIPE = {} -- marks a checked recipe
 ---@field feature_type string type of its features ("lipid")
 ---@field name_columns string[] headers that may stand over the names, the likeliest first
 ---@field read_name fun(raw: string): ligase.reading|nil
+---@field describe_name (fun(name: string): table|nil)|nil what follows from a canonical name: class, formula, ...
 ---@field stages (fun(ingest: ligase.ingest, frame: table))[]
 ---@field dialect table|nil fixed answers for the dialect (separator, decimal, missing, ...)
 ---@field set table<string,string>|nil fixed roles of columns
@@ -26,6 +27,7 @@ local SPEC = {
   feature_type = { type = "string", required = true },
   name_columns = { type = "table", required = true },
   read_name = { type = "function", required = true },
+  describe_name = { type = "function" },
   stages = { type = "table", required = true },
   dialect = { type = "table" },
   set = { type = "table" },
@@ -85,6 +87,10 @@ local function check_reading(raw, reading)
     problem = ("gave %s for the level"):format(shown(reading.level))
   elseif reading.aside ~= nil and type(reading.aside) ~= "table" then
     problem = ("gave %s for what was set aside, not a table"):format(shown(reading.aside))
+  elseif reading.reason ~= nil and type(reading.reason) ~= "string" then
+    problem = ("gave %s for the reason"):format(shown(reading.reason))
+  elseif reading.candidates ~= nil and type(reading.candidates) ~= "table" then
+    problem = ("gave %s for the candidates, not a list"):format(shown(reading.candidates))
   end
   if problem then
     refuse(("read_name('%s') %s"):format(raw, problem), "For a cell that holds no name it gives nil")

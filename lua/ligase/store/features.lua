@@ -31,23 +31,24 @@ local MANY_NAMES = 5000
 local ROW_BYTES = 100 -- of feature_names, about
 local KNOWN_BYTES = "SELECT pg_relation_size('feature_names') AS size_bytes"
 
---- Names whose receipt is missing.
+--- Names whose receipt is missing. Both keys are hashes of texts: the texts need not be
+--- sent, and two raw names that share one would have to name the same feature too.
 local MISSING = [[
 SELECT n.place::int8 AS place
-FROM unnest($1::text[], $2::int8[]) WITH ORDINALITY AS n (raw_name, key, place)
-LEFT JOIN feature_names AS r ON r.feature_key = n.key AND r.raw_name = n.raw_name
+FROM unnest($1::int8[], $2::int8[]) WITH ORDINALITY AS n (key, raw_key, place)
+LEFT JOIN feature_names AS r ON r.feature_key = n.key AND r.raw_key = n.raw_key
 WHERE r.feature_key IS NULL
-ORDER BY n.key, n.raw_name COLLATE "C"]]
+ORDER BY n.key, n.raw_key]]
 
 --- The same, name by name whatever the statistics say: LIMIT keeps the look-up inside
 --- its loop, where a join may be turned into one that reads all names for each name.
 local MISSING_BY_INDEX = [[
 SELECT n.place::int8 AS place
-FROM unnest($1::text[], $2::int8[]) WITH ORDINALITY AS n (raw_name, key, place)
+FROM unnest($1::int8[], $2::int8[]) WITH ORDINALITY AS n (key, raw_key, place)
 LEFT JOIN LATERAL (SELECT true AS is_known FROM feature_names AS r
-  WHERE r.feature_key = n.key AND r.raw_name = n.raw_name LIMIT 1) AS r ON true
+  WHERE r.feature_key = n.key AND r.raw_key = n.raw_key LIMIT 1) AS r ON true
 WHERE r.is_known IS NULL
-ORDER BY n.key, n.raw_name COLLATE "C"]]
+ORDER BY n.key, n.raw_key]]
 
 --- Features by key, one by one in their index.
 local NAMES_OF = [[
@@ -55,27 +56,29 @@ SELECT n.key, f.name FROM unnest($1::int8[]) AS n (key)
 CROSS JOIN LATERAL (SELECT name FROM features WHERE key = n.key LIMIT 1) AS f]]
 
 local FEATURE_COLUMNS = { { "id", "uuid" }, { "key", "int8" }, { "run_id", "uuid" }, { "feature_type", "text" },
-  { "name", "text" }, { "level", "text" } }
+  { "name", "text" }, { "level", "text" }, { "attributes", "jsonb" } }
 
-local RECEIPT_COLUMNS = { { "feature_key", "int8" }, { "run_id", "uuid" }, { "feature_type", "text" },
-  { "raw_name", "text" }, { "rule", "text" }, { "level", "text" }, { "aside", "jsonb" } }
+local RECEIPT_COLUMNS = { { "feature_key", "int8" }, { "raw_key", "int8" }, { "run_id", "uuid" },
+  { "feature_type", "text" }, { "raw_name", "text" }, { "rule", "text" }, { "level", "text" }, { "reason", "text" },
+  { "aside", "jsonb" }, { "candidates", "jsonb" } }
 
 local UNIQUE_VIOLATION = "23505"
 
 local INSERT_FEATURES = [[
-INSERT INTO features (id, key, run_id, feature_type, name, level)
-SELECT n.id, n.key, $1, $2, n.name, n.level
-FROM unnest($3::uuid[], $4::int8[], $5::text[], $6::text[]) AS n (id, key, name, level)
+INSERT INTO features (id, key, run_id, feature_type, name, level, attributes)
+SELECT n.id, n.key, $1, $2, n.name, n.level, n.attributes::jsonb
+FROM unnest($3::uuid[], $4::int8[], $5::text[], $6::text[], $7::text[]) AS n (id, key, name, level, attributes)
 ORDER BY n.key
 ON CONFLICT (key) DO NOTHING
 RETURNING key]]
 
 local INSERT_RECEIPTS = [[
-INSERT INTO feature_names (feature_key, run_id, feature_type, raw_name, rule, level, aside)
-SELECT n.key, $1, $2, n.raw_name, n.rule, n.level, n.aside::jsonb
-FROM unnest($3::int8[], $4::text[], $5::text[], $6::text[], $7::text[]) AS n (key, raw_name, rule, level, aside)
-ORDER BY n.key, n.raw_name COLLATE "C"
-ON CONFLICT (feature_key, raw_name) DO NOTHING]]
+INSERT INTO feature_names (feature_key, raw_key, run_id, feature_type, raw_name, rule, level, reason, aside, candidates)
+SELECT n.key, n.raw_key, $1, $2, n.raw_name, n.rule, n.level, n.reason, n.aside::jsonb, n.candidates::jsonb
+FROM unnest($3::int8[], $4::int8[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[])
+  AS n (key, raw_key, raw_name, rule, level, reason, aside, candidates)
+ORDER BY n.key, n.raw_key
+ON CONFLICT (feature_key, raw_key) DO NOTHING]]
 
 local function refuse_collision(entry, other)
   errors.raise { kind = "database", code = "feature_key_collision",
@@ -144,7 +147,7 @@ local function insert_features(conn, resolver, run_id, entries)
     return 0
   end
   local inserted = conn:query(conn:prepare(INSERT_FEATURES), run_id, resolver.feature_type, gather(entries, "id"),
-    gather(entries, "key"), gather(entries, "name"), gather(entries, "level"))
+    gather(entries, "key"), gather(entries, "name"), gather(entries, "level"), gather(entries, "attributes"))
   if #inserted < #entries then
     check_others(conn, entries, inserted)
   end
@@ -153,7 +156,8 @@ end
 
 local function insert_receipts(conn, resolver, run_id, entries)
   conn:query(conn:prepare(INSERT_RECEIPTS), run_id, resolver.feature_type, gather(entries, "key"),
-    gather(entries, "raw"), gather(entries, "rule"), gather(entries, "level"), gather(entries, "aside"))
+    gather(entries, "raw_key"), gather(entries, "raw"), gather(entries, "rule"), gather(entries, "level"),
+    gather(entries, "reason"), gather(entries, "aside"), gather(entries, "candidates"))
 end
 
 local function copy_in(conn, tbl, columns, count, values)
@@ -166,11 +170,14 @@ local function copy_both(conn, resolver, run_id, missing, new)
   local feature_type = resolver.feature_type
   if #new > 0 then
     copy_in(conn, "features", FEATURE_COLUMNS, #new, { id = list_of(new, "id"), key = list_of(new, "key"),
-      run_id = run_id, feature_type = feature_type, name = list_of(new, "name"), level = list_of(new, "level") })
+      run_id = run_id, feature_type = feature_type, name = list_of(new, "name"), level = list_of(new, "level"),
+      attributes = list_of(new, "attributes") })
   end
-  copy_in(conn, "feature_names", RECEIPT_COLUMNS, #missing, { feature_key = list_of(missing, "key"), run_id = run_id,
-    feature_type = feature_type, raw_name = list_of(missing, "raw"), rule = list_of(missing, "rule"),
-    level = list_of(missing, "level"), aside = list_of(missing, "aside") })
+  copy_in(conn, "feature_names", RECEIPT_COLUMNS, #missing, { feature_key = list_of(missing, "key"),
+    raw_key = list_of(missing, "raw_key"), run_id = run_id, feature_type = feature_type,
+    raw_name = list_of(missing, "raw"), rule = list_of(missing, "rule"), level = list_of(missing, "level"),
+    reason = list_of(missing, "reason"), aside = list_of(missing, "aside"),
+    candidates = list_of(missing, "candidates") })
 end
 
 local function ask(conn, waiting)
@@ -178,15 +185,17 @@ local function ask(conn, waiting)
   local by_table = count >= MANY_NAMES and conn:query(KNOWN_BYTES)[1].size_bytes < count * ROW_BYTES * 5
   conn:script(by_table and BY_TABLE or BY_INDEX)
   -- Not prepared in the one case: the plan depends on how many names there are.
-  return conn:query(by_table and MISSING or conn:prepare(MISSING_BY_INDEX), pg.array(waiting.raws),
-    pg.array(waiting.keys))
+  return conn:query(by_table and MISSING or conn:prepare(MISSING_BY_INDEX), pg.array(waiting.keys),
+    pg.array(waiting.raw_keys))
 end
 
 --- What is to be written of one waiting name.
 local function entry_of(waiting, place)
   local reading = waiting.readings[place]
-  return { raw = waiting.raws[place], key = waiting.keys[place], name = reading.name, level = reading.level,
-    rule = reading.rule, aside = reading.aside and json.encode(reading.aside) }
+  return { raw = waiting.raws[place], raw_key = waiting.raw_keys[place], key = waiting.keys[place],
+    name = reading.name, level = reading.level, rule = reading.rule, reason = reading.reason,
+    aside = reading.aside and json.encode(reading.aside),
+    candidates = reading.candidates and json.encode(json.array(reading.candidates)) }
 end
 
 --- The waiting names without a receipt.
@@ -207,7 +216,7 @@ local function all_of(waiting)
     missing[place] = entry_of(waiting, place)
   end
   table.sort(missing, function(a, b)
-    return a.key < b.key or a.key == b.key and a.raw < b.raw
+    return a.key < b.key or a.key == b.key and a.raw_key < b.raw_key
   end)
   return missing
 end
@@ -230,19 +239,27 @@ end
 --- those that are missing too.
 ---@param conn table
 ---@param waiting ligase.waiting
----@return table[] missing {raw, key, name, level, rule, aside (JSON)}
+---@return table[] missing {raw, raw_key, key, name, level, rule, reason, aside (JSON), candidates (JSON)}
 ---@return table[] new one entry per feature
 function M.missing(conn, waiting)
   local missing = without_receipt(conn, waiting)
   return missing, without_feature(conn, missing)
 end
 
+--- What a feature has beside its name.
+local function complete(resolver, entries)
+  for _, entry in ipairs(entries) do
+    if not entry.id then
+      local attributes = resolver.describe and resolver.describe(entry.name)
+      entry.id, entry.attributes = resolver:feature_id(entry.name), attributes and json.encode(attributes) or "{}"
+    end
+  end
+end
+
 --- Copies features and receipts in a savepoint.
 ---@return boolean copied false when some of them are there
 local function try_copy(conn, resolver, run_id, missing, new)
-  for _, entry in ipairs(new) do
-    entry.id = entry.id or resolver:feature_id(entry.name)
-  end
+  complete(resolver, new)
   local copied, failure = pcall(conn.transaction, conn, copy_both, conn, resolver, run_id, missing, new)
   if not copied and not (errors.is(failure, "database") and failure.code == UNIQUE_VIOLATION) then
     error(failure, 0)

@@ -12,10 +12,11 @@ local RUN = sys.uuid7()
 
 --- Names as a resolver holds them until they are written: {raw, name, level, aside}.
 local function waiting_of(list, feature_type)
-  local waiting = { raws = {}, keys = {}, readings = {} }
+  local waiting = { raws = {}, raw_keys = {}, keys = {}, readings = {} }
   for i, item in ipairs(list) do
     local name = item[2] or item[1]
     waiting.raws[i] = item[1]
+    waiting.raw_keys[i] = sys.hash64(item[1])
     waiting.keys[i] = names.feature_key(feature_type or "lipid", name)
     waiting.readings[i] = { name = name, level = item[3], aside = item[4], rule = "spec" }
   end
