@@ -1,13 +1,24 @@
---- Lipid names, as far as they can be read without a grammar and without a guess.
+--- Lipid names: read into one canonical form that says what was written and no more.
 ---
---- Reads the LIPID MAPS shorthand (Liebisch et al. 2020, J Lipid Res 61:1539) where it
---- is plain: a known class, then chains as carbons:double bonds. Brackets and blanks
---- are brought into one form, `_` (order unknown) and `/` (sn-position known) are kept
---- apart. What is not understood stays as it stands: a name never says more than was
---- written.
-local lpeg = require "lpeg"
+--- The canonical form is the LIPID MAPS shorthand (Liebisch et al. 2020, J Lipid Res
+--- 61:1539); docs/lipids.md tells which dialects are read. Names of the plain kind
+--- ("PC 16:0_18:1") take a short way, all others go through the grammar of
+--- ligase.omics.names.lipid.parser.
+local chains = require "ligase.omics.names.lipid.chain"
+local elements = require "ligase.omics.names.lipid.elements"
+local parser = require "ligase.omics.names.lipid.parser"
+local structures = require "ligase.omics.names.lipid.structure"
+local trivial = require "ligase.omics.names.lipid.trivial"
 
 local M = {}
+
+M.feature_type = "lipid"
+
+--- Counts up whenever some name would be read differently.
+M.VERSION = 2
+
+--- The levels of a name, from what says least to what says most.
+M.LEVELS = structures.LEVELS
 
 --- Classes whose chains are plain acyl or alkyl chains, with the number of chains.
 local CHAINS = {
@@ -15,126 +26,253 @@ local CHAINS = {
   DG = 2, TG = 3, MG = 1, CE = 1, FA = 1, CL = 4, BMP = 2,
 }
 
---- Classes of sphingolipids: read only when the hydroxyl groups of the base are
---- written (";O2"), because without them it is unsaid what the base is.
-local SPHINGOLIPID_CHAINS = { SM = 2, Cer = 2, HexCer = 2, Hex2Cer = 2, Hex3Cer = 2, SHexCer = 2 }
+--- Classes whose two chains in order need a third place ("DG 16:0/18:1/0:0") to be at positions.
+local HAS_MORE_PLACES = { DG = true, BMP = true }
 
-local CARBONS_MOST = 120 -- of one chain, or of a sum composition
+local find, sub, byte, match = string.find, string.sub, string.byte, string.match
 
---- What chains a text spells: its captures are "plain" or "sphingoid" (the hydroxyl groups
---- of the first chain are written), the first chain's size, "_" or "/" (or "" for one
---- chain), and the other chains' sizes as carbons:double bonds.
-local function chains_pattern()
-  local P, R, C, Cc = lpeg.P, lpeg.R, lpeg.C, lpeg.Cc
-  local size = C(R "09" ^ 1 * ":" * R "09" ^ 1)
-  local hydroxyls = ";O" * R "09" ^ -1
-  local function chains(first, other)
-    return first * (-P(1) * Cc "" + Cc "_" * ("_" * other) ^ 1 * -1 + Cc "/" * ("/" * other) ^ 1 * -1)
-  end
-  local plain = (P "O-" + P "P-") ^ -1 * size
-  return Cc "plain" * chains(plain, plain) + Cc "sphingoid" * chains(size * hydroxyls, size * hydroxyls ^ -1)
-end
+-- ---- the plain kind ---------------------------------------------------------------------
 
-local pattern = chains_pattern()
-
---- Whether a chain of that size can exist: at least one carbon, no more double bonds than
---- bonds. There are few sizes, so the answers are remembered.
+--- Whether a chain of that size can exist. There are few sizes, so the answers are remembered.
 local is_possible = setmetatable({}, { __index = function(self, size)
-  local carbons, double_bonds = size:match("^(%d+):(%d+)$")
+  local carbons, double_bonds = match(size, "^(%d+):(%d+)$")
   carbons, double_bonds = tonumber(carbons), tonumber(double_bonds)
-  local possible = carbons >= 1 and carbons <= CARBONS_MOST and double_bonds * 2 <= carbons
+  local possible = carbons ~= nil and carbons >= 1 and carbons <= 120 and double_bonds * 2 <= carbons
+    and #size <= 5 and not find(size, "^0%d") and not find(size, ":0%d")
   if #size <= 5 then
     self[size] = possible
   end
   return possible
 end })
 
-local function describe(kind, first, separator, ...)
-  if not kind or not is_possible[first] then
-    return false
-  end
-  local count = select("#", ...)
-  for i = 1, count do
-    if not is_possible[(select(i, ...))] then
-      return false
+--- What plain chains a text spells: their number, times -1 where their order is not known; 0: none of it is plain.
+local function count_plain(text)
+  local mark = find(text, "/", 1, true) and "/" or "_"
+  local count, from = 0, 1
+  while true do
+    local at = find(text, mark, from, true)
+    local piece = sub(text, from, at and at - 1 or -1)
+    local size = byte(piece, 2) == 0x2D and (byte(piece) == 0x4F or byte(piece) == 0x50) and sub(piece, 3) or piece
+    if not is_possible[size] then
+      return 0
     end
+    count = count + 1
+    if not at then
+      break
+    end
+    from = at + 1
   end
-  return { kind = kind, separator = separator, count = count + 1 }
+  return mark == "_" and count > 1 and -count or count
 end
 
 --- The same chains come under many classes, so what a text of chains says is remembered.
 local remembered, remembered_count = {}, 0
 local REMEMBERED_MOST = 20000
 
-local function chains_of(text)
-  local known = remembered[text]
-  if known == nil then
+local function plain_count(text)
+  local count = remembered[text]
+  if count == nil then
     if remembered_count == REMEMBERED_MOST then
       remembered, remembered_count = {}, 0
     end
-    known = describe(pattern:match(text))
-    remembered[text], remembered_count = known, remembered_count + 1
+    count = count_plain(text)
+    remembered[text], remembered_count = count, remembered_count + 1
   end
-  return known
+  return count
 end
 
-local find, sub, byte = string.find, string.sub, string.byte
-local BLANK, PLUS, MINUS, OPENING = byte " ", byte "+", byte "-", byte "("
+local BLANK, PLUS, MINUS, OPENING, CLOSING = byte " ", byte "+", byte "-", byte "(", byte ")"
 
---- "PC 34:1", "PC(34:1)" and "PC (34:1)" -> "PC", "34:1".
+--- "PC 34:1", "PC(34:1)" -> "PC", "34:1", whether that is how it is printed.
 local function split(text)
   local blank = find(text, " ", 1, true)
-  if blank and byte(text, blank + 1) ~= BLANK and byte(text, blank + 1) ~= OPENING then
-    return sub(text, 1, blank - 1), sub(text, blank + 1), true
+  if blank then
+    if byte(text, blank + 1) ~= OPENING then
+      return sub(text, 1, blank - 1), sub(text, blank + 1), true
+    end
+    return nil
   end
-  local class, chains = text:match("^(%w+) *%(([^()]*)%)$")
-  if not class then
-    class, chains = text:match("^(%w+) +(%S+)$")
+  local bracket = find(text, "(", 1, true)
+  if bracket and byte(text, -1) == CLOSING then
+    return sub(text, 1, bracket - 1), sub(text, bracket + 1, -2), false
   end
-  return class, chains
+  return nil
 end
 
+--- "PC 16:0_18:1" and its like.
 ---@return string|nil name, string|nil level
-local function understand(text)
-  local class, chains, is_canonical = split(text)
-  local class_chains = class and (CHAINS[class] or SPHINGOLIPID_CHAINS[class])
-  local spelled = class_chains and chains_of(chains)
-  if not spelled or (spelled.kind == "sphingoid") ~= (SPHINGOLIPID_CHAINS[class] ~= nil) then
+local function read_plain(text)
+  local class, body, is_canonical = split(text)
+  local wanted = class and CHAINS[class]
+  if not wanted then
     return nil
   end
-  local name = is_canonical and text or class .. " " .. chains
-  if spelled.count == 1 then
-    return name, "species"
-  elseif spelled.count ~= class_chains then
+  local count = plain_count(body)
+  if count == 0 or wanted == 1 and byte(body, 2) == MINUS then
     return nil
+  elseif count == 1 then
+    return is_canonical and text or class .. " " .. body, "species"
+  elseif count == -wanted then
+    return is_canonical and text or class .. " " .. body, "molecular species"
+  elseif count == wanted and not HAS_MORE_PLACES[class] then
+    return is_canonical and text or class .. " " .. body, "sn-position"
   end
-  return name, spelled.separator == "/" and "sn-position" or "molecular species"
+  return nil
+end
+
+-- ---- structures -------------------------------------------------------------------------
+
+trivial.use(function(text)
+  return (parser.read(text))
+end)
+
+--- Reads a name into its parts.
+---@param text string
+---@return ligase.lipid.structure|nil structure
+---@return string|nil reason why it was not understood
+function M.parse(text)
+  local structure, reason = parser.read(match(text, "^%s*(.-)%s*$"))
+  return structure, reason
+end
+
+--- Prints a structure.
+---@param structure ligase.lipid.structure
+---@param level? string one of M.LEVELS; its own by default
+---@return string|nil text nil when the structure does not reach that level
+---@return string|nil reason
+function M.print(structure, level)
+  return structures.print(structure, level)
+end
+
+--- The level of a structure.
+---@param structure ligase.lipid.structure
+---@return string level one of M.LEVELS
+function M.level(structure)
+  return structures.LEVELS[structure.rank]
+end
+
+--- A structure that says only as much as a lower level: "PC 16:0_18:1" at "species" is "PC 34:1".
+---@param structure ligase.lipid.structure
+---@param level string one of M.LEVELS
+---@return ligase.lipid.structure|nil structure nil when it does not reach that level
+---@return string|nil reason
+function M.at_level(structure, level)
+  local text, reason = structures.print(structure, level)
+  if not text then
+    return nil, reason
+  end
+  return parser.read(text)
+end
+
+--- Whether what `b` says is among what `a` leaves open: `PC 34:1` contains `PC 16:0_18:1`.
+--- Each lipid contains itself; two that contain each other are written differently only.
+---@param a ligase.lipid.structure
+---@param b ligase.lipid.structure
+---@return boolean
+function M.contains(a, b)
+  return structures.contains(a, b)
+end
+
+-- ---- reading ----------------------------------------------------------------------------
+
+--- Longest acyl chain, in carbons, that a panel's "CER 24:0" is taken for.
+local PANEL_ACYL_MOST = 30
+
+--- "CER 16:0" with the base that the panel is known to mean, where the user says so.
+local function assume_base(structure, options)
+  local base = options.panel_sphingoid_base
+  local class, first = structure.head.class, structure.chains[1]
+  if not base or class.kind ~= "base" or class.chains ~= 2 or not structure.is_sum or first.said
+    or first.carbons > PANEL_ACYL_MOST then
+    return structure
+  end
+  base = base == true and "18:1;O2" or base
+  local assumed = structures.make(structure.head, { base, first.text[chains.SUM], separator = "/" })
+  return assumed or structure, assumed and ("sphingoid base %s"):format(base)
+end
+
+--- What a name may mean whose suffix or prefix differs between notations.
+local function readings_of_ambiguous(text)
+  if find(text, "^C%d+:%d+$") then
+    return { "FA " .. sub(text, 2), "CAR " .. sub(text, 2) }
+  elseif find(text, "%d:%d+p%f[%W_]") then -- the vinyl ether is one of the double bonds, or comes on top
+    return { (text:gsub("(%d+):(%d+)p", "P-%1:%2")), (text:gsub("(%d+:%d+)p", "O-%1p")) }
+  elseif find(text, "%d:%d+a%f[%W_]") then
+    return { (text:gsub("(%d+:%d+)a", "O-%1")), (text:gsub("(%d+:%d+)a", "%1")) }
+  end
+  return nil
+end
+
+---@return string[]|nil candidates canonical names
+local function candidates_of(text)
+  local names = {}
+  for _, reading in ipairs(readings_of_ambiguous(text) or {}) do
+    local structure = parser.read(reading)
+    names[#names + 1] = structure and structures.print(structure)
+  end
+  return names[2] and names or nil
+end
+
+--- The last structure that was read, because what has been read is often described next.
+local latest = {}
+
+local function read_other(text, options)
+  local structure, reason, rule, aside = parser.read(text)
+  if not structure then
+    return { name = text, rule = "verbatim", reason = reason, candidates = candidates_of(text) }
+  end
+  if options and options.panel_sphingoid_base then
+    local assumed
+    structure, assumed = assume_base(structure, options)
+    if assumed then
+      aside = aside or {}
+      aside.assumed = assumed
+    end
+  end
+  latest.name, latest.structure = structures.print(structure), structure
+  return { name = latest.name, level = structures.LEVELS[structure.rank], rule = rule, aside = aside }
 end
 
 --- Reads one name.
 ---@param raw string a cell
+---@param options? table panel_sphingoid_base: true ("18:1;O2") or the base that a panel's "CER 16:0" means
 ---@return ligase.reading|nil reading nil when the cell is blank
-function M.read(raw)
+function M.read(raw, options)
   local text, first, last = raw, byte(raw), byte(raw, -1)
   if not first then
     return nil
   elseif first <= BLANK or last <= BLANK then
-    text = raw:match("^%s*(.-)%s*$")
+    text = match(raw, "^%s*(.-)%s*$")
     if text == "" then
       return nil
     end
     last = byte(text, -1)
   end
-  local body, adduct = text, nil
-  if last == PLUS or last == MINUS then
-    local before, found = text:match("^(.-)%s*(%[M[%w+-]*%]%d*[+-])$")
-    body, adduct = before or text, found
+  if last ~= PLUS and last ~= MINUS then
+    local name, level = read_plain(text)
+    if name then
+      return { name = name, level = level, rule = "lipid.shorthand" }
+    end
   end
-  local name, level = understand(body)
-  if name then
-    return { name = name, level = level, rule = "lipid.shorthand", aside = adduct and { adduct = adduct } or nil }
+  return read_other(text, options)
+end
+
+--- What is known of a lipid by its canonical name.
+---@param name string
+---@return table|nil attributes class, category, level, and where the name says them formula and mass (Da,
+--- monoisotopic, neutral); nil when it is no lipid's name
+function M.describe(name)
+  local structure = latest.name == name and latest.structure or parser.read(name)
+  if not structure then
+    return nil
   end
-  return { name = text, rule = "verbatim" }
+  local class = structure.head.class
+  local atoms = structure.rank > structures.RANKS.class and structures.atoms(structure)
+  local formula = atoms and elements.formula(atoms)
+  return {
+    class = class.name, category = class.category, level = structures.LEVELS[structure.rank],
+    formula = formula or nil, mass = formula and elements.mass(atoms) or nil,
+  }
 end
 
 return M
