@@ -224,6 +224,7 @@ void lig_params_new(lua_State *L, lig_params *params, int count);
 size_t lig_params_set(lua_State *L, lig_params *params, int slot, int index, int number);
 
 int lig_pg_array(lua_State *L);
+int lig_pg_int8_array(lua_State *L);
 int lig_pg_bytes(lua_State *L);
 void lig_pg_params_open(lua_State *L);
 

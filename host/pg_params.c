@@ -1,8 +1,8 @@
 /* pg_params.c: Lua values as parameters.
  *
  * Parameters travel as text with their type left to the server, which infers it
- * from the statement; the exceptions are pg.array with an element type and
- * pg.bytes.  Strings are not copied: libpq is handed Lua's own bytes.
+ * from the statement; the exceptions are pg.array with an element type,
+ * pg.int8_array and pg.bytes.  Strings are not copied: libpq is handed Lua's own bytes.
  */
 #include "pg.h"
 
@@ -15,6 +15,8 @@
 #define BYTES_CLASS "ligase.pg_bytes"
 #define ARRAY_DEPTH_MAX 6 /* Postgres' own limit of dimensions */
 #define OID_BYTEA 17
+#define OID_INT8 20
+#define OID_INT8_ARRAY 1016
 
 /* ---- numbers ------------------------------------------------------------ */
 
@@ -104,12 +106,13 @@ static int number_format(lua_State *L, int index, char out[LIG_NUMBER_SIZE]) {
 
 /* ---- pg.array ----------------------------------------------------------- */
 
-/* The array's literal, NUL-terminated. */
+/* The array as it is sent: its literal, NUL-terminated, or its binary form. */
 typedef struct array_box {
     char *data;
     size_t size;
     size_t capacity;
     Oid type; /* of the whole array; 0: the server infers it */
+    bool binary;
 } array_box;
 
 static int array_release(lua_State *L) {
@@ -121,7 +124,11 @@ static int array_release(lua_State *L) {
 
 static int array_tostring(lua_State *L) {
     array_box *box = luaL_checkudata(L, 1, ARRAY_CLASS);
-    lua_pushlstring(L, box->data, box->size);
+    if (box->binary) {
+        lua_pushfstring(L, "binary array of %d bytes", (int)box->size);
+    } else {
+        lua_pushlstring(L, box->data, box->size);
+    }
     return 1;
 }
 
@@ -317,6 +324,47 @@ int lig_pg_array(lua_State *L) {
     return 1;
 }
 
+/* Writes the low `size` bytes of a value, most significant first. */
+static void big_endian_put(char *at, uint64_t value, size_t size) {
+    for (size_t i = 0; i < size; i++) {
+        at[i] = (char)(value >> 8 * (size - 1 - i) & 0xff);
+    }
+}
+
+/* pg.int8_array(list): an int8[] in the form in which the server keeps it (array_recv in
+ * its sources), for long lists of integers: neither side prints or parses a digit. */
+int lig_pg_int8_array(lua_State *L) {
+    enum { HEADER = 20, ELEMENT = 12 };
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    size_t count = lua_rawlen(L, 1);
+    if (count > (INT32_MAX - HEADER) / ELEMENT) {
+        lig_error_usage(L, "pg.int8_array: more elements than a statement can hold");
+    }
+    array_box *box = lua_newuserdatauv(L, sizeof *box, 0);
+    *box = (array_box){.type = OID_INT8_ARRAY, .binary = true};
+    luaL_setmetatable(L, ARRAY_CLASS);
+    char *at = array_reserve(L, box, HEADER + count * ELEMENT);
+    big_endian_put(at, count > 0, 4);    // dimensions
+    big_endian_put(at + 4, 0, 4);        // no NULLs
+    big_endian_put(at + 8, OID_INT8, 4); // of the elements
+    big_endian_put(at + 12, count, 4);
+    big_endian_put(at + 16, 1, 4); // the first one's index
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, 1, (lua_Integer)i + 1);
+        if (!lua_isinteger(L, -1)) {
+            lig_error_usage(L, "pg.int8_array: element %d is a %s, not an integer", (int)i + 1,
+                            luaL_typename(L, -1));
+        }
+        char *element = at + HEADER + i * ELEMENT;
+        big_endian_put(element, 8, 4);
+        big_endian_put(element + 4, (uint64_t)lua_tointeger(L, -1), 8);
+        lua_pop(L, 1);
+    }
+    box->size = count > 0 ? HEADER + count * ELEMENT : 12;
+    return 1;
+}
+
 /* ---- pg.bytes ----------------------------------------------------------- */
 
 /* pg.bytes(string): any bytes, for a bytea parameter. */
@@ -385,6 +433,7 @@ static size_t param_set_userdata(lua_State *L, lig_params *params, int slot, int
     array_box *array = luaL_testudata(L, index, ARRAY_CLASS);
     if (array != NULL) {
         params->types[slot] = array->type;
+        params->formats[slot] = array->binary;
         return param_set_text(L, params, slot, array->data, array->size, number);
     }
     if (luaL_testudata(L, index, BYTES_CLASS) == NULL) {

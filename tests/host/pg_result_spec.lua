@@ -172,6 +172,20 @@ describe("pg values", function()
       assert.are.same({ 7, 8 }, value "'[0:1]={7,8}'::int4[]")
     end)
 
+    it("are written in binary by pg.int8_array", function()
+      local list = { 0, 1, -1, math.maxinteger, math.mininteger }
+      assert.are.same(list, value("$1", pg.int8_array(list)))
+      assert.are.same(list, value("$1::int8[]", pg.int8_array(list)))
+      assert.are.same({}, value("$1::int8[]", pg.int8_array {}))
+      local statement = conn:prepare "SELECT array_length($1::int8[], 1) AS n"
+      assert.are.equal(3, conn:query(statement, pg.int8_array { 1, 2, 3 })[1].n)
+      for _, wrong in ipairs { { 1, "2" }, { 1.5 }, { true } } do
+        local done, e = pcall(pg.int8_array, wrong)
+        assert.is_false(done)
+        assert.are.equal("usage", e.kind)
+      end
+    end)
+
     it("keep NULL elements apart from the text NULL", function()
       assert.are.same({ pg.null, "NULL", "null", "" }, value [[ARRAY[NULL, 'NULL', 'null', ''] ]])
       assert.are.same({ 1, pg.null, 3 }, value("$1::int8[]", pg.array { 1, pg.null, 3 }))

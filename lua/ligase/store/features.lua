@@ -185,8 +185,8 @@ local function ask(conn, waiting)
   local by_table = count >= MANY_NAMES and conn:query(KNOWN_BYTES)[1].size_bytes < count * ROW_BYTES * 5
   conn:script(by_table and BY_TABLE or BY_INDEX)
   -- Not prepared in the one case: the plan depends on how many names there are.
-  return conn:query(by_table and MISSING or conn:prepare(MISSING_BY_INDEX), pg.array(waiting.keys),
-    pg.array(waiting.raw_keys))
+  return conn:query(by_table and MISSING or conn:prepare(MISSING_BY_INDEX), pg.int8_array(waiting.keys),
+    pg.int8_array(waiting.raw_keys))
 end
 
 --- What is to be written of one waiting name.
