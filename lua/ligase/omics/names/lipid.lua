@@ -4,11 +4,14 @@
 --- 61:1539); docs/lipids.md tells which dialects are read. Names of the plain kind
 --- ("PC 16:0_18:1") take a short way, all others go through the grammar of
 --- ligase.omics.names.lipid.parser.
-local chains = require "ligase.omics.names.lipid.chain"
-local elements = require "ligase.omics.names.lipid.elements"
-local parser = require "ligase.omics.names.lipid.parser"
-local structures = require "ligase.omics.names.lipid.structure"
-local trivial = require "ligase.omics.names.lipid.trivial"
+local lazy = require "ligase.base.lazy"
+local levels = require "ligase.omics.names.lipid.levels"
+
+-- The grammar takes ten milliseconds to load, and plain names do without it.
+local chains = lazy "ligase.omics.names.lipid.chain"
+local elements = lazy "ligase.omics.names.lipid.elements"
+local parser = lazy "ligase.omics.names.lipid.parser"
+local structures = lazy "ligase.omics.names.lipid.structure"
 
 local M = {}
 
@@ -18,7 +21,7 @@ M.feature_type = "lipid"
 M.VERSION = 2
 
 --- The levels of a name, from what says least to what says most.
-M.LEVELS = structures.LEVELS
+M.LEVELS = levels
 
 --- Classes whose chains are plain acyl or alkyl chains, with the number of chains.
 local CHAINS = {
@@ -122,10 +125,6 @@ end
 
 -- ---- structures -------------------------------------------------------------------------
 
-trivial.use(function(text)
-  return (parser.read(text))
-end)
-
 --- Reads a name into its parts.
 ---@param text string
 ---@return ligase.lipid.structure|nil structure
@@ -148,7 +147,7 @@ end
 ---@param structure ligase.lipid.structure
 ---@return string level one of M.LEVELS
 function M.level(structure)
-  return structures.LEVELS[structure.rank]
+  return levels[structure.rank]
 end
 
 --- A structure that says only as much as a lower level: "PC 16:0_18:1" at "species" is "PC 34:1".
@@ -230,7 +229,7 @@ local function read_other(text, options)
     end
   end
   latest.name, latest.structure = structures.print(structure), structure
-  return { name = latest.name, level = structures.LEVELS[structure.rank], rule = rule, aside = aside }
+  return { name = latest.name, level = levels[structure.rank], rule = rule, aside = aside }
 end
 
 --- Reads one name.
@@ -270,7 +269,7 @@ function M.describe(name)
   local atoms = structure.rank > structures.RANKS.class and structures.atoms(structure)
   local formula = atoms and elements.formula(atoms)
   return {
-    class = class.name, category = class.category, level = structures.LEVELS[structure.rank],
+    class = class.name, category = class.category, level = levels[structure.rank],
     formula = formula or nil, mass = formula and elements.mass(atoms) or nil,
   }
 end

@@ -207,4 +207,8 @@ function M.read(text)
   return structure, reason, rule, other and merge(aside, other) or aside
 end
 
+trivial.use(function(text)
+  return (M.read(text))
+end)
+
 return M

@@ -18,8 +18,7 @@ local M = {}
 ---@field detail integer how much is said of its chains (1 to 3)
 ---@field trivial string|nil the trivial name by which it is printed
 
-M.LEVELS = { "category", "class", "species", "molecular species", "sn-position", "structure defined",
-  "full structure", "complete structure" }
+M.LEVELS = require "ligase.omics.names.lipid.levels"
 local CATEGORY, CLASS, SPECIES, MOLECULAR, SN = 1, 2, 3, 4, 5
 M.RANKS = {}
 for rank, level in ipairs(M.LEVELS) do

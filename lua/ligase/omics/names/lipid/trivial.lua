@@ -7,7 +7,7 @@
 local classes = require "ligase.omics.names.lipid.classes"
 local elements = require "ligase.omics.names.lipid.elements"
 local structures = require "ligase.omics.names.lipid.structure"
-local systematic = require "ligase.omics.names.lipid.systematic"
+local systematic = require "ligase.base.lazy" "ligase.omics.names.lipid.systematic"
 
 local M = {}
 
