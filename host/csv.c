@@ -17,14 +17,16 @@
 struct reader {
     struct lig_csv *csv;       /* NULL once closed */
     bool rows;                 /* yields rows instead of frames */
+    bool named;                /* the columns have names, from the header or given */
     bool busy;                 /* reading: a finalizer that closes it must wait */
     bool unwanted;             /* was closed meanwhile */
     struct lig_cells *current; /* rows: the frame being walked */
     size_t row;
 };
 
-/* User values of a reader: the source's name, the schema, the string read from. */
-enum { VALUE_NAME = 1, VALUE_SCHEMA = 2, VALUE_STRING = 3, VALUE_ENCODING = 4 };
+/* User values of a reader: the source's name, the schema, the string read from, the
+ * columns' names that were given. */
+enum { VALUE_NAME = 1, VALUE_SCHEMA = 2, VALUE_STRING = 3, VALUE_ENCODING = 4, VALUE_NAMES = 5 };
 
 /* ---- the state's account of frames --------------------------------------- */
 
@@ -168,6 +170,21 @@ static const char *source_keep(lua_State *L, const char **text, size_t *length) 
     return path;
 }
 
+/* The names of the columns, when they were given: a list of strings. */
+static void names_keep(lua_State *L) {
+    int type = lua_getfield(L, 2, "names");
+    if (type != LUA_TNIL && type != LUA_TTABLE) {
+        lig_error_usage(L, "names must be a list of strings, not %s", luaL_tolstring(L, -1, NULL));
+    }
+    for (lua_Integer i = 1; type == LUA_TTABLE && i <= (lua_Integer)lua_rawlen(L, -1); i++) {
+        if (lua_rawgeti(L, -1, i) != LUA_TSTRING) {
+            lig_error_usage(L, "names must be a list of strings, not of %s", luaL_typename(L, -1));
+        }
+        lua_pop(L, 1);
+    }
+    lua_setiuservalue(L, 3, VALUE_NAMES);
+}
+
 /* Opens the source at stack index 1 with the options at 2; leaves the reader on
  * top.  Source: a path, "-" for standard input, or {text = "..."[, name = "..."]}. */
 static struct reader *reader_open(lua_State *L) {
@@ -180,7 +197,7 @@ static struct reader *reader_open(lua_State *L) {
     struct lig_csv_options options;
     lig_csv_options_read(L, 2, &options);
 
-    struct reader *r = lua_newuserdatauv(L, sizeof *r, 4);
+    struct reader *r = lua_newuserdatauv(L, sizeof *r, 5);
     memset(r, 0, sizeof *r);
     luaL_setmetatable(L, READER_CLASS);
     int type = lua_getfield(L, 2, "encoding");
@@ -189,6 +206,7 @@ static struct reader *reader_open(lua_State *L) {
     }
     const char *encoding = lua_tostring(L, -1);
     lua_setiuservalue(L, 3, VALUE_ENCODING); // kept alive: the source refers to it
+    names_keep(L);
     const char *text = NULL;
     size_t length = 0;
     const char *path = source_keep(L, &text, &length);
@@ -223,11 +241,16 @@ static struct reader *reader_open(lua_State *L) {
     return r;
 }
 
+/* Pushes the names of the columns of the reader at 3: those given, those of the header,
+ * or V1, V2, ... */
 static void names_push(lua_State *L, const struct lig_csv *csv, size_t columns) {
     const struct lig_cells *header = lig_csv_header(csv);
+    bool given = lua_getiuservalue(L, 3, VALUE_NAMES) == LUA_TTABLE;
     lua_createtable(L, (int)columns, 0);
     for (size_t i = 0; i < columns; i++) {
-        if (header != NULL) {
+        if (given) {
+            lua_rawgeti(L, -2, (lua_Integer)i + 1);
+        } else if (header != NULL) {
             struct lig_text cell = lig_cell(header, 0, i);
             lua_pushlstring(L, cell.at, cell.length);
         } else {
@@ -237,6 +260,22 @@ static void names_push(lua_State *L, const struct lig_csv *csv, size_t columns) 
     }
 }
 
+/* Whether names were given; they must be as many as there are columns. An empty table
+ * without a header has any number of columns. */
+static bool names_check(lua_State *L, struct reader *r) {
+    size_t columns = lig_csv_columns(r->csv);
+    bool given = lua_getiuservalue(L, 3, VALUE_NAMES) == LUA_TTABLE;
+    if (given && columns > 0 && lua_rawlen(L, -1) != columns) {
+        lua_pushfstring(L, "%I names were given for %I columns", (LUAI_UACINT)lua_rawlen(L, -1),
+                        (LUAI_UACINT)columns);
+        failure_push(L, 3, "ragged", 0, lua_tostring(L, -1), "Give each column one name");
+        reader_release(r);
+        lig_error_raise(L);
+    }
+    lua_pop(L, 1);
+    return given;
+}
+
 /* Reads header and first frame, and makes the schema its frames share. */
 static void reader_start(lua_State *L, struct reader *r) {
     if (!lig_csv_start(r->csv)) {
@@ -244,6 +283,7 @@ static void reader_start(lua_State *L, struct reader *r) {
         reader_release(r); // the collector may come by much later
         lig_error_raise(L);
     }
+    r->named = names_check(L, r) || lig_csv_header(r->csv) != NULL;
     names_push(L, r->csv, lig_csv_columns(r->csv));
     lig_frame_schema_push(L, -1);
     lua_setiuservalue(L, 3, VALUE_SCHEMA);
@@ -389,7 +429,7 @@ static int next_row(lua_State *L, struct reader *r) {
         }
     }
     const struct lig_cells *c = r->current;
-    bool named = lig_csv_header(r->csv) != NULL;
+    bool named = r->named;
     lua_getiuservalue(L, 1, VALUE_SCHEMA);
     lua_getfield(L, -1, "index");
     lua_getfield(L, -2, "names");

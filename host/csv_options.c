@@ -12,7 +12,8 @@ static const char *const option_names[] = {"separator",   "quote",        "heade
                                            "comment",     "encoding",     "decimal",
                                            "missing",     "frame_bytes",  "first_frame_bytes",
                                            "field_bytes", "column_limit", "skip_lines",
-                                           "ragged",      "engine",       NULL};
+                                           "ragged",      "engine",       "names",
+                                           NULL};
 
 static void option_names_check(lua_State *L, int options) {
     lua_pushnil(L);

@@ -82,10 +82,22 @@ describe("a workspace", function()
 end)
 
 describe("every example of the help", function()
+  --- Files that examples name, as a user would have them.
+  local NAMED = {
+    ["genes.txt"] = "TP53\nBRCA1\n",
+    ["our_panel.tsv"] = "alias\tname\nblood sugar\tglucose\n",
+    ["hgnc_complete_set.txt"] = "hgnc_id\tsymbol\tname\tlocus_group\tstatus\talias_symbol\tprev_symbol\tentrez_id"
+      .. "\tensembl_gene_id\nHGNC:11998\tTP53\ttumor protein p53\tprotein-coding gene\tApproved\tp53|LFS1\t\t7157"
+      .. "\tENSG00000141510\n",
+  }
+
   it("works as it is typed", function()
     local path = lab()
     for _, name in ipairs { "plasma_lipids.csv", "treated_vs_control.csv" } do
       sys.write_file(path .. "/" .. name, sys.read_file(host.home .. "/docs/examples/" .. name))
+    end
+    for name, content in pairs(NAMED) do
+      sys.write_file(path .. "/" .. name, content)
     end
     local search = host.executable:match("^(.*)/") .. ":" .. sys.getenv("PATH")
     for _, command in ipairs(require("ligase.cli.main").COMMANDS) do

@@ -24,6 +24,34 @@ describe("csv.frames", function()
     assert.same({ 2, 3 }, result.lines)
   end)
 
+  it("takes names that are given, instead of the header's or for want of one", function()
+    local result = reading.text("x,y\nPC 34:1,1\n", { names = { "lipid", "S1" } })
+    assert.same({ "lipid", "S1" }, result.names)
+    assert.same({ { "PC 34:1", "1" } }, result.rows)
+    assert.equal(1, result.info.header_line)
+    result = reading.text("PC 34:1,1\nPE 36:2,2\n", { header = false, names = { "lipid", "S1" } })
+    assert.same({ "lipid", "S1" }, result.names)
+    assert.same({ { "PC 34:1", "1" }, { "PE 36:2", "2" } }, result.rows)
+    assert.same({ "", "S1" }, reading.text("S1\na,1\n", { names = { "", "S1" } }).names)
+    for row in csv.rows({ text = "PC 34:1,1\n" }, { header = false, names = { "lipid", "S1" } }) do
+      assert.same({ lipid = "PC 34:1", S1 = "1" }, row)
+    end
+    local frame <close> = csv.frames({ text = "a,1\n" }, { header = false, names = { "gene", "n" } })()
+    assert.equal(1.0, frame:number("n"):get(1))
+  end)
+
+  it("refuses names that are not one for each column", function()
+    local failure = reading.text_failure("a,b\n1,2\n", { names = { "a" } })
+    assert.equal("ragged", failure.code)
+    assert.matches("1 names were given for 2 columns", failure.message)
+    for _, names in ipairs { { "a", 3 }, { "a", false }, "ab", 7 } do
+      local done, wrong = pcall(csv.frames, { text = "a,b\n1,2\n" }, { names = names })
+      assert.is_false(done)
+      assert.equal("usage", wrong.kind)
+      assert.matches("names must be a list of strings", wrong.message)
+    end
+  end)
+
   it("reads a path, a string, and standard input", function()
     local path = support.tmpfile("a,b\n1,2\n")
     assert.same({ { "1", "2" } }, reading.read(path).rows)

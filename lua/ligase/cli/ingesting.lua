@@ -1,6 +1,5 @@
 --- What `ligase ingest` and `ligase run` share: their options, and going through the
 --- files one by one. What happens to one file is in ligase.ingest.
-local dialect = require "ligase.io.dialect"
 local errors = require "ligase.base.errors"
 local ingest = require "ligase.ingest"
 local inputs = require "ligase.io.inputs"
@@ -8,6 +7,7 @@ local output = require "ligase.cli.output"
 local parsing = require "ligase.cli.parsing"
 local pipeline = require "ligase.omics.pipeline"
 local progress = require "ligase.cli.progress"
+local reading = require "ligase.cli.reading"
 local runs = require "ligase.store.runs"
 local sys = require "sys"
 local telling = require "ligase.cli.telling"
@@ -30,53 +30,8 @@ function M.configure(parser)
     :convert(parsing.name("--experiment"))
   parser:option("--organism", "The organism it was measured in."):argname("NAME")
     :convert(parsing.name("--organism"))
-  parser:option("--set", "A column's role: feature, sample, statistic, annotation, or a statistic's name "
-    .. "(p_value, ...). May be given again."):argname("COLUMN=ROLE"):count("*")
-  parser:option("--separator", "comma, tab, semicolon, bar, space or the character itself."):argname("CHAR")
-    :convert(parsing.character("--separator", dialect.SEPARATOR_WORDS))
-  parser:option("--quote", "The quote mark, or none."):argname("CHAR")
-    :convert(parsing.character("--quote", { none = false }))
-  parser:option("--encoding", "utf-8, utf-16le, latin1, ..."):argname("NAME")
-  parser:option("--decimal", "The decimal mark, . or the comma."):argname("CHAR")
-    :convert(parsing.one_of("--decimal", { ".", "," }))
-  parser:option("--comment", "Lines that begin with it are skipped."):argname("CHAR")
-    :convert(parsing.character("--comment", {}))
-  parser:option("--skip-lines", "Lines before the header."):argname("N")
-    :convert(parsing.whole_number("--skip-lines", 0))
-  parser:option("--max-columns", "The widest row that is read, 10,000 without it."):argname("N")
-    :convert(parsing.whole_number("--max-columns", 1))
-  parser:option("--max-field", "The longest cell that is read, in bytes; 1,048,576 without it."):argname("BYTES")
-    :convert(parsing.whole_number("--max-field", 1))
-  parser:option("--missing", "Texts that stand for a missing value, separated by commas."):argname("MARKS")
+  reading.configure(parser)
   parser:flag("--dry-run", "Say what would happen and write nothing.")
-end
-
-local function dialect_answers(arguments)
-  local missing
-  if arguments.missing then
-    missing = { "" }
-    for mark in arguments.missing:gmatch("[^,]+") do
-      missing[#missing + 1] = mark
-    end
-  end
-  return {
-    separator = arguments.separator, quote = arguments.quote, encoding = arguments.encoding,
-    decimal = arguments.decimal, comment = arguments.comment, skip_lines = arguments.skip_lines, missing = missing,
-    column_limit = arguments.max_columns, field_bytes = arguments.max_field,
-  }
-end
-
-local function roles_set(pairs_given)
-  local set = {}
-  for _, pair in ipairs(pairs_given) do
-    local column, role = pair:match("^(.*)=([^=]+)$")
-    if not column then
-      errors.raise { kind = "usage", code = "set", message = ("--set %s says no role"):format(pair),
-        hint = "Write --set COLUMN=ROLE, for example --set 'Lipid ID=feature'" }
-    end
-    set[column] = role
-  end
-  return set
 end
 
 --- Each file becomes a dataset of its own, under a name of its own.
@@ -203,10 +158,12 @@ local function open_for(arguments, context)
 end
 
 local function shared_by_files(arguments, context, recipe, command)
-  local set, conn, unasked, is_bare = roles_set(arguments.set), open_for(arguments, context)
+  local how = reading.options_of(arguments)
+  local conn, unasked, is_bare = open_for(arguments, context)
   local shared = { recipe = recipe, dry_run = arguments.dry_run, conn = conn, unasked = unasked, is_bare = is_bare }
   shared.options = {
-    command = command, dialect = dialect_answers(arguments), set = set, name = arguments.name,
+    command = command, dialect = how.dialect, set = how.set, format = how.format, samples = how.samples,
+    name = arguments.name,
     program = arguments.program, experiment = arguments.experiment, organism = arguments.organism,
     linking = context.config:get "ENABLE_FEATURE_LINKING",
     outbox = context.config:get "ENABLE_NOTION_SYNC" or context.config:get "ENABLE_DUAL_WRITE",

@@ -14,6 +14,7 @@ local M = {}
 --- Name and summary of each, in the order of the help.
 M.COMMANDS = {
   { "ingest", "read omics tables into Postgres" },
+  { "inspect", "say what would be understood of files, and how sure that is" },
   { "run", "read files by a recipe of yours" },
   { "datasets", "list the datasets" },
   { "show", "show what is known of one dataset" },

@@ -93,7 +93,10 @@ local function has_lines(head, count)
 end
 
 --- The place of the line after `count` lines, or the last that there is.
-local function after_lines(head, count)
+---@param head string
+---@param count integer
+---@return integer
+function M.after_lines(head, count)
   local at = 1
   for _ = 1, count do
     local after = after_line(head, at)
@@ -192,6 +195,106 @@ local function header_among_comments(head, dialect)
   return common > 1 and with[1] == common
 end
 
+-- ---- lines before the table, cells that were left out -----------------------
+
+--- Lines of text before the table, at most.
+local PREAMBLE_MOST = 30
+--- A table is taken for one behind such lines only when it is as regular as this.
+local CLEAR = 0.98
+
+local function line_at(head, at)
+  return head:match("^[^\r\n]*", at)
+end
+
+local function count_separators(line, separator)
+  local _, count = line:gsub("%" .. separator, "")
+  return count
+end
+
+--- Whether a line may be a header: no cell of it is a number.
+local function may_be_header(line, separator, quote)
+  for cell in (line .. separator):gmatch("([^%" .. separator .. "]*)%" .. separator) do
+    local text = quote and cell:match(("^%%%s(.*)%%%s$"):format(quote, quote)) or cell
+    if text:find("^%s*[-+]?[%d.,]*%d[eE]?[-+]?%d*%%?%s*$") then
+      return false
+    end
+  end
+  return true
+end
+
+--- Whether the lines from one place to another are all much narrower than a table.
+local function are_narrow(head, at, stop, separator, width)
+  while at < stop do
+    if (count_separators(line_at(head, at), separator) + 1) * 2 > width then
+      return false
+    end
+    at = after_line(head, at)
+  end
+  return true
+end
+
+--- Where the table begins when the first lines, which are much narrower, belong to none:
+--- how many there are, and the separator that splits the rest most evenly.
+local function find_preamble(head, dialect, separators)
+  local first = M.after_lines(head, dialect.skip_lines)
+  for skipped = dialect.skip_lines + 1, dialect.skip_lines + PREAMBLE_MOST do
+    local at = M.after_lines(head, skipped)
+    if at > #head then
+      return nil
+    end
+    for _, separator in ipairs(line_at(head, at) ~= "" and separators or {}) do
+      local widths = widths_of(head, dialect, separator, skipped)
+      local score, width = regularity(widths)
+      if score >= CLEAR and widths[1] == width and #widths >= LEAST_LINES
+        and are_narrow(head, first, at, separator, width) then
+        return may_be_header(line_at(head, at), separator, dialect.quote) and skipped or nil, separator
+      end
+    end
+  end
+  return nil
+end
+
+--- Whether the rows are short because the empty cells at their ends were left out, as some
+--- editors do: many are, and no line ends in a separator.
+local function is_trimmed(head, at, dialect)
+  if dialect.separator ~= "\t" or head:find("\t[\r\n]", at) then
+    return false
+  end
+  local widths = widths_of(head, dialect, dialect.separator, dialect.skip_lines)
+  local short = 0
+  for i = 2, #widths do
+    if widths[i] > widths[1] then
+      return false
+    end
+    short = short + (widths[i] < widths[1] and 1 or 0)
+  end
+  return short >= 2 and short * 10 >= #widths
+end
+
+--- Settles both, where a person did not. Returns where the table begins.
+local function settle_shape(dialect, head, at, given)
+  if not given.skip_lines and not given.comment then
+    local separators = given.separator and { given.separator } or SEPARATORS
+    local score = regularity(widths_of(head, dialect, dialect.separator, dialect.skip_lines))
+    local skipped, separator = nil, nil
+    if score < REGULAR then
+      skipped, separator = find_preamble(head, dialect, separators)
+    end
+    if skipped then
+      dialect.doubts = { ("lines 1 to %d were taken for no part of the table, whose header is on line %d "
+        .. "(--skip-lines 0)"):format(skipped, skipped + 1) }
+      dialect.skip_lines, dialect.separator = skipped, separator
+      at = M.after_lines(head, skipped)
+    end
+  end
+  if not given.ragged and is_trimmed(head, at, dialect) then
+    dialect.ragged = "pad"
+    dialect.doubts = { "rows are shorter than the header, and none ends in an empty cell: the empty cells at their "
+      .. "ends seem to have been left out and are read as empty" }
+  end
+  return at
+end
+
 -- ---- decimal mark ----------------------------------------------------------
 
 --- What a cell says about the decimal mark: "," or ".", "?," or "?." when the mark may
@@ -278,6 +381,9 @@ end
 ---@field skip_lines integer lines before the header
 ---@field comment string|nil
 ---@field missing string[]|nil texts that stand for a missing value; nil: the usual ones
+---@field header boolean|nil false: there is no header line
+---@field names string[]|nil the columns' names instead of the header's
+---@field ragged string|nil "pad": rows may be short
 ---@field gzip boolean
 ---@field byte_order_mark boolean
 ---@field doubts string[]
@@ -296,8 +402,10 @@ end
 
 --- Looks at a source and says how it is written. What `given` holds is taken as it is.
 ---@param source string|table a path, or {text=, name=}
----@param given table|nil {separator, quote, encoding, decimal, skip_lines, comment, missing, field_bytes, column_limit}
+---@param given table|nil {separator, quote, encoding, decimal, skip_lines, comment, missing, header, names, ragged,
+--- field_bytes, column_limit}
 ---@return ligase.dialect
+---@return string head the beginning of the source, whole lines
 function M.detect(source, given)
   given = given or {}
   local head, info = read_head(source, given)
@@ -311,7 +419,7 @@ function M.detect(source, given)
   local leading, announced, at = leading_lines(head)
   local count_comments = not given.skip_lines and not given.comment
   dialect.skip_lines = given.skip_lines or (given.comment and (announced and 1 or 0)) or leading
-  at = count_comments and at or after_lines(head, dialect.skip_lines)
+  at = count_comments and at or M.after_lines(head, dialect.skip_lines)
   dialect.separator = given.separator or announced
   if not dialect.separator then
     settle_separator(dialect, head, at)
@@ -319,12 +427,15 @@ function M.detect(source, given)
   if count_comments and leading > (announced and 1 or 0) and header_among_comments(head, dialect) then
     dialect.skip_lines = leading - 1
   end
+  at = settle_shape(dialect, head, at, given)
   dialect.decimal = given.decimal or decimal_mark(head, at, dialect)
-  dialect.preamble = dialect.skip_lines > 0 and head:sub(1, after_lines(head, dialect.skip_lines) - 1) or nil
-  for _, limit in ipairs { "field_bytes", "column_limit" } do
-    dialect[limit] = given[limit]
+  dialect.preamble = dialect.skip_lines > 0 and head:sub(1, M.after_lines(head, dialect.skip_lines) - 1) or nil
+  for _, answer in ipairs { "field_bytes", "column_limit", "header", "names", "ragged" } do
+    if given[answer] ~= nil then
+      dialect[answer] = given[answer]
+    end
   end
-  return dialect
+  return dialect, head
 end
 
 --- The options that csv.frames takes for a dialect.
@@ -334,7 +445,8 @@ function M.reader_options(dialect)
   return {
     separator = dialect.separator, quote = dialect.quote, encoding = dialect.encoding, decimal = dialect.decimal,
     skip_lines = dialect.skip_lines, comment = dialect.comment, missing = dialect.missing,
-    field_bytes = dialect.field_bytes, column_limit = dialect.column_limit,
+    field_bytes = dialect.field_bytes, column_limit = dialect.column_limit, header = dialect.header,
+    names = dialect.names, ragged = dialect.ragged,
   }
 end
 

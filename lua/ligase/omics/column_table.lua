@@ -155,7 +155,7 @@ local function refuse_duplicates(tbl, names)
         message = name == "" and ("columns %d and %d both have an empty header"):format(first[name], i)
           or ('columns %d and %d have the same header "%s"'):format(first[name], i, text.printable(name)),
         hint = M.is_number(name)
-          and "Is this line data? Give the file a header line, or skip lines with --skip-lines"
+          and "Is this line data? Say --no-header if there is no header line, or skip lines with --skip-lines"
           or "Give each column a header of its own; lines before the header are skipped with --skip-lines" }
     end
     first[name] = i

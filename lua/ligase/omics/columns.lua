@@ -5,15 +5,15 @@
 --- it found and what it doubts is returned, printed and stored with the revision;
 --- anything can be set by the caller instead (`--set COLUMN=ROLE`).
 local column_table = require "ligase.omics.column_table"
+local known_roles = require "ligase.omics.known_roles"
 local name_column = require "ligase.omics.name_column"
 local statistics = require "ligase.omics.statistics"
-local text = require "ligase.base.text"
 
 local M = {}
 
 local is_text, quoted_list = column_table.is_text, column_table.quoted_list
 
-M.ROLES = { "feature", "sample", "statistic", "annotation" }
+M.ROLES = known_roles.ROLES
 
 local function set_of(list)
   local set = {}
@@ -23,83 +23,22 @@ local function set_of(list)
   return set
 end
 
-local is_role = set_of(M.ROLES)
-
 --- Numbers that describe a feature and are no measurement of it, whatever the table.
 local describes = set_of {
   "mz", "averagemz", "rowmz", "masstocharge", "precursormz", "productmz", "rt", "averagert", "averagertmin", "rtmin",
   "retentiontime", "rowretentiontime", "charge", "precursorcharge", "productcharge", "ccs", "exactmass",
   "monoisotopicmass", "molecularweight", "mw", "carbons", "doublebonds", "peakrank", "id", "rowid", "geneid",
   "entrezid", "entrezgeneid", "ncbigeneid", "compoundid", "metaboliteid", "lipidid", "featureid", "proteinid",
-  "peptideid", "probeid", "peakid", "pubchemid", "chebiid", "hmdbid", "keggid", "taxid", "taxonid",
+  "peptideid", "probeid", "peakid", "collisionenergy", "mim", "omim", "pubchemid", "chebiid", "hmdbid", "keggid",
+  "taxid", "taxonid",
 }
 
 --- Words that may say the same, and may be what somebody called a sample.
-local may_describe = set_of { "z", "mass", "length", "index", "no", "start", "end", "position", "reliability" }
+local may_describe = set_of { "z", "mass", "length", "index", "no", "start", "end", "position", "reliability", "module",
+  "cluster" }
 
 --- Statistics that have the names of samples as well, unless limma or edgeR wrote the table.
 local may_be_statistic = set_of { "b", "t", "f", "q" }
-
--- ---- roles that were set ---------------------------------------------------
-
-local function refuse_unknown_column(tbl, name)
-  local headers = tbl:headers()
-  local near = text.nearest(name, headers)
-  tbl:refuse({ kind = "usage", code = "unknown_column",
-    message = ('there is no column "%s" to set'):format(name),
-    hint = near and ('Did you mean "%s"?'):format(near) or "The columns are " .. quoted_list(headers, 12) })
-end
-
-local function refuse_unknown_role(tbl, role)
-  local roles = table.move(statistics.NAMES, 1, #statistics.NAMES, #M.ROLES + 1, { table.unpack(M.ROLES) })
-  local near = text.nearest(role, roles)
-  tbl:refuse({ kind = "usage", code = "unknown_role", message = ("there is no role '%s'"):format(role),
-    hint = (near and ("Did you mean %s? "):format(near) or "") .. "The roles are " .. table.concat(roles, ", ") })
-end
-
---- The columns that a person means by a name: that one, or all that fit a "*".
-local function columns_named(tbl, name)
-  local pattern
-  if name:find("*", 1, true) then
-    pattern = "^" .. name:gsub("[%^%$%(%)%%%.%[%]%+%-%?]", "%%%0"):gsub("%*", ".*") .. "$"
-  end
-  local found = {}
-  for _, column in ipairs(tbl.columns) do
-    if column.name == name then
-      return { column }
-    elseif pattern and column.name:find(pattern) then
-      found[#found + 1] = column
-    end
-  end
-  return found
-end
-
---- Applies `--set COLUMN=ROLE`; a statistic's own name (p_value, ...) is a role too. A
---- whole name counts before one with "*".
-local function apply_set(tbl, set)
-  local names = {}
-  for name in pairs(set) do
-    names[#names + 1] = name
-  end
-  table.sort(names, function(a, b)
-    local a_many, b_many = a:find("*", 1, true) ~= nil, b:find("*", 1, true) ~= nil
-    return a_many == b_many and a < b or a_many ~= b_many and a_many
-  end)
-  for _, name in ipairs(names) do
-    local role, found = set[name], columns_named(tbl, name)
-    if #found == 0 then
-      refuse_unknown_column(tbl, name)
-    elseif not is_role[role] and not statistics.is_known(role) then
-      refuse_unknown_role(tbl, role)
-    end
-    for _, column in ipairs(found) do
-      column.role, column.statistic, column.contrast = role, nil, nil
-      if not is_role[role] then
-        column.role, column.statistic, column.contrast = "statistic", role, ""
-      end
-    end
-  end
-end
 
 -- ---- roles -----------------------------------------------------------------
 
@@ -292,8 +231,8 @@ local function doubt_generic(tbl, generic, role, other)
   end
 end
 
-local function assign_rest(tbl, statistic_count)
-  local unsure, generic, codes = {}, { annotation = {}, sample = {} }, {}
+local function assign_rest(tbl, statistic_count, number_role)
+  local unsure, generic, codes, beside = {}, { annotation = {}, sample = {} }, {}, {}
   for _, column in ipairs(tbl.columns) do
     if not column.role and not (column.empty and column.name ~= "") then
       local described, sure = describes_feature(tbl, column)
@@ -305,12 +244,16 @@ local function assign_rest(tbl, statistic_count)
       elseif statistic_count > 0 then
         unsure[#unsure + 1] = column
       else
-        column.role = "sample"
+        column.role = number_role
+        beside[#beside + 1] = column.name
       end
-      if column.role and column.number and not sure then
+      if generic[column.role] and column.number and not sure then
         table.insert(generic[column.role], column.name)
       end
     end
+  end
+  if number_role == "annotation" and #beside > 0 then
+    tbl:doubt("kept as text beside the column of values: %s (--set COLUMN=value)", quoted_list(beside))
   end
   doubt_generic(tbl, generic.annotation, "annotation", "sample")
   doubt_generic(tbl, generic.sample, "sample", "annotation")
@@ -319,6 +262,29 @@ local function assign_rest(tbl, statistic_count)
   end
   assign_unsure(tbl, unsure, statistic_count)
   assign_empty(tbl)
+end
+
+--- Columns of samples that are looked at for flags, at most.
+local FLAGS_MOST = 20
+
+--- Samples of nothing but 0 and 1 may be flags of the features.
+local function doubt_flags(tbl)
+  local samples, flags = {}, {}
+  for _, column in ipairs(tbl.columns) do
+    samples[#samples + 1] = column.role == "sample" and not column.sample_id and column.number and column or nil
+  end
+  for _, column in ipairs(#samples <= FLAGS_MOST and #tbl.frame >= 4 and samples or {}) do
+    local ones = false
+    local only = tbl:all_numbers(column, function(value)
+      ones = ones or value == 1
+      return value == 0 or value == 1
+    end)
+    flags[#flags + 1] = only and ones and column.name or nil
+  end
+  if #flags > 0 then
+    tbl:doubt("taken for samples, though they hold nothing but 0 and 1: %s (--set COLUMN=annotation)",
+      quoted_list(flags))
+  end
 end
 
 --- Codes among more numbers: kept as they stand, but a sample has none.
@@ -399,7 +365,7 @@ end
 --- Whether each column is stored among the numbers or the texts, and its slot there.
 --- Annotations are texts even if they read as numbers: 1.10 may be a version.
 local function assign_slots(tbl, plan)
-  local all_marks = {}
+  local all_marks, seen = {}, {}
   for _, column in ipairs(tbl.columns) do
     for mark, count in pairs(column.marks) do
       all_marks[mark] = (all_marks[mark] or 0) + count
@@ -409,7 +375,7 @@ local function assign_slots(tbl, plan)
   for _, column in ipairs(tbl.columns) do
     local positions = plan.text_positions
     column.type = "text"
-    if column.role == "sample" or column.role == "statistic" then
+    if known_roles.needs_numbers(column.role) then
       positions = plan.number_positions
       column.type = "number"
       column.missing = common_mark(column.marks) or usual_mark
@@ -419,7 +385,12 @@ local function assign_slots(tbl, plan)
       positions[#positions + 1] = column.position
       column.slot = #positions
     end
-    plan.samples = plan.samples + (column.role == "sample" and 1 or 0)
+    if column.role == "sample" and not seen[column.sample_id or column.name] then
+      seen[column.sample_id or column.name] = true
+      plan.samples = plan.samples + 1
+    elseif column.role == "sample_name" then
+      plan.sample_name = column
+    end
   end
 end
 
@@ -443,39 +414,56 @@ local function refuse_without_numbers(tbl, feature)
   end
 end
 
+--- Whether a tool's format says what the columns are.
+local function is_known(opened)
+  return opened ~= nil and opened.roles ~= nil and opened.recognition ~= nil and not opened.recognition.format.generic
+end
+
 ---@class ligase.column_plan
----@field columns table[] in file order: {position, name, role, type, slot, missing, statistic, contrast}
+---@field columns table[] in file order: {position, name, role, type, slot, missing, statistic, contrast, sample_id,
+--- quantity, unit}
 ---@field feature table the column of names
 ---@field number_positions integer[] columns of measurements.values, in slot order
 ---@field number_marks (string|boolean)[] the own missing mark of each of them
 ---@field text_positions integer[] columns of measurements.texts, in slot order
 ---@field contrasts table[]
----@field samples integer how many sample columns
----@field shape string "wide" or "statistics"
+---@field samples integer how many different samples the columns are of
+---@field sample_name table|nil of a long table, the column that names each row's sample
+---@field sample_names string[]|nil of a long table, the samples, as far as it was read
+---@field shape string "wide", "statistics" or "long"
 ---@field doubts string[]
 
 --- Decides what the columns mean. Raises "input" for a table that has no names or no
 --- numbers, or two columns of one name, "usage" for roles that cannot be set.
 ---@param frame table the first frame
----@param options {name_columns: string[], set: table<string,string>|nil, file: string, line: integer}
+---@param options {name_columns: string[], set: table<string,string>|nil, opened: ligase.opened|nil, file: string,
+--- line: integer}
 ---@return ligase.column_plan
 function M.understand(frame, options)
   local tbl = column_table.new(frame, options.file, options.line)
-  apply_set(tbl, options.set or {})
+  known_roles.apply_set(tbl, options.set or {})
+  known_roles.apply_format(tbl, options.opened and options.opened.roles or {})
   refuse_without_numbers(tbl)
   tbl:doubt_marks()
   local feature = name_column.find(tbl, options.name_columns)
   feature.role = "feature"
   local statistic_count = assign_statistics(tbl)
-  assign_rest(tbl, statistic_count)
+  local is_long = known_roles.has(tbl, "sample_name") or statistic_count == 0 and not known_roles.has(tbl, "sample")
+    and name_column.assign_sample_name(tbl)
+  assign_rest(tbl, statistic_count, not is_long and "sample" or known_roles.has(tbl, "value") and "annotation"
+    or "value")
   doubt_codes(tbl)
+  doubt_flags(tbl)
   refuse_without_numbers(tbl, feature)
-  name_column.doubt_repeats(tbl, feature)
+  if not is_long and not is_known(options.opened) then
+    name_column.doubt_repeats(tbl, feature)
+  end
   doubt_marked_numbers(tbl)
 
   local plan = { columns = tbl.columns, feature = feature, number_positions = {}, number_marks = {},
-    text_positions = {}, samples = 0, shape = statistic_count > 0 and "statistics" or "wide", doubts = tbl.doubts }
+    text_positions = {}, samples = 0, doubts = tbl.doubts }
   assign_slots(tbl, plan)
+  plan.shape = statistic_count > 0 and "statistics" or plan.sample_name and "long" or "wide"
   plan.contrasts = contrasts_of(tbl)
   for _, column in ipairs(tbl.columns) do
     column.plain, column.number, column.coded, column.blank, column.empty, column.marks = nil, nil, nil, nil, nil, nil

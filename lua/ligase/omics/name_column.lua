@@ -11,10 +11,12 @@ local M = {}
 
 local is_number_text, is_text, quoted_list = column_table.is_number, column_table.is_text, column_table.quoted_list
 
---- Columns that say in which sample a row was measured.
+--- Columns that say in which sample a row was measured, the likeliest first.
+local SAMPLE_HEADERS = { "samplename", "sampleid", "sample", "samples", "replicatename", "run", "filename", "rawfile",
+  "bioreplicate", "replicate", "channel", "subject", "patient" }
+
 local names_samples = {}
-for _, header in ipairs { "sample", "samples", "samplename", "sampleid", "replicate", "replicatename", "bioreplicate",
-  "run", "filename", "rawfile", "channel", "subject", "patient" } do
+for _, header in ipairs(SAMPLE_HEADERS) do
   names_samples[header] = true
 end
 
@@ -104,7 +106,8 @@ local function refuse_data_as_header(tbl, feature)
   if #numbers > 0 and not (ascending and #numbers > 1) then
     tbl:refuse({ code = "no_header", message = "the line taken for the header looks like data",
       detail = quoted_list(tbl:headers(), 6),
-      hint = ('Give the file a header line; if this is one, say so with --set "%s=feature"'):format(feature.name) })
+      hint = ('If the file has no header line, say --no-header; if this is one, say so with --set "%s=feature"')
+        :format(feature.name) })
   end
 end
 
@@ -172,22 +175,28 @@ function M.find(tbl, wanted)
   return listed or unnamed_feature(tbl, texts) or only_text_feature(tbl, texts) or refuse_nameless(tbl, wanted)
 end
 
---- One row per feature is what the shapes of this reader have. Rows that repeat their
---- names, or name a sample, are stored as they are, which deserves a word.
+--- In a long table each row names its sample: gives the column that does so its role.
+---@param tbl ligase.column_table
+---@return boolean found
+function M.assign_sample_name(tbl)
+  for _, header in ipairs(SAMPLE_HEADERS) do
+    for _, column in ipairs(tbl.columns) do
+      if column.plain == header and not column.role and not column.blank then
+        column.role = "sample_name"
+        tbl:doubt('"%s" seems to name the sample of each row: a long table, which is stored row by row as it stands '
+          .. '(--set COLUMN=annotation)', column.name)
+        return true
+      end
+    end
+  end
+  return false
+end
+
+--- One row per feature is what wide tables have. Rows that repeat their names are stored
+--- as they are, which deserves a word.
 ---@param tbl ligase.column_table
 ---@param feature ligase.column
 function M.doubt_repeats(tbl, feature)
-  local naming = {}
-  for _, column in ipairs(tbl.columns) do
-    if column ~= feature and not column.blank and names_samples[column.plain] then
-      naming[#naming + 1] = column.name
-    end
-  end
-  if #naming > 0 then
-    tbl:doubt("%s seems to name the sample of each row: a long table, which is stored row by row as it stands "
-      .. "and not spread over samples", quoted_list(naming))
-    return
-  end
   local rows = math.min(#tbl.frame, column_table.LOOK_ROWS)
   local slice = tbl.frame:slice(1, rows)
   local names = slice:text(feature.position)

@@ -4,12 +4,12 @@
 --- has are here. What is written and how is in ligase.store.ingestion; reading and
 --- writing meet in ligase.ingest.
 local columns = require "ligase.omics.columns"
-local csv = require "csv"
-local dialect = require "ligase.io.dialect"
 local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
 local names = require "ligase.omics.names"
+local opening = require "ligase.omics.opening"
 local recipes = require "ligase.omics.recipes"
+local samples = require "ligase.omics.samples"
 
 local M = {}
 
@@ -18,7 +18,7 @@ M.recipe = recipes.define
 
 --- Counts up whenever the same file would be read differently than before: a file is
 --- "unchanged" only if this is unchanged too.
-M.READING_VERSION = 1
+M.READING_VERSION = 2
 
 --- Frames are small, so that Postgres stores one while the next is read, and the first
 --- is large, because what the columns mean is decided by it.
@@ -45,15 +45,44 @@ local COUNTED_MOST = 200000
 
 -- ---- the three stages ------------------------------------------------------
 
---- Stage: on the first frame, decides what the columns mean.
+--- Joins the table of samples that was given; those of a long table stand in its rows.
+local function join_samples(ingest, frame)
+  if not ingest.samples then
+    return
+  end
+  local named = ingest.plan.sample_name
+  samples.join(ingest.plan, ingest.samples, named and frame:text(named.position):distinct() or nil)
+end
+
+--- The samples of a long table, in the order of their first rows: plan.sample_names.
+local function note_samples(ingest, frame)
+  local plan = ingest.plan
+  local found = plan.sample_names or {}
+  local seen = ingest.seen_samples or {}
+  local cells <close> = frame:text(plan.sample_name.position)
+  for _, name in ipairs(cells:distinct()) do
+    if not seen[name] then
+      seen[name] = true
+      found[#found + 1] = name
+    end
+  end
+  plan.sample_names, ingest.seen_samples, plan.samples = found, seen, #found
+end
+
+--- Stage: on the first frame, decides what the columns mean. Of a long table, every frame's
+--- samples are noted.
 ---@param ingest ligase.ingest
 ---@param frame table
 function M.recognise(ingest, frame)
   if not ingest.plan then
     ingest.plan = columns.understand(frame, {
-      name_columns = ingest.recipe.name_columns, set = ingest.set,
+      name_columns = ingest.recipe.name_columns, set = ingest.set, opened = ingest.opened,
       file = ingest.source.shown, line = ingest.reader:info().header_line,
     })
+    join_samples(ingest, frame)
+  end
+  if ingest.plan.sample_name then
+    note_samples(ingest, frame)
   end
 end
 
@@ -146,6 +175,7 @@ function M.given_of(ingest)
     given[key] = value
   end
   given.set = next(ingest.set) and ingest.set or nil
+  given.format, given.samples = ingest.format, ingest.samples and ingest.samples.sha256
   given.reading_version = M.READING_VERSION
   if not ingest.linking then
     given.linking = false
@@ -153,17 +183,30 @@ function M.given_of(ingest)
   return given
 end
 
+local function merged(base, over)
+  local result = {}
+  for key, value in pairs(base or {}) do
+    result[key] = value
+  end
+  for key, value in pairs(over or {}) do
+    result[key] = value
+  end
+  return result
+end
+
 --- What was detected, as it is stored with the revision and printed.
 local function findings_of(ingest, info)
   local d, plan = ingest.dialect, ingest.plan
+  local found = ingest.opened:findings(plan)
   local doubts = table.move(plan.doubts, 1, #plan.doubts, 1, {})
   table.move(d.doubts, 1, #d.doubts, #doubts + 1, doubts)
-  return {
+  return merged(found, {
     shape = plan.shape, encoding = info.encoding, byte_order_mark = info.byte_order_mark, gzip = info.gzip,
     separator = d.separator, quote = d.quote, decimal = d.decimal, skip_lines = d.skip_lines, comment = d.comment,
     missing = d.missing, header_line = info.header_line, header_short = info.header_short,
-    preamble = d.preamble, given = M.given_of(ingest), doubts = json.array(doubts),
-  }
+    preamble = d.preamble, ragged = d.ragged, sample_table = plan.sample_table, given = M.given_of(ingest),
+    doubts = json.array(doubts),
+  })
 end
 
 local MISFITS_MANY = 0.1 -- of a column's rows
@@ -188,12 +231,11 @@ function M.doubt_misfits(ingest, found, counts)
   end
 end
 
---- Finds out how the source is written and reads its first frame.
+--- Finds out what the source is and how it is written, and reads its first frame.
 local function open_reader(ingest)
-  ingest.dialect = dialect.detect(ingest.source.path, ingest.given)
-  local how = dialect.reader_options(ingest.dialect)
-  how.frame_bytes, how.first_frame_bytes = FRAME_BYTES, FIRST_FRAME_BYTES
-  ingest.reader = csv.frames(ingest.source.path, how)
+  ingest.opened = opening.open(ingest.source, ingest.given, ingest.format)
+  ingest.dialect = ingest.opened.dialect
+  ingest.reader = ingest.opened:reader { frame_bytes = FRAME_BYTES, first_frame_bytes = FIRST_FRAME_BYTES }
 end
 
 --- A plain error() or a slip in somebody's stage or read_name is the recipe's failure and
@@ -251,7 +293,7 @@ local function read_rest(ingest)
     errors.raise { kind = "input", code = "no_rows", file = ingest.source.shown,
       message = "the file has a header and no rows", hint = "Check that the export finished" }
   end
-  return ingest.reader:info()
+  return ingest.opened:info(ingest.reader:info())
 end
 
 --- Calls fn(ingest); errors of reading carry the path that was opened, and people know
@@ -259,21 +301,10 @@ end
 local function with_shown_path(fn, ingest)
   local done, result = xpcall(fn, errors.explained, ingest)
   if not done then
-    if result.file == ingest.source.path then
+    if result.file == ingest.source.path or ingest.opened and result.file == ingest.opened.path then
       result.file = ingest.source.shown
     end
     error(result, 0)
-  end
-  return result
-end
-
-local function merged(base, over)
-  local result = {}
-  for key, value in pairs(base or {}) do
-    result[key] = value
-  end
-  for key, value in pairs(over or {}) do
-    result[key] = value
   end
   return result
 end
@@ -290,6 +321,9 @@ function Ingest:close()
   if self.reader then
     self.reader:close()
   end
+  if self.opened then
+    self.opened:close()
+  end
 end
 
 Ingest.__close = Ingest.close
@@ -297,14 +331,15 @@ Ingest.__close = Ingest.close
 --- Makes the state that one file's stages share.
 ---@param recipe ligase.recipe
 ---@param source ligase.source
----@param given {dialect: table|nil, set: table|nil, linking: boolean|nil, resolver: table|nil, progress: function|nil}
+---@param given {dialect: table|nil, set: table|nil, linking: boolean|nil, resolver: table|nil, progress: function|nil,
+--- format: string|nil, samples: ligase.sample_table|nil}
 ---@return ligase.ingest close it
 function M.prepare(recipe, source, given)
   return setmetatable({
     recipe = recipe, source = source, given = merged(recipe.dialect, given.dialect),
     set = merged(recipe.set, given.set), linking = given.linking ~= false, progress = given.progress,
     resolver = given.resolver or M.resolver(recipe), counts = { rows = 0, values = 0 }, seen = {},
-    distinct = 0, misfits = {},
+    distinct = 0, misfits = {}, format = given.format or recipe.format, samples = given.samples,
   }, Ingest)
 end
 

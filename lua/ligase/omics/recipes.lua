@@ -1,5 +1,6 @@
 --- Recipes: finding them, loading them, checking them.
 local errors = require "ligase.base.errors"
+local formats = require "ligase.omics.formats"
 local host = require "host"
 local options = require "ligase.base.options"
 local sys = require "sys"
@@ -18,6 +19,7 @@ local RECIPE = {} -- marks a checked recipe
 ---@field stages (fun(ingest: ligase.ingest, frame: table))[]
 ---@field dialect table|nil fixed answers for the dialect (separator, decimal, missing, ...)
 ---@field set table<string,string>|nil fixed roles of columns
+---@field format string|nil the format of its files, instead of detection
 ---@field name string set on loading
 ---@field path string set on loading
 ---@field sha256 string set on loading: of the recipe's text
@@ -31,6 +33,7 @@ local SPEC = {
   stages = { type = "table", required = true },
   dialect = { type = "table" },
   set = { type = "table" },
+  format = { type = "string" },
 }
 
 local DIALECT_SPEC = {
@@ -131,6 +134,7 @@ local function own_modules()
   if workspace.find() == host.home then
     return "" -- ligase's own checkout: its modules count by pipeline.READING_VERSION
   end
+  formats.all() -- those of the workspace are among its modules
   for name in pairs(package.loaded) do
     local file = type(name) == "string" and package.searchpath(name, folder .. "?.lua")
     if file then

@@ -151,6 +151,50 @@ describe("lines before the header", function()
   end)
 end)
 
+describe("lines of text before the table", function()
+  local ROWS = "lipid,S1,S2\nPC 34:1,1,2\nPE 36:2,3,4\nTG 50:1,5,6\nSM 34:1,7,8\n"
+
+  it("are skipped, with a doubt that says where the header is", function()
+    local found = detect("Plasma panel\nexported 2026-01-02\n\n" .. ROWS)
+    assert.equal(3, found.skip_lines)
+    assert.equal(",", found.separator)
+    assert.equal("Plasma panel\nexported 2026-01-02\n\n", found.preamble)
+    assert.matches("lines 1 to 3 were taken for no part of the table, whose header is on line 4 %(%-%-skip%-lines 0%)",
+      doubts(found))
+  end)
+
+  it("may be of another width than the table, but much narrower", function()
+    assert.equal(1, detect("Study:\tX\n" .. "lipid\ta\tb\tc\n" .. ("PC\t1\t2\t3\n"):rep(5)).skip_lines)
+    assert.equal(0, detect("lipid,S1\n" .. ("PC 34:1,1,2,3\n"):rep(6)).skip_lines)
+    assert.equal(0, detect("a,b,c,d,e\n" .. ROWS).skip_lines)
+  end)
+
+  it("are none when what would be the header is data", function()
+    assert.equal(0, detect("lipid\n" .. ("PC 34:1,1,2,3\n"):rep(6)).skip_lines)
+  end)
+
+  it("are not looked for when a person said where the table begins", function()
+    assert.equal(1, detect("Plasma panel\nexported\n" .. ROWS, { skip_lines = 1 }).skip_lines)
+  end)
+end)
+
+describe("empty cells at the ends of rows", function()
+  it("may have been left out, with a doubt", function()
+    local found = detect("id\ta\tb\tc\nx\t1\ny\t1\t2\nz\t1\t2\t3\nw\t1\n")
+    assert.equal("pad", found.ragged)
+    assert.matches("rows are shorter than the header", doubts(found))
+    assert.same({ { "id", "a", "b", "c" }, { "x", "1", "", "" }, { "y", "1", "2", "" }, { "z", "1", "2", "3" },
+      { "w", "1", "", "" } }, rows_of("id\ta\tb\tc\nx\t1\ny\t1\t2\nz\t1\t2\t3\nw\t1\n"))
+  end)
+
+  it("were not where one line ends in a separator, a row is too long, or only one is short", function()
+    assert.is_nil(detect("id\ta\tb\tc\nx\t1\t\t\ny\t1\t2\nz\t1\t2\nw\t1\n").ragged)
+    assert.is_nil(detect("id\ta\tb\tc\nx\t1\ny\t1\nz\t1\t2\t3\t4\nw\t1\n").ragged)
+    assert.is_nil(detect("id\ta\tb\tc\nx\t1\t2\t3\ny\t1\t2\nz\t1\t2\t3\nw\t1\t2\t3\n").ragged)
+    assert.is_nil(detect("id,a,b,c\nx,1\ny,1,2\nz,1,2,3\nw,1\n").ragged)
+  end)
+end)
+
 describe("the decimal mark", function()
   for _, case in ipairs {
     { ".", "x;a\nA;1.5\n" },

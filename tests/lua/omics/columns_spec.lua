@@ -406,7 +406,7 @@ describe("--set", function()
     failure = refusal(TEXT, { score = "smaple" })
     assert.matches("no role 'smaple'", failure.message)
     assert.matches("Did you mean sample%?", failure.hint)
-    assert.matches("The roles are feature, sample, statistic, annotation, log2_fold_change, p_value, ad", failure.hint)
+    assert.matches("The roles are feature, sample, statistic, annotation, sample_name, value, log2", failure.hint)
   end)
 
   it("is refused for two columns of names", function()

@@ -15,8 +15,6 @@ M.description = "Loads, lists, shows and drops tables of synonyms and previous n
   .. "one of: " .. table.concat(alias_tables.FORMATS, ", ") .. "; generic is a table of two columns, alias and name."
 M.example = [[
   ligase aliases load hgnc hgnc_complete_set.txt --version 2026-07
-  ligase aliases load ncbi_gene Mus_musculus.gene_info.gz --as mouse
-  ligase aliases load chebi names.tsv.gz compounds.tsv.gz
   ligase aliases load generic our_panel.tsv --type metabolite --as panel
   ligase aliases show p53
   ligase aliases list

@@ -18,8 +18,7 @@ M.description = "Reads names, one per line, and prints one line for each, with t
 M.example = [[
   echo "PC(16:0/18:1)" | ligase name lipid
   ligase name gene genes.txt --header > read.tsv
-  cut -f1 table.tsv | ligase name metabolite --aliases
-  ligase name gene genes.txt --source hgnc]]
+  cut -f1 our_panel.tsv | ligase name metabolite]]
 
 local HEADER = { "raw", "name", "level", "class", "formula", "aside", "rule", "reason" }
 

@@ -1,0 +1,59 @@
+--- Proteome Discoverer's proteins: abundances by file and channel, ratios by contrast.
+local formats = require "ligase.omics.formats"
+local roles = require "ligase.omics.roles"
+
+--- "Abundances (Normalized): F1: 126, Sample, treated"; R writes dots for all marks.
+local PATTERNS = {
+  { "^Abundance: (F%d+.*)$", quantity = "Abundance" },
+  { "^Abundances? %(Normalized%): (F%d+.*)$", quantity = "Abundance (Normalized)" },
+  { "^Abundances? %(Scaled%): (F%d+.*)$", quantity = "Abundance (Scaled)" },
+  { "^Abundances? Count: (F%d+.*)$", quantity = "Abundance Count" },
+  { "^Abundance%.+(F%d+.*)$", quantity = "Abundance" },
+  { "^Abundances?%.+Normalized%.+(F%d+.*)$", quantity = "Abundance (Normalized)" },
+}
+
+local STATISTICS = {
+  { "^Abundance Ratio: (.+)$", "fold_change" },
+  { "^Abundance Ratio %(log2%): (.+)$", "log2_fold_change" },
+  { "^Abundance Ratio P%-Value: (.+)$", "p_value" },
+  { "^Abundance Ratio Adj%. P%-Value: (.+)$", "adjusted_p_value" },
+}
+
+local function assign_statistics(header, known)
+  for position, name in ipairs(header) do
+    for _, pattern in ipairs(STATISTICS) do
+      local contrast = name:match(pattern[1])
+      if contrast then
+        known[position] = { role = "statistic", statistic = pattern[2], contrast = contrast }
+      end
+    end
+  end
+  return known
+end
+
+return formats.register {
+  name = "proteome_discoverer",
+  title = "Proteome Discoverer proteins",
+  source = "Thermo Fisher Scientific, Proteome Discoverer user guide, Exporting results: Proteins",
+  omics = { "proteomics" },
+  recognise = function(look)
+    if look:has("Accession", "Description") and select(2, roles.samples(look.header, PATTERNS)) > 0 then
+      return 0.97, "Accession, Description and Abundance: F..."
+    end
+  end,
+  columns = function(header)
+    local known = roles.feature(header, { "Accession" }, {})
+    assign_statistics(header, known)
+    roles.samples(header, PATTERNS, known)
+    return roles.rest(header, known)
+  end,
+  flags = function(header)
+    local rules = {}
+    for _, mark in ipairs { "TRUE", "True", "true" } do
+      for _, rule in ipairs(roles.marked(header, { Contaminant = "contaminant" }, mark)) do
+        rules[#rules + 1] = rule
+      end
+    end
+    return rules
+  end,
+}

@@ -1,0 +1,55 @@
+local looks = require "ligase.omics.look"
+local support = require "tests.support"
+
+local function look_at(content, given)
+  return looks.new(support.tmpfile(content), nil, given)
+end
+
+describe("a first look", function()
+  it("has lines, header and rows", function()
+    local look = look_at('# made by x\nname,"a ""b""",c\r\nPC,"1,5",2\r\n\r\nPE,3,4')
+    assert.same({ "name", 'a "b"', "c" }, look.header)
+    assert.same({ { "PC", "1,5", "2" }, { "PE", "3", "4" } }, { look.rows[1], look.rows[2] })
+    assert.equal(2, #look.rows)
+    assert.equal("# made by x", look.lines[1])
+    assert.equal(5, #look.lines)
+    assert.is_nil(look.lines[6])
+  end)
+
+  it("finds headers without regard to case, blanks and marks", function()
+    local look = look_at("Protein.IDs,LFQ intensity A\nP1,1\n")
+    assert.equal(1, look:find("gene", "protein ids"))
+    assert.is_true(look:has("PROTEIN IDS", "lfq_intensity_a"))
+    assert.is_false(look:has("Protein IDs", "B"))
+    assert.same({ "P1" }, look:cells(1))
+  end)
+
+  it("puts the header that R left out in front", function()
+    assert.same({ "", "S1", "S2" }, look_at("S1\tS2\na\t1\t2\n").header)
+    assert.same({ "S1", "S2" }, look_at("S1,S2\n1,2,\n").header)
+  end)
+
+  it("does not fail over rows of any width, open quotes and what has no lines", function()
+    local look = look_at('a,b\n1\n1,2,3\n"x,\n')
+    assert.equal(2, #look.rows)
+    assert.same({ "1", "1" }, look:cells(1))
+    assert.same({ "", "2" }, look:cells(2))
+    assert.same({}, look_at("").header)
+    assert.equal(0, #look_at("").rows)
+    assert.equal(0, #look_at("\n\n").rows)
+  end)
+
+  it("knows its file, its folder and its end", function()
+    local look = look_at("a,b\n1,2\n")
+    assert.equal("input.csv", look.file_name)
+    assert.is_string(look.folder)
+    assert.equal("1,2\n", look:tail(4))
+  end)
+
+  it("takes all lines for rows when there is no header", function()
+    local look = look_at("a\t1\nb\t2\n", { header = false, names = { "gene", "S1" } })
+    assert.same({ "gene", "S1" }, look.header)
+    assert.same({ "a", "1" }, look.rows[1])
+    assert.equal(2, #look.rows)
+  end)
+end)
