@@ -59,15 +59,24 @@ function Writer:row(fields)
   M.write(self.out, (line == "" and '""' or line) .. "\n")
 end
 
---- Writes text and raises when it cannot be written (a full disk, a closed pipe).
----@param out file*
----@param text string
-function M.write(out, text)
-  local done, why, code = out:write(text)
+local function check(done, why, code)
   if not done then
     errors.raise { kind = "system", code = "write", message = "cannot write the output: " .. tostring(why),
       errno = code, hint = "Is the disk full, or was the reading end of a pipe closed?" }
   end
+end
+
+--- Writes text and raises when it cannot be written (a full disk, a closed pipe).
+---@param out file*
+---@param text string
+function M.write(out, text)
+  check(out:write(text))
+end
+
+--- Writes out what is held back, and raises when it cannot be written.
+---@param out file*
+function M.flush(out)
+  check(out:flush())
 end
 
 return M

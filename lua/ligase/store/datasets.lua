@@ -1,4 +1,5 @@
 --- Datasets: finding them by what a person types, listing them, reading them back.
+local cursor = require "ligase.store.cursor"
 local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
 local pg = require "pg"
@@ -58,6 +59,20 @@ function M.find(conn, wanted)
     message = ("'%s' may be any of %d datasets"):format(wanted, #exact > 0 and #exact or rows[1].matching),
     detail = shown(candidates, 8),
     hint = ("Say which, for example: %s/%s"):format(candidates[1].omics_type, candidates[1].name) }
+end
+
+--- Which of these names are names of datasets.
+---@param conn table
+---@param omics string|nil only of this type
+---@param names string[]
+---@return table<string, boolean>
+function M.existing(conn, omics, names)
+  local found = {}
+  for _, row in ipairs(conn:query("SELECT name FROM datasets WHERE name = ANY($1::text[]) "
+    .. "AND ($2::text IS NULL OR omics_type = $2)", pg.array(names), omics or pg.null)) do
+    found[row.name] = true
+  end
+  return found
 end
 
 --- All datasets with their figures, for a table.
@@ -124,12 +139,10 @@ SELECT m.source_name, m.values::text[] AS "values", m.texts, m.cells, m.ordinal,
 FROM measurements AS m LEFT JOIN features AS f ON f.key = m.feature_key
 WHERE m.dataset_id = '%s' AND m.revision = %d ORDER BY m.ordinal]]
 
---- About this many values are held in memory at once.
-local VALUES_AT_ONCE = 200000
-
 --- The rows of one revision as they stood in the source: one list of texts per row, in
---- file order, read in pieces so that any size fits in memory. They are read in a
---- transaction of their own, which ends with the last row, or when the loop is left.
+--- file order, read in pieces so that any size fits in memory. Rows that were shorter than
+--- the header are filled up. They are read in a transaction of their own, which ends with
+--- the last row, or when the loop is left.
 ---@param conn table with no open transaction
 ---@param dataset table
 ---@param revision table from M.revision
@@ -140,35 +153,35 @@ local VALUES_AT_ONCE = 200000
 ---@return table closing for a generic for: ends the transaction
 function M.source_rows(conn, dataset, revision, decimal)
   local columns = revision.columns
-  local count = math.max(1, VALUES_AT_ONCE // math.max(1, #columns))
-  conn:begin()
-  local open = true
-  local closing = setmetatable({}, { __close = function()
-    if open then
-      open = false
-      pcall(conn.rollback, conn)
+  local next_row, _, _, closing = cursor.rows(conn, READ:format(dataset.id, revision.revision), #columns)
+  return function()
+    local row = next_row()
+    if not row then
+      return nil
     end
-  end })
-  conn:query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-  conn:query("DECLARE source_rows NO SCROLL CURSOR FOR " .. READ:format(dataset.id, revision.revision))
-  local fetch = ("FETCH %d FROM source_rows"):format(count)
-  local rows, at = conn:query(fetch), 0
-  local function next_row()
-    if at == #rows then
-      rows, at = open and conn:query(fetch) or {}, 0
-      if #rows == 0 then
-        if open then
-          open = false
-          conn:commit()
-        end
-        return nil
-      end
-    end
-    at = at + 1
-    local row = rows[at]
     return M.cells_of(row, columns, decimal), row
+  end, nil, nil, closing
+end
+
+--- The header line as it stood in the source: not the names that a format gave the columns
+--- instead, and without the cell that R leaves out over the row names.
+---@param revision table from M.revision
+---@return string[]|nil cells nil when the source has no header line
+function M.written_header(revision)
+  local dialect, header = revision.dialect, {}
+  if dialect.header == false then
+    return nil
   end
-  return next_row, nil, nil, closing
+  local written = dialect.written_header
+  -- A header line too long for the first look is not kept whole.
+  local is_whole = written ~= nil and #written == #revision.columns
+  for i, column in ipairs(revision.columns) do
+    header[i] = is_whole and written[i] or column.name
+  end
+  if dialect.header_short then
+    table.remove(header, 1)
+  end
+  return header
 end
 
 --- One row's cells as texts, in file order.

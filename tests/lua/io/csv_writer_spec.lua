@@ -74,6 +74,13 @@ print(repr([row.split("\x1f") for row in sys.stdin.buffer.read().decode().split(
     assert.is_false(done)
     assert.is_true(errors.is(failure, "system"))
     assert.matches("No space left", failure.message)
+    local held <close> = assert(io.open("/dev/full", "w"))
+    held:setvbuf("full", 4096)
+    csv_writer.write(held, "x")
+    done, failure = pcall(csv_writer.flush, held)
+    assert.is_false(done)
+    assert.is_true(errors.is(failure, "system"))
+    assert.matches("No space left", failure.message)
   end)
 
   it("refuses another format by name", function()
