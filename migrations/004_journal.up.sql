@@ -97,12 +97,16 @@ CREATE TABLE jobs (
     created_at timestamptz NOT NULL DEFAULT now(),
     started_at timestamptz,
     finished_at timestamptz,
+    source_modified timestamptz,
     source_bytes bigint,
     attempts integer NOT NULL DEFAULT 0,
     state text COLLATE "C" NOT NULL DEFAULT 'pending',
     outcome text COLLATE "C",
     command text COLLATE "C" NOT NULL DEFAULT 'ingest',
+    batch_key text COLLATE "C",
+    hostname text COLLATE "C",
     source text COLLATE "C" NOT NULL,
+    name text COLLATE "C",
     recipe text COLLATE "C",
     worker text COLLATE "C",
     arguments jsonb NOT NULL DEFAULT '{}',
@@ -117,17 +121,27 @@ ALTER TABLE jobs ADD CONSTRAINT jobs_outcome_known CHECK (outcome IN ('ingested'
 ALTER TABLE jobs ADD CONSTRAINT jobs_attempts_not_negative CHECK (attempts >= 0);
 ALTER TABLE jobs ADD CONSTRAINT jobs_batch_id_source_unique UNIQUE (batch_id, source);
 ALTER TABLE jobs ADD CONSTRAINT jobs_run_id_fkey FOREIGN KEY (run_id) REFERENCES runs (id);
-CREATE INDEX jobs_claimable ON jobs (available_at, id) WHERE state = 'pending';
+CREATE INDEX jobs_claimable ON jobs (id) WHERE state = 'pending';
+CREATE INDEX jobs_claimable_of_batch ON jobs (batch_id, id) WHERE state = 'pending';
+CREATE INDEX jobs_unfinished_batches ON jobs (batch_key) WHERE state = 'pending';
+CREATE INDEX jobs_dead ON jobs (source) WHERE state = 'dead';
 CREATE INDEX jobs_leases ON jobs (lease_until) WHERE state = 'running';
 CREATE INDEX jobs_run_id ON jobs (run_id) WHERE run_id IS NOT NULL;
 
 COMMENT ON TABLE jobs IS 'Files waiting to be ingested. A worker claims one with FOR UPDATE SKIP LOCKED in the transaction that ingests it, so that a crash puts it back by itself.';
 COMMENT ON COLUMN jobs.batch_id IS 'The batch it came with.';
-COMMENT ON COLUMN jobs.state IS 'pending, running (claimed by lease, for work that outlives one transaction), done, dead (set aside with its reason) or cancelled.';
+COMMENT ON COLUMN jobs.batch_key IS 'Common to the batches of one command line on one machine: the same command goes on with what is left.';
+COMMENT ON COLUMN jobs.state IS 'pending, running (claimed by lease, for work that outlives one transaction), done, dead (set aside with its reason) or cancelled (superseded by a later job for the same source).';
 COMMENT ON COLUMN jobs.outcome IS 'When done: ingested or unchanged.';
+COMMENT ON COLUMN jobs.attempts IS 'How often it was set aside.';
+COMMENT ON COLUMN jobs.hostname IS 'The machine whose path the source is.';
 COMMENT ON COLUMN jobs.source IS 'Path or URL.';
-COMMENT ON COLUMN jobs.source_bytes IS 'Size of the source in bytes, where known.';
+COMMENT ON COLUMN jobs.source_bytes IS 'Size of the source in bytes when it was queued, where known.';
+COMMENT ON COLUMN jobs.source_modified IS 'When the source was last changed before it was queued, where known.';
+COMMENT ON COLUMN jobs.name IS 'Name of the dataset that it becomes.';
+COMMENT ON COLUMN jobs.recipe IS 'Path or name of the recipe.';
 COMMENT ON COLUMN jobs.worker IS 'host:pid of the worker that last took it.';
+COMMENT ON COLUMN jobs.arguments IS 'Options of the command, as they were given.';
 COMMENT ON COLUMN jobs.lease IS 'Token of the claim; completion must name it.';
 COMMENT ON COLUMN jobs.last_error IS 'Why it was set aside, as an error object.';
 COMMENT ON COLUMN jobs.dataset_id IS 'The dataset it became.';

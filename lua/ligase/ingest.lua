@@ -34,6 +34,7 @@ local SETTLE_WAIT_S = 30
 ---@field set table<string,string>|nil roles of columns
 ---@field linking boolean|nil false: rows are not linked to features
 ---@field outbox boolean|nil other systems are to be told
+---@field force boolean|nil a file that is unchanged is read again and makes a new revision
 ---@field program string|nil
 ---@field experiment string|nil
 ---@field organism string|nil
@@ -54,7 +55,8 @@ local SETTLE_WAIT_S = 30
 local OPTIONS = {
   name = { type = "string" }, format = { type = "string" }, samples = { type = "table" },
   dialect = { type = "table" }, set = { type = "table" }, linking = { type = "boolean" },
-  outbox = { type = "boolean" }, program = { type = "string" }, experiment = { type = "string" },
+  outbox = { type = "boolean" }, force = { type = "boolean" }, program = { type = "string" },
+  experiment = { type = "string" },
   organism = { type = "string" }, command = { type = "string", default = "ingest" }, batch_id = { type = "string" },
   resolver = { type = "table" }, progress = { type = "function" }, reconnect = { type = "function" },
 }
@@ -118,7 +120,8 @@ local function what_of(request, ingest)
 end
 
 local function is_unchanged(writer, request)
-  return writer.existing ~= nil and writer:is_current(sys.sha256_file(request.source.path), request.recipe)
+  return not request.force and writer.existing ~= nil
+    and writer:is_current(sys.sha256_file(request.source.path), request.recipe)
 end
 
 local function store_once(conn, request)

@@ -71,7 +71,7 @@ describe("a bad file:", function()
   end)
 
   it("a folder", function()
-    assert_refused(support.workspace(), { "this is a folder", "FOLDER/*.csv" })
+    assert_refused(support.workspace(), { "the folder holds no files", "Tables end with .csv" })
   end)
 
   it("one that may not be read", function()

@@ -16,6 +16,7 @@ M.COMMANDS = {
   { "ingest", "read omics tables into Postgres" },
   { "inspect", "say what would be understood of files, and how sure that is" },
   { "run", "read files by a recipe of yours" },
+  { "worker", "ingest what others queued" },
   { "datasets", "list the datasets" },
   { "show", "show what is known of one dataset" },
   { "export", "write a dataset out as the table it was read from" },

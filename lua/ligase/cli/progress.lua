@@ -49,4 +49,57 @@ end
 
 Progress.__close = Progress.close
 
+-- ---- files -----------------------------------------------------------------
+
+local BAR_WIDTH = 24
+
+local function time_left(left, per_s)
+  return left > 0 and per_s > 0 and (", %s left"):format(text.duration(math.max(1, left / per_s))) or ""
+end
+
+--- One line about a batch: a bar, how many files are done, how many failed, how fast, and
+--- how long it will take.
+---@param total integer
+---@param counts {left: integer, dead: integer, finished: integer} finished: by this command
+---@param seconds number since it began
+---@return string
+function M.files_line(total, counts, seconds)
+  local done = total - counts.left
+  local filled = total > 0 and done * BAR_WIDTH // total or 0
+  local per_s = seconds > 0 and counts.finished / seconds or 0
+  local set_aside = counts.dead > 0 and (", %s set aside"):format(text.number(counts.dead)) or ""
+  return ("[%s%s] %s of %s files%s, %s/min%s"):format(("#"):rep(filled), ("."):rep(BAR_WIDTH - filled),
+    text.number(done), text.number(total), set_aside, text.number(math.floor(per_s * 60)),
+    time_left(counts.left, per_s))
+end
+
+---@class ligase.files_progress
+local Files = {}
+Files.__index = Files
+
+--- A progress line for a batch of files, for a terminal.
+---@return ligase.files_progress
+function M.files()
+  return setmetatable({ started = sys.monotonic() }, Files)
+end
+
+--- Draws the line. What is written after it begins where the line does.
+---@param total integer
+---@param counts {left: integer, dead: integer, finished: integer}
+function Files:at(total, counts)
+  local line = M.files_line(total, counts, sys.monotonic() - self.started)
+  io.stderr:write("\r\27[K", text.truncate(line, sys.terminal_width(2) - 1), "\r")
+  self.drawn = true
+end
+
+--- Takes the line away.
+function Files:close()
+  if self.drawn then
+    io.stderr:write("\r\27[K")
+    self.drawn = false
+  end
+end
+
+Files.__close = Files.close
+
 return M

@@ -97,6 +97,26 @@ function M.tell(job, report)
   output.push()
 end
 
+--- Says that a file was left out.
+---@param name string the dataset that is there
+function M.tell_skipped(name)
+  io.stdout:write(("%s: left out, the dataset is there\n"):format(plain(name)))
+end
+
+local ONE_LINE = { created = "new dataset", revised = "revision %d", unchanged = "unchanged (revision %d)",
+  settled = "stored (revision %d)" }
+
+--- What became of one file among very many, in one line.
+---@param request ligase.request
+---@param report table
+function M.tell_line(request, report)
+  local counts = report.counts
+  io.stdout:write(("%s (%s): %s%s, %s\n"):format(plain(request.name), request.recipe.omics,
+    ONE_LINE[report.outcome]:format(report.revision or 0), counts and (", %s, %s"):format(
+      text.count(counts.rows, "row"), text.count(counts.values, "value")) or "", text.duration(report.seconds)))
+  output.push()
+end
+
 --- The last line when several files were given.
 ---@param total integer
 ---@param done integer

@@ -4,6 +4,7 @@ local host = require "host"
 local json = require "ligase.base.json"
 local pg = require "pg"
 local sys = require "sys"
+local text = require "ligase.base.text"
 
 local M = {}
 
@@ -58,22 +59,39 @@ end
 
 local PLAIN_FIELDS = { "kind", "code", "message", "detail", "hint", "file", "line", "column", "byte", "sqlstate" }
 
+--- jsonb takes neither NUL nor text that is not UTF-8.
+local function storable(value)
+  if type(value) ~= "string" then
+    return value
+  end
+  value = text.printable(value)
+  return utf8.len(value) and value or (value:gsub("[\x80-\xFF]", function(byte)
+    return ("\\x%02X"):format(byte:byte())
+  end))
+end
+
+--- What is kept of a failure, as plain fields.
+---@param failure any
+---@return table<string, string|integer>
+function M.error_fields(failure)
+  if not errors.is(failure) then
+    return { message = storable(tostring(failure)) }
+  end
+  local kept = {}
+  for _, field in ipairs(PLAIN_FIELDS) do
+    kept[field] = storable(failure[field])
+  end
+  return kept
+end
+
 --- Journals a failed run in a transaction of its own. Says nothing when it cannot: the
 --- failure itself is on its way to the person.
 ---@param conn table
 ---@param run ligase.run
 ---@param failure any
 function M.journal_failure(conn, run, failure)
-  local kept = {}
-  if errors.is(failure) then
-    for _, field in ipairs(PLAIN_FIELDS) do
-      kept[field] = failure[field]
-    end
-  else
-    kept.message = tostring(failure)
-  end
   errors.try(function()
-    conn:query(M.INSERT, M.parameters(run, "failed", { error = kept }))
+    conn:query(M.INSERT, M.parameters(run, "failed", { error = M.error_fields(failure) }))
   end)
 end
 
