@@ -21,6 +21,8 @@ M.COMMANDS = {
   { "show", "show what is known of one dataset" },
   { "export", "write a dataset out as the table it was read from" },
   { "name", "read names and say what they were read as" },
+  { "names", "read the stored names anew, and move the links of those that are read differently" },
+  { "why", "say how the names of a feature, dataset or row were read" },
   { "aliases", "load tables that say which names mean the same" },
   { "runs", "list what was done, and what failed" },
   { "sql", "run SQL and print the result" },

@@ -1,0 +1,237 @@
+--- `ligase names diff|apply`: names read anew by the rules of today.
+local datasets = require "ligase.store.datasets"
+local errors = require "ligase.base.errors"
+local output = require "ligase.cli.output"
+local parsing = require "ligase.cli.parsing"
+local pg = require "pg"
+local pipeline = require "ligase.omics.pipeline"
+local recipes = require "ligase.omics.recipes"
+local relinking = require "ligase.store.relinking"
+local relinks = require "ligase.store.relinks"
+local text = require "ligase.base.text"
+local workspace = require "ligase.base.workspace"
+
+local M = {}
+
+local ACTIONS = { "diff", "apply" }
+local TYPES = { "lipid", "protein", "gene", "metabolite" }
+
+M.description = "diff reads the stored names of all current revisions once more, by the recipes that read them as they "
+  .. "are now, and prints those that would be read as another feature; its status is 1 when there are any. apply moves "
+  .. "their links there, in one transaction, and writes a run into the journal; receipts of the earlier readings stay."
+M.example = [[
+  ligase names diff
+  ligase names diff --type lipid --format tsv > differ.tsv
+  ligase names apply --dry-run
+  ligase names apply --dataset plasma_lipids]]
+
+--- Declares the command's words.
+---@param parser table argparse's
+function M.configure(parser)
+  parser:argument("ACTION", "diff or apply."):target("action"):argname("ACTION")
+    :convert(parsing.one_of("the action", ACTIONS))
+  parser:option("--type", "Only names of this type: lipid, protein, gene, metabolite, or a recipe's own.")
+    :target("feature_type"):argname("TYPE")
+  parser:option("--dataset", "Only the names of this dataset."):argname("DATASET")
+  parser:flag("--dry-run", "apply: print what would be moved, and move nothing.")
+  output.add_format(parser)
+end
+
+-- ---- which rules -----------------------------------------------------------
+
+local function note(message, ...)
+  io.stderr:write("ligase: ", message:format(...), "\n")
+end
+
+--- The recipes by name, as they are now.
+local function recipe_loader()
+  local paths, loaded = {}, {}
+  for _, known in ipairs(workspace.recipes()) do
+    paths[known.name] = known.path
+  end
+  return function(name)
+    if not loaded[name] and paths[name] then
+      loaded[name] = recipes.load(paths[name])
+    end
+    return loaded[name]
+  end
+end
+
+--- The recipe by which a group's names are read now: the one of the same name, else the
+--- standard one of the omics type. nil when there is neither.
+local function recipe_of(load, group)
+  local name = group.recipe ~= pg.null and group.recipe or nil
+  local recipe = name and load(name)
+  if recipe then
+    return recipe
+  end
+  local shown, count = text.printable(name or "-"), text.count(group.datasets, "dataset")
+  recipe = load(group.omics_type)
+  if recipe then
+    note("the recipe '%s' is gone; the names of %s (%s) are read by the recipe '%s'", shown, count,
+      text.printable(group.omics_type), recipe.name)
+  else
+    note("neither the recipe '%s' nor one for %s is there; the names of %s are left out", shown,
+      text.printable(group.omics_type), count)
+  end
+  return recipe
+end
+
+--- The type is one of the four, or one that a recipe here declares.
+local function check_type(feature_type, known)
+  if feature_type and not known[feature_type] then
+    parsing.one_of("--type", TYPES)(feature_type)
+  end
+end
+
+--- The groups whose names are read anew, each with its resolver, and whether some had to
+--- be left out.
+local function groups_of(conn, arguments, dataset)
+  local load, groups, known, incomplete = recipe_loader(), {}, {}, false
+  for _, group in ipairs(relinks.groups(conn, dataset and dataset.id)) do
+    local recipe = group.linked and recipe_of(load, group)
+    if recipe then
+      known[recipe.feature_type] = true
+    end
+    if not group.linked then
+      note("%s (%s) %s stored without links and left out", text.count(group.datasets, "dataset"),
+        text.printable(group.omics_type), group.datasets == 1 and "was" or "were")
+    elseif not recipe then
+      incomplete = true
+    elseif not arguments.feature_type or recipe.feature_type == arguments.feature_type then
+      group.resolver = pipeline.resolver(recipe)
+      groups[#groups + 1] = group
+    end
+  end
+  check_type(arguments.feature_type, known)
+  return groups, incomplete
+end
+
+-- ---- diff ------------------------------------------------------------------
+
+local COLUMNS = {
+  { name = "raw", type = "text" }, { name = "old_feature", type = "text" }, { name = "new_feature", type = "text" },
+  { name = "old_rule", type = "text" }, { name = "old_level", type = "text" }, { name = "new_rule", type = "text" },
+  { name = "new_level", type = "text" }, { name = "rows", type = "int8" }, { name = "datasets", type = "int8" },
+  { name = "type", type = "text" }, { name = "recipe", type = "text" },
+}
+
+--- Rows that are laid out together: their columns line up, and they are held in memory.
+local BLOCK_ROWS = 2000
+
+local function or_null(value)
+  return value == nil and pg.null or value
+end
+
+local function row_of(difference)
+  local reading = difference.reading or {}
+  return { difference.raw, or_null(difference.old_name), or_null(reading.name), or_null(difference.old_rule),
+    or_null(difference.old_level), or_null(reading.rule), or_null(reading.level), tostring(difference.rows),
+    tostring(difference.datasets), difference.group.resolver.feature_type, difference.group.recipe }
+end
+
+--- A table of any length, in blocks.
+local function print_blocks(rows)
+  local header, block = {}, {}
+  for i, column in ipairs(COLUMNS) do
+    header[i] = column.name
+  end
+  local function flush()
+    if #block > 0 then
+      output.write(text.table(block, { header = header, null = "-" }))
+      block, header = {}, nil
+    end
+  end
+  for row in rows do
+    block[#block + 1] = row
+    if #block == BLOCK_ROWS then
+      flush()
+    end
+  end
+  flush()
+end
+
+--- Prints all differences.
+---@return {names: integer, rows: integer} counts
+local function print_differences(conn, groups, dataset, format)
+  local counts = { names = 0, rows = 0 }
+  conn:transaction(function()
+    conn:script("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    local differences = relinks.differences(conn, groups, dataset and dataset.id)
+    local function rows()
+      local difference = differences and differences()
+      if not difference then
+        differences = nil
+        return nil
+      end
+      counts.names, counts.rows = counts.names + 1, counts.rows + difference.rows
+      return row_of(difference)
+    end
+    if format == "table" then
+      print_blocks(rows)
+    else
+      output.print_rows(COLUMNS, rows, format)
+    end
+  end)
+  return counts
+end
+
+--- The last line: on standard error where the output is for programs.
+local function tell_count(counts, format)
+  local line = counts.names == 0 and "no stored name would be read differently"
+    or ("%s in %s would be read differently"):format(text.count(counts.names, "name"), text.count(counts.rows, "row"))
+  if format == "table" then
+    output.write(("%s%s\n"):format(counts.names > 0 and "\n" or "", line))
+  else
+    note("%s", line)
+  end
+end
+
+-- ---- the command -----------------------------------------------------------
+
+local actions = {}
+
+function actions.diff(conn, groups, dataset, arguments)
+  local counts = print_differences(conn, groups, dataset, arguments.format)
+  tell_count(counts, arguments.format)
+  return counts.names > 0 and 1 or 0
+end
+
+function actions.apply(conn, groups, dataset, arguments, context)
+  if arguments.dry_run then
+    tell_count(print_differences(conn, groups, dataset, arguments.format), arguments.format)
+    return 0
+  end
+  local report = relinking.apply(conn, groups, {
+    dataset_id = dataset and dataset.id,
+    outbox = context.config:get "ENABLE_NOTION_SYNC" or context.config:get "ENABLE_DUAL_WRITE",
+    arguments = { type = arguments.feature_type, dataset = dataset and dataset.name,
+      omics = dataset and dataset.omics_type },
+  })
+  local counts = report.counts
+  if not counts then
+    output.write("no stored name is read differently: nothing was moved\n")
+  else
+    output.write(("moved %s in %s of %s; %s new (run %s)\n"):format(text.count(counts.names, "name"),
+      text.count(counts.rows, "row"), text.count(counts.datasets, "dataset"),
+      text.count(counts.features_new, "feature"), report.run_id))
+  end
+  return 0
+end
+
+--- Runs the command.
+---@param arguments table as parsed
+---@param context ligase.context
+---@return integer status
+function M.run(arguments, context)
+  if arguments.dry_run and arguments.action ~= "apply" then
+    errors.raise { kind = "usage", code = "usage", message = "--dry-run is for apply", hint = "diff changes nothing" }
+  end
+  local conn = context:open_existing()
+  local dataset = arguments.dataset and datasets.find(conn, arguments.dataset)
+  local groups, incomplete = groups_of(conn, arguments, dataset)
+  local status = actions[arguments.action](conn, groups, dataset, arguments, context)
+  return incomplete and 1 or status
+end
+
+return M

@@ -1,0 +1,317 @@
+--- Moving the links of names that the present rules read as another feature.
+---
+--- Looking (ligase.store.relinks) and writing are two transactions under one lock.
+--- Writing begins with features and receipts, which are shared, and then goes from dataset
+--- to dataset, each statement with its dataset's id. Receipts of the earlier readings
+--- stay. What a rollback needs is kept in the journal, in the form that docs/receipts.md
+--- tells.
+local errors = require "ligase.base.errors"
+local features = require "ligase.store.features"
+local json = require "ligase.base.json"
+local pg = require "pg"
+local relinks = require "ligase.store.relinks"
+local runs = require "ligase.store.runs"
+local sys = require "sys"
+
+local M = {}
+
+--- Differing names whose datasets are asked for at once: a name may stand in thousands.
+local PLACES_AT_ONCE = 500
+
+--- Datasets whose statements travel together.
+local DATASETS_AT_ONCE = 100
+
+local ATTEMPTS = 5
+local TRY_AGAIN = { ["40001"] = true, ["40P01"] = true, ["55P03"] = true }
+
+local LOCK_NAME = "names apply"
+
+-- ---- what there is to do -------------------------------------------
+
+local function new_plan()
+  return { raws = {}, olds = {}, news = {}, group_of = {}, datasets = {}, by_id = {} }
+end
+
+--- The dataset's part of the plan.
+local function dataset_of(plan, row)
+  local dataset = plan.by_id[row.dataset_id]
+  if not dataset then
+    dataset = { id = row.dataset_id, revision = row.revision, feature_count = row.feature_count, places = {} }
+    plan.by_id[row.dataset_id] = dataset
+    plan.datasets[#plan.datasets + 1] = dataset
+  end
+  return dataset
+end
+
+--- Notes some differences and in which datasets they stand.
+local function plan_some(conn, plan, dataset_id, some)
+  local first = #plan.raws
+  for i, difference in ipairs(some) do
+    local place = first + i
+    plan.raws[place], plan.group_of[place] = difference.raw, difference.group
+    plan.olds[place] = difference.old or pg.null
+    plan.news[place] = difference.new or pg.null
+  end
+  for _, row in ipairs(relinks.ask_where(conn, dataset_id, some,
+    "found.dataset_id, found.revision, r.feature_count", "1, 2, 3, 4 ORDER BY 2, 1")) do
+    local places = dataset_of(plan, row).places
+    places[#places + 1] = first + row.place
+  end
+end
+
+--- Everything that is to be moved: names in three lists of one length, and for each
+--- dataset the places of its names in them.
+local function plan_all(conn, groups, dataset_id)
+  local plan = new_plan()
+  conn:transaction(function()
+    conn:script("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    relinks.each_batch(conn, groups, dataset_id, function(found)
+      for first = 1, #found, PLACES_AT_ONCE do
+        plan_some(conn, plan, dataset_id,
+          table.move(found, first, math.min(first + PLACES_AT_ONCE - 1, #found), 1, {}))
+      end
+    end)
+  end)
+  return plan
+end
+
+-- ---- doing it ------------------------------------------------------
+
+--- A row's name may be linked differently within one revision when a recipe's own stage
+--- did it: for such names the journal holds the very rows.
+local MIXED = [[
+WITH mixed AS MATERIALIZED (
+  SELECT m.source_name FROM measurements AS m JOIN unnest($3::text[]) AS n (raw) ON n.raw = m.source_name
+  WHERE m.dataset_id = $1 AND m.revision = $2
+  GROUP BY 1
+  HAVING min(m.feature_key) <> max(m.feature_key) OR count(m.feature_key) NOT IN (0, count(*)))
+SELECT m.source_name, m.feature_key, m.ordinal
+FROM measurements AS m JOIN mixed ON mixed.source_name = m.source_name
+WHERE m.dataset_id = $1 AND m.revision = $2 ORDER BY m.ordinal]]
+
+local MOVE = [[
+UPDATE measurements AS m SET feature_key = n.new
+FROM unnest($3::text[], $4::int8[], $5::int8[]) AS n (raw, old, new)
+WHERE m.dataset_id = $1 AND m.revision = $2 AND m.source_name = n.raw AND m.feature_key IS NOT DISTINCT FROM n.old]]
+
+local COUNT = [[
+UPDATE revisions AS r SET feature_count = counted.n
+FROM (SELECT count(DISTINCT feature_key) AS n FROM measurements WHERE dataset_id = $1 AND revision = $2) AS counted
+WHERE r.dataset_id = $1 AND r.revision = $2]]
+
+--- One pass over a dataset's rows, whatever is guessed of their number. `remember` leaves
+--- its own settings behind.
+local BY_DATASET = "SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off; "
+  .. "SET LOCAL enable_hashjoin = on; SET LOCAL enable_seqscan = on"
+
+--- Writes features and receipts of the names' new readings. They are read once more: the
+--- readings of a million names are not kept meanwhile.
+local function remember_names(conn, plan, run_id)
+  local new_features, new_names, first = 0, 0, 1
+  while first <= #plan.raws do
+    local group, last, raws, met = plan.group_of[first], first, {}, {}
+    while plan.group_of[last] == group and #raws < relinks.NAMES_AT_ONCE do
+      local raw = plan.raws[last]
+      if not met[raw] then
+        met[raw] = true
+        raws[#raws + 1] = raw
+      end
+      last = last + 1
+    end
+    local keys, _, waiting = relinks.read_names(group.resolver, raws)
+    if #waiting.raws > 0 then
+      local more_features, more_names = features.remember(conn, group.resolver, waiting, run_id)
+      new_features, new_names = new_features + more_features, new_names + more_names
+    end
+    group.resolver:rolled_back()
+    collectgarbage() -- as many short-lived lists were made; the next ones need not come on top
+    for place = first, last - 1 do
+      plan.news[place] = keys[plan.raws[place]] or pg.null
+    end
+    first = last
+  end
+  return new_features, new_names
+end
+
+--- A dataset's names as parameters.
+local function names_of(plan, dataset)
+  local raws, olds, news = {}, {}, {}
+  for i, place in ipairs(dataset.places) do
+    raws[i], olds[i], news[i] = plan.raws[place], plan.olds[place], plan.news[place]
+  end
+  return pg.array(raws, "text"), pg.array(olds, "int8"), pg.array(news, "int8")
+end
+
+--- Which rows of names that are linked in several ways were moved: ordinals by the name's
+--- place.
+local function rows_of_mixed(plan, dataset, mixed)
+  if #mixed == 0 then
+    return nil
+  end
+  local place_of = {}
+  for _, place in ipairs(dataset.places) do
+    local raw = plan.raws[place]
+    place_of[raw] = place_of[raw] or {}
+    place_of[raw][plan.olds[place]] = place
+  end
+  local rows
+  for _, row in ipairs(mixed) do
+    local place = place_of[row.source_name] and place_of[row.source_name][row.feature_key]
+    if place then
+      rows = rows or {}
+      local key = tostring(place)
+      rows[key] = rows[key] or {}
+      table.insert(rows[key], row.ordinal)
+    end
+  end
+  return rows
+end
+
+--- Moves the links of some datasets in one round trip.
+local function move_some(conn, plan, datasets)
+  local results = conn:pipeline(function(p)
+    for _, dataset in ipairs(datasets) do
+      local raws, olds, news = names_of(plan, dataset)
+      p:query(conn:prepare(MIXED), dataset.id, dataset.revision, raws)
+      p:query(conn:prepare(MOVE), dataset.id, dataset.revision, raws, olds, news)
+      p:query(conn:prepare(COUNT), dataset.id, dataset.revision)
+    end
+  end)
+  local rows = 0
+  for i, dataset in ipairs(datasets) do
+    dataset.rows = rows_of_mixed(plan, dataset, results[3 * i - 2])
+    rows = rows + results[3 * i - 1].affected
+  end
+  return rows
+end
+
+local function move_all(conn, plan)
+  local rows = 0
+  conn:script(BY_DATASET)
+  for first = 1, #plan.datasets, DATASETS_AT_ONCE do
+    rows = rows + move_some(conn, plan,
+      table.move(plan.datasets, first, math.min(first + DATASETS_AT_ONCE - 1, #plan.datasets), 1, {}))
+  end
+  return rows
+end
+
+-- ---- the journal ---------------------------------------------------
+
+--- 64 bits as text: not every reader of JSON keeps them as a number.
+local function key_text(key)
+  return key == pg.null and json.null or tostring(key)
+end
+
+--- A list as JSON without its brackets, put together in pieces: all of it as tables would
+--- take many times the room.
+local function items(count, item_of)
+  local pieces = {}
+  for first = 1, count, relinks.NAMES_AT_ONCE do
+    local some = {}
+    for i = first, math.min(first + relinks.NAMES_AT_ONCE - 1, count) do
+      some[#some + 1] = item_of(i)
+    end
+    pieces[#pieces + 1] = json.encode(json.array(some)):sub(2, -2)
+  end
+  return table.concat(pieces, ",")
+end
+
+--- The changes as JSON text: first the names, then the datasets with the places of theirs.
+local function changes_of(plan)
+  local moved = items(#plan.raws, function(place)
+    return { plan.raws[place], key_text(plan.olds[place]), key_text(plan.news[place]) }
+  end)
+  local changed = items(#plan.datasets, function(i)
+    local dataset = plan.datasets[i]
+    return { table = "measurements", id = dataset.id, revision = dataset.revision,
+      before = { feature_count = dataset.feature_count, names = json.array(dataset.places), rows = dataset.rows } }
+  end)
+  return ('[{"table":"feature_names","before":{"names":[%s]}}%s]'):format(moved, changed ~= "" and "," .. changed or "")
+end
+
+--- The journal's entry; its changes, the last parameter, are JSON already.
+local function journal(conn, run, counts, plan)
+  local parameters = table.pack(runs.parameters(run, "done", { counts = counts }))
+  parameters[parameters.n] = changes_of(plan)
+  conn:query(runs.INSERT, table.unpack(parameters, 1, parameters.n))
+end
+
+local INSERT_OUTBOX = [[
+INSERT INTO outbox (entity_type, entity_id, action, payload, run_id)
+SELECT 'datasets', n.id, 'update', jsonb_build_object('revision', n.revision), $1
+FROM unnest($2::uuid[], $3::int[]) WITH ORDINALITY AS n (id, revision, place) ORDER BY n.place]]
+
+local function tell_others(conn, plan, run_id)
+  local ids, revisions = {}, {}
+  for i, dataset in ipairs(plan.datasets) do
+    ids[i], revisions[i] = dataset.id, dataset.revision
+  end
+  conn:query(INSERT_OUTBOX, run_id, pg.array(ids), pg.array(revisions))
+end
+
+local function write_all(conn, run, plan, outbox)
+  local counts = { names = #plan.raws, datasets = #plan.datasets }
+  counts.features_new, counts.names_new = remember_names(conn, plan, run.id)
+  counts.rows = move_all(conn, plan)
+  journal(conn, run, counts, plan)
+  if outbox then
+    tell_others(conn, plan, run.id)
+  end
+  return counts
+end
+
+--- Whether Postgres ended one of two that waited for each other, or another transaction
+--- wrote the same feature meanwhile: the next try will do.
+local function may_try_again(failure)
+  return errors.is(failure, "database")
+    and (TRY_AGAIN[failure.code] or failure.code == "23505" and (failure.table_name or ""):find("^feature") ~= nil)
+end
+
+local function write_until_done(conn, run, groups, plan, outbox)
+  for try = 1, ATTEMPTS do
+    local done, result = xpcall(conn.transaction, errors.explained, conn, write_all, conn, run, plan, outbox)
+    if done then
+      return result
+    end
+    for _, group in ipairs(groups) do
+      group.resolver:rolled_back()
+    end
+    if not may_try_again(result) or try == ATTEMPTS then
+      error(result, 0)
+    end
+    sys.sleep(math.random() * 0.05 * 2 ^ try)
+  end
+end
+
+local function apply_locked(conn, run, groups, options)
+  local plan = plan_all(conn, groups, options.dataset_id)
+  if #plan.raws == 0 then
+    conn:query(runs.INSERT, runs.parameters(run, "unchanged", {}))
+    return { outcome = "unchanged", run_id = run.id }
+  end
+  local counts = write_until_done(conn, run, groups, plan, options.outbox)
+  return { outcome = "done", run_id = run.id, counts = counts }
+end
+
+--- Moves the links of all names that the present rules read as another feature, in the
+--- current revisions: one journalled run, one transaction. Applies of one database follow
+--- one another. When it raises, nothing was moved, and the journal has the failure.
+---@param conn table with no open transaction
+---@param groups ligase.name_group[] with their resolvers
+---@param options {dataset_id: string|nil, outbox: boolean|nil, arguments: table|nil} only of this dataset; other
+--- systems are to be told; what the journal keeps as the arguments
+---@return {outcome: "done"|"unchanged", run_id: string, counts: table|nil} report counts: names, rows, datasets,
+--- features_new, names_new
+function M.apply(conn, groups, options)
+  local run = runs.new("names apply", nil, options.arguments or {})
+  local lock = sys.hash64(LOCK_NAME)
+  conn:query("SELECT pg_advisory_lock($1::int8)", lock)
+  local done, result = xpcall(apply_locked, errors.explained, conn, run, groups, options)
+  if not done then
+    runs.journal_failure(conn, run, result)
+  end
+  errors.try(conn.query, conn, "SELECT pg_advisory_unlock($1::int8)", lock)
+  return done and result or error(result, 0)
+end
+
+return M

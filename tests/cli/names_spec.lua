@@ -1,0 +1,167 @@
+--- ligase names: rules change, links follow.
+local json = require "ligase.base.json"
+local support = require "tests.support"
+
+local RECIPE = [[
+local pipeline = require "ligase.omics.pipeline"
+return pipeline.recipe {
+  omics = "lipidomics", feature_type = "lipid", name_columns = { "lipid" },
+  read_name = function(raw)
+    %s
+    return { name = raw, rule = "own.plain", level = "low" }
+  end,
+  stages = { pipeline.recognise, pipeline.link, pipeline.store },
+}
+]]
+
+local UPPER = 'if raw:find("^x") then return { name = raw:upper(), rule = "own.upper", level = "high" } end'
+
+local url, folder
+
+local function write(path, text)
+  local file = assert(io.open(folder .. "/" .. path, "wb"))
+  file:write(text)
+  file:close()
+end
+
+local function rules(name, text)
+  write("recipes/" .. name .. ".lua", RECIPE:format(text or ""))
+end
+
+local function ligase(words)
+  words.database, words.workspace = url, folder
+  return support.ligase(words)
+end
+
+local function done(words)
+  local result = ligase(words)
+  assert.equal(0, result.code, result.stderr)
+  return result.stdout, result.stderr
+end
+
+local function sql(statement)
+  return json.decode(done { "sql", "--format", "json", statement })
+end
+
+before_each(function()
+  url, folder = support.migrated_database(), support.workspace()
+  require("sys").mkdir(folder .. "/recipes")
+  rules "lipidomics"
+  rules "panel"
+  write("one.csv", "lipid,S1\nx1,1\nx2,2\nx1,3\ny,4\n")
+  write("two.csv", "lipid,S1\nx1,1\n")
+  done { "run", "lipidomics", "one.csv", "two.csv" }
+end)
+
+describe("ligase names diff", function()
+  it("prints nothing but the count when nothing differs", function()
+    assert.equal("no stored name would be read differently\n", (done { "names", "diff" }))
+    local out, err = done { "names", "diff", "--format", "tsv" }
+    assert.equal("raw\told_feature\tnew_feature\told_rule\told_level\tnew_rule\tnew_level\trows\tdatasets\ttype\t"
+      .. "recipe\n", out)
+    assert.matches("no stored name", err)
+  end)
+
+  it("prints the names that would be read differently, and says so by its status", function()
+    rules("lipidomics", UPPER)
+    local result = ligase { "names", "diff" }
+    assert.equal(1, result.code, result.stderr)
+    assert.equal("", result.stderr)
+    assert.matches("\nx1 +x1 +X1 +own%.plain +low +own%.upper +high +3 +2 +lipid +lipidomics\n", result.stdout)
+    assert.matches("\nx2 +x2 +X2 +own%.plain +low +own%.upper +high +1 +1 +lipid +lipidomics\n", result.stdout)
+    assert.matches("\n2 names in 4 rows would be read differently\n$", result.stdout)
+    result = ligase { "names", "diff", "--format", "json", "--dataset", "two" }
+    assert.equal(1, result.code)
+    assert.same({ { raw = "x1", old_feature = "x1", new_feature = "X1", old_rule = "own.plain", old_level = "low",
+      new_rule = "own.upper", new_level = "high", rows = 1, datasets = 1, type = "lipid", recipe = "lipidomics" } },
+      { json.decode(result.stdout)[1] })
+    assert.matches("1 name in 1 row would be read differently", result.stderr)
+  end)
+
+  it("goes by each recipe's own rules, and by the type", function()
+    write("three.csv", "lipid,S1\nx1,1\n")
+    done { "run", "panel", "three.csv" }
+    rules("panel", UPPER)
+    local result = ligase { "names", "diff", "--format", "csv" }
+    assert.equal(1, result.code)
+    assert.matches("\nx1,x1,X1,own.plain,low,own.upper,high,1,1,lipid,panel\n$", result.stdout)
+    assert.equal(0, ligase({ "names", "diff", "--type", "gene" }).code)
+    assert.equal(1, ligase({ "names", "diff", "--type", "lipid" }).code)
+    assert.equal(2, ligase({ "names", "diff", "--type", "lipit" }).code)
+    assert.equal(2, ligase({ "names", "diff", "--dataset", "four" }).code)
+    assert.equal(2, ligase({ "names", "diff", "--dry-run" }).code)
+    assert.matches("Did you mean 'diff'", ligase({ "names", "dif" }).stderr)
+  end)
+
+  it("takes the standard recipe when a recipe is gone, and says so", function()
+    write("three.csv", "lipid,S1\nx1,1\n")
+    done { "run", "panel", "three.csv" }
+    os.remove(folder .. "/recipes/panel.lua")
+    rules("lipidomics", UPPER)
+    local result = ligase { "names", "diff", "--dataset", "three" }
+    assert.equal(1, result.code)
+    assert.matches("the recipe 'panel' is gone; the names of 1 dataset %(lipidomics%) are read by the recipe "
+      .. "'lipidomics'", result.stderr)
+    assert.matches("\nx1 +x1 +X1 ", result.stdout)
+  end)
+
+  it("leaves out what no recipe can read, and fails for it", function()
+    write("recipes/glyco.lua", (RECIPE:format(""):gsub('"lipidomics"', '"glycomics"')))
+    write("three.csv", "lipid,S1\nx1,1\n")
+    done { "run", "glyco", "three.csv" }
+    os.remove(folder .. "/recipes/glyco.lua")
+    local result = ligase { "names", "diff" }
+    assert.equal(1, result.code)
+    assert.matches("neither the recipe 'glyco' nor one for glycomics is there", result.stderr)
+  end)
+
+  it("leaves out datasets without links", function()
+    write("three.csv", "lipid,S1\nx1,1\n")
+    local result = ligase { "run", "lipidomics", "three.csv", env = { ENABLE_FEATURE_LINKING = "false" } }
+    assert.equal(0, result.code, result.stderr)
+    local _, err = done { "names", "diff" }
+    assert.matches("1 dataset %(lipidomics%) was stored without links and left out", err)
+  end)
+end)
+
+describe("ligase names apply", function()
+  it("moves the links in one run, after which nothing differs", function()
+    rules("lipidomics", UPPER)
+    local before = sql "SELECT count(*) AS n FROM runs"
+    local dry = done { "names", "apply", "--dry-run" }
+    assert.matches("\n2 names in 4 rows would be read differently\n$", dry)
+    assert.same(before, sql "SELECT count(*) AS n FROM runs")
+    assert.equal(1, ligase({ "names", "diff" }).code)
+    assert.matches("^moved 2 names in 4 rows of 2 datasets; 2 features new %(run [%x-]+%)\n$",
+      (done { "names", "apply" }))
+    assert.equal(0, ligase({ "names", "diff" }).code)
+    assert.equal("no stored name is read differently: nothing was moved\n", (done { "names", "apply" }))
+    assert.equal("X1", sql([[SELECT feature FROM measurement_values WHERE dataset = 'two']])[1].feature)
+    assert.matches("names apply +done", (done { "runs" }))
+    assert.equal("X1", json.decode((done { "why", "two:1", "--json" })).feature)
+    local told = json.decode((done { "why", "x1", "--json" }))
+    assert.equal(2, #told.features) -- read as both, at different times
+  end)
+
+  it("tells other systems when sync is on", function()
+    rules("lipidomics", UPPER)
+    local result = ligase { "names", "apply", "--dataset", "two", env = { ENABLE_DUAL_WRITE = "true",
+      NOTION_API_KEY = "secret_x" } }
+    assert.equal(0, result.code, result.stderr)
+    assert.equal(1, sql("SELECT count(*) AS n FROM outbox WHERE action = 'update'")[1].n)
+  end)
+
+  it("reads a re-ingested file by the same rules: nothing differs afterwards", function()
+    rules("lipidomics", UPPER)
+    done { "run", "lipidomics", "one.csv", "two.csv" }
+    assert.equal(0, ligase({ "names", "diff" }).code)
+  end)
+
+  it("fails with the recipe's file and line when a rule has a slip", function()
+    rules("lipidomics", 'error("no such rule")')
+    local result = ligase { "names", "apply" }
+    assert.equal(1, result.code)
+    assert.matches("lipidomics%.lua:5: no such rule", result.stderr)
+    assert.equal("x1", sql([[SELECT feature FROM measurement_values WHERE dataset = 'two']])[1].feature)
+  end)
+end)

@@ -1,0 +1,87 @@
+local ingesting = require "tests.lua.store.ingesting"
+local names = require "ligase.omics.names"
+local relinks = require "ligase.store.relinks"
+local rereading = require "tests.lua.store.rereading"
+
+local diff, groups_read, in_capitals, ingest, key, plainly = rereading.diff, rereading.groups_read,
+  rereading.in_capitals, rereading.ingest, rereading.key, rereading.plainly
+
+local conn
+
+setup(ingesting.open)
+
+before_each(function()
+  conn = rereading.fresh()
+end)
+
+describe("the difference", function()
+  it("is what the present rules link elsewhere, with rows and datasets of current revisions", function()
+    ingest("one", "lipid,S1\na,1\nB,2\na,3\n#,4\n ,5\n,6\n")
+    ingest("two", "lipid,S1\nz,1\n")
+    ingest("two", "lipid,S1\na,1\nC,2\n")
+    assert.same({ { " ", "-", "BLANK", 1, 1 }, { "#", "#", "-", 1, 1 }, { "a", "a", "A", 3, 2 } }, diff(in_capitals))
+    assert.same({}, diff(plainly))
+  end)
+
+  it("says how the name was read before and is read now", function()
+    ingest("one", "lipid,S1\na,1\n")
+    local difference = conn:transaction(function()
+      return relinks.differences(conn, groups_read(in_capitals))()
+    end)
+    assert.same({ key "a", key "A", "spec.old", "low", "lipid" }, { difference.old, difference.new,
+      difference.old_rule, difference.old_level, difference.old_type })
+    assert.same({ "A", "spec.new", "high" }, { difference.reading.name, difference.reading.rule,
+      difference.reading.level })
+    assert.equal("spec", difference.group.recipe)
+  end)
+
+  it("knows recipes apart, and can be asked of one dataset", function()
+    local other = ingesting.recipe { read_name = plainly }
+    other.name = "panel"
+    ingest("one", "lipid,S1\na,1\n")
+    local two = ingest("two", "lipid,S1\na,1\nb,2\n", { recipe = other })
+    local groups = relinks.groups(conn)
+    assert.same({ "panel", "lipidomics", true, 1 },
+      { groups[1].recipe, groups[1].omics_type, groups[1].linked, groups[1].datasets })
+    assert.equal("spec", groups[2].recipe)
+    groups[1].resolver, groups[2].resolver = names.resolver("lipid", plainly), names.resolver("lipid", in_capitals)
+    local found = conn:transaction(function()
+      local list = {}
+      for difference in relinks.differences(conn, groups) do
+        list[#list + 1] = difference
+      end
+      return list
+    end)
+    assert.same({ 1, "spec", 1 }, { #found, found[1].group.recipe, found[1].datasets })
+    assert.same({ { "a", "a", "A", 1, 1 }, { "b", "b", "B", 1, 1 } }, diff(in_capitals, two.dataset_id))
+  end)
+
+  it("leaves out what was stored without links", function()
+    ingest("unlinked", "lipid,S1\na,1\n", { linking = false })
+    local groups = relinks.groups(conn)
+    assert.same({ 1, false }, { #groups, groups[1].linked })
+    ingest("linked", "lipid,S1\na,1\n")
+    assert.same({ { "a", "a", "A", 1, 1 } }, diff(in_capitals))
+  end)
+
+  it("reads names with one look-up for many when the resolver can", function()
+    ingest("one", "lipid,S1\na,1\nb,2\nB,3\n")
+    local groups, calls = relinks.groups(conn), {}
+    groups[1].resolver = names.resolver("lipid", function() error("one by one") end)
+    groups[1].resolver.read_all = function(raws)
+      calls[#calls + 1] = table.concat(raws, " ")
+      local readings = {}
+      for i, raw in ipairs(raws) do
+        readings[i] = in_capitals(raw)
+      end
+      return readings
+    end
+    conn:transaction(function()
+      local differences = relinks.differences(conn, groups)
+      assert.equal("a", differences().raw)
+      assert.equal("b", differences().raw)
+      assert.is_nil(differences())
+    end)
+    assert.same({ "B a b" }, calls)
+  end)
+end)
