@@ -1,5 +1,7 @@
 --- Part 2: many small files, one dataset and one transaction each, on one
---- connection, with a million rows already there; beside row-by-row upserts.
+--- connection, with a million rows already there; beside row-by-row upserts, and beside
+--- the limit: the same rows, features and receipts, digested in memory, by the same COPYs
+--- in the same transactions.
 local generate = require "tests.bench.generate"
 local measure = require "tests.bench.measure"
 local server = require "tests.bench.server"
@@ -81,6 +83,87 @@ local function preload(context, conninfo, conn)
   return conn:query("SELECT count(*) AS rows FROM measurements")[1].rows
 end
 
+-- ---- the limit ---------------------------------------------------------------
+
+--- What a dataset's transaction writes, for a dataset that is not there yet. Keys differ
+--- from those that are there in their last bit, and new names in their end.
+local DIGEST = {
+  { table = "measurements", select = [[SELECT '%s'::uuid, ordinal, %s, revision, source_name, values, texts, cells
+    FROM measurements WHERE dataset_id = '%s' ORDER BY ordinal]], key = "feature_key" },
+  { table = "features", new = true, select = [[SELECT gen_random_uuid(), key # 1, run_id, created_at, updated_at,
+    feature_type, name || ' *', level, attributes, notion_page_id, external_ids FROM features
+    WHERE key IN (SELECT feature_key FROM measurements WHERE dataset_id = '%s') ORDER BY key]] },
+  { table = "feature_names", new = true, select = [[SELECT feature_key # 1, raw_key # 1, run_id, created_at,
+    feature_type, raw_name || ' *', rule, level, reason, aside, candidates FROM feature_names
+    WHERE feature_key IN (SELECT feature_key FROM measurements WHERE dataset_id = '%s') ORDER BY feature_key]] },
+}
+
+local function bytes_of(conn, select)
+  local pieces = {}
+  for piece in conn:copy_out(("COPY (%s) TO STDOUT (FORMAT binary)"):format(select)) do
+    pieces[#pieces + 1] = piece
+  end
+  return table.concat(pieces)
+end
+
+--- The datasets whose names begin so, as they are written to Postgres.
+local function digest(conn, prefix, new)
+  local digests = {}
+  for i, row in ipairs(conn:query("SELECT id FROM datasets WHERE starts_with(name, $1) ORDER BY id", prefix)) do
+    local id = sys.uuid7()
+    local one = { id = id, run_id = sys.uuid7(), name = "limit" .. id, copies = {} }
+    for _, part in ipairs(DIGEST) do
+      if part.key then
+        one.copies[1] = { part.table, bytes_of(conn, part.select:format(id, new and "feature_key # 1" or part.key,
+          row.id)) }
+      elseif new then
+        one.copies[#one.copies + 1] = { part.table, bytes_of(conn, part.select:format(row.id)) }
+      end
+    end
+    digests[i] = one
+  end
+  return digests
+end
+
+local function replay(conn, digests)
+  for _, one in ipairs(digests) do
+    conn:begin()
+    for _, part in ipairs(one.copies) do
+      local copy = conn:copy_in(("COPY %s FROM STDIN (FORMAT binary)"):format(part[1]))
+      copy:write(part[2])
+      copy:finish()
+    end
+    conn:pipeline(function(p)
+      p:query(conn:prepare [[INSERT INTO datasets (id, omics_type, name, current_revision)
+        VALUES ($1, 'lipidomics', $2, 1)]], one.id, one.name)
+      p:query(conn:prepare "INSERT INTO revisions (dataset_id, revision, run_id) VALUES ($1, 1, $2)", one.id,
+        one.run_id)
+      p:query(conn:prepare "INSERT INTO runs (id, command, outcome) VALUES ($1, 'ingest', 'done')", one.run_id)
+      p:query "COMMIT"
+    end)
+  end
+end
+
+--- The limit for what another contestant wrote in the same round.
+local function limit(conn, name, of, new)
+  local digests
+  return {
+    name = name,
+    prepare = function(round)
+      digests = digest(conn, of .. round .. "_", new)
+      server.settle()
+    end,
+    run = function()
+      replay(conn, digests)
+    end,
+    finish = function()
+      digests = nil
+    end,
+  }
+end
+
+-- ---- contestants -------------------------------------------------------------
+
 --- A contestant whose files are made before each round and removed after it.
 local function contestant(context, name, options, run)
   local folder = context.folder .. "/" .. name
@@ -112,7 +195,9 @@ function M.run(context)
   end
   local medians = measure.rounds(context.rounds, {
     contestant(context, "known", { files = FILES, seed = 3 }, by_ligase),
+    limit(conn, "limit", "known", false),
     contestant(context, "new", { files = FILES, seed = 4, new = true }, by_ligase),
+    limit(conn, "limit_new", "new", true),
     contestant(context, "orm", { files = ORM_FILES, seed = 5 }, function(paths)
       for _, path in ipairs(paths) do
         orm_ingest(conn, path)
@@ -122,12 +207,19 @@ function M.run(context)
   conn:close()
 
   local orm_rate = ORM_FILES / medians.orm * 60
-  local rows = { { "", "datasets/min", "to row by row" } }
-  local function add(label, rate)
-    rows[#rows + 1] = { label, ("%.0f"):format(rate), measure.ratio(rate, orm_rate) }
+  local rows = { { "", "datasets/min", "to row by row", "to its limit" } }
+  local function add(label, rate, limit_rate)
+    rows[#rows + 1] = { label, ("%.0f"):format(rate), measure.ratio(rate, orm_rate),
+      limit_rate and measure.ratio(rate, limit_rate) or "" }
   end
-  add("ligase ingest, features known", FILES / medians.known * 60)
-  add("ligase ingest, features all new", FILES / medians.new * 60)
+  local rate = {}
+  for name, files in pairs { known = FILES, limit = FILES, new = FILES, limit_new = FILES } do
+    rate[name] = files / medians[name] * 60
+  end
+  add("ligase ingest, features known", rate.known, rate.limit)
+  add("  limit: COPY of the digested rows", rate.limit)
+  add("ligase ingest, features all new", rate.new, rate.limit_new)
+  add("  limit: COPY of digested rows, features and receipts", rate.limit_new)
   add("row-by-row upserts, features known", orm_rate)
   measure.print_table(
     ("2. %d-row files, one transaction each, one connection, %d rows already there"):format(ROWS,
