@@ -7,10 +7,12 @@ SET LOCAL citus.multi_shard_modify_mode = 'sequential';
 -- the primary key; a revision's rows are written in the transaction that writes
 -- the revision, and `ligase doctor` checks them.
 
--- sample_names and sample_units say what columns says, aligned with
+-- sample_names, sample_quantities and sample_units say what columns says, aligned with
 -- measurements.values (NULL where a slot belongs to no sample), so that the long view
--- unnests them beside the values instead of taking the JSON apart for every row.  The
--- client writes both; a generated column would cost a function call per insert.
+-- unnests them beside the values instead of taking the JSON apart for every row.  Of a
+-- long table, where the sample stands in each row, sample_text says in which slot of
+-- measurements.texts.  The client writes all; a generated column would cost a function
+-- call per insert.
 CREATE TABLE revisions (
     dataset_id uuid NOT NULL,
     revision integer NOT NULL,
@@ -29,11 +31,15 @@ CREATE TABLE revisions (
     columns jsonb NOT NULL DEFAULT '[]',
     contrasts jsonb NOT NULL DEFAULT '[]',
     sample_names text[] COLLATE "C",
+    sample_quantities text[] COLLATE "C",
     sample_units text[] COLLATE "C",
+    sample_text integer,
+    sample_count bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (dataset_id, revision)
 );
 
 ALTER TABLE revisions ALTER COLUMN sample_names SET STORAGE EXTERNAL;
+ALTER TABLE revisions ALTER COLUMN sample_quantities SET STORAGE EXTERNAL;
 ALTER TABLE revisions ALTER COLUMN sample_units SET STORAGE EXTERNAL;
 ALTER TABLE revisions ADD CONSTRAINT revisions_revision_positive CHECK (revision > 0);
 ALTER TABLE revisions ADD CONSTRAINT revisions_columns_array
@@ -61,6 +67,9 @@ COMMENT ON COLUMN revisions.dialect IS 'What was detected: separator, encoding, 
 COMMENT ON COLUMN revisions.columns IS 'The columns in file order: position, name, role (feature, sample, statistic, annotation), type (number, text), slot (place in values or texts), missing, unit, sample_id, statistic.';
 COMMENT ON COLUMN revisions.contrasts IS 'Comparisons found among the statistic columns: name, and for each statistic its slot in values.';
 COMMENT ON COLUMN revisions.sample_names IS 'Names of samples by slot in values, NULL for other columns.';
+COMMENT ON COLUMN revisions.sample_quantities IS 'What was measured, by slot in values, where a file holds several quantities per sample or is long; NULL elsewhere.';
+COMMENT ON COLUMN revisions.sample_text IS 'Of a long table, the slot in texts that names the sample; NULL for others.';
+COMMENT ON COLUMN revisions.sample_count IS 'Distinct samples.';
 COMMENT ON COLUMN revisions.sample_units IS 'Units of samples by slot in values; NULL when no column has one.';
 
 -- Fixed-width columns first, widest alignment first; eight columns keep the null

@@ -18,8 +18,9 @@ SELECT
     feature,
     feature_type,
     source_name,
-    sample,
+    coalesce(column_sample, row_sample) AS sample,
     'sample'::text AS role,
+    quantity,
     unit,
     value
 FROM (
@@ -33,7 +34,9 @@ FROM (
         f.name AS feature,
         f.feature_type,
         m.source_name,
-        unnest(r.sample_names) AS sample,
+        m.texts[r.sample_text] AS row_sample,
+        unnest(r.sample_names) AS column_sample,
+        unnest(r.sample_quantities) AS quantity,
         unnest(r.sample_units) AS unit,
         unnest(m.values) AS value
     FROM datasets AS d
@@ -42,11 +45,36 @@ FROM (
     LEFT JOIN features AS f ON f.key = m.feature_key
     WHERE m.values IS NOT NULL
 ) AS spread
-WHERE sample IS NOT NULL;
+WHERE column_sample IS NOT NULL OR row_sample IS NOT NULL AND quantity IS NOT NULL;
 
-COMMENT ON VIEW measurement_values IS 'The long form: one row per feature and sample of every dataset''s current revision; value is NULL where it is missing.';
-COMMENT ON COLUMN measurement_values.sample IS 'Name of the sample column.';
+COMMENT ON VIEW measurement_values IS 'The long form: one row per feature and sample of every dataset''s current revision, of wide and long tables alike; value is NULL where it is missing.';
+COMMENT ON COLUMN measurement_values.sample IS 'The sample: of its column, or of the row in a long table.';
+COMMENT ON COLUMN measurement_values.quantity IS 'What was measured, where the file holds several quantities per sample or is long.';
 COMMENT ON COLUMN measurement_values.unit IS 'Unit of the value, where the column states one.';
+
+CREATE VIEW dataset_samples AS
+SELECT
+    d.id AS dataset_id,
+    d.name AS dataset,
+    d.omics_type,
+    s.sample,
+    s.attributes
+FROM datasets AS d
+JOIN revisions AS r ON r.dataset_id = d.id AND r.revision = d.current_revision
+CROSS JOIN LATERAL (
+    SELECT DISTINCT ON (coalesce(c.entry ->> 'sample_id', c.entry ->> 'name'))
+        coalesce(c.entry ->> 'sample_id', c.entry ->> 'name') AS sample,
+        coalesce(c.entry -> 'sample', '{}') AS attributes
+    FROM jsonb_array_elements(r.columns) AS c (entry)
+    WHERE c.entry ->> 'role' = 'sample'
+    UNION ALL
+    SELECT named.key, named.value
+    FROM jsonb_array_elements(r.columns) AS c (entry), jsonb_each(c.entry -> 'samples') AS named
+    WHERE c.entry ->> 'role' = 'sample_name'
+) AS s;
+
+COMMENT ON VIEW dataset_samples IS 'The samples of every dataset''s current revision with what is known of them; those of a long table where a table of samples was given.';
+COMMENT ON COLUMN dataset_samples.attributes IS 'Group, timepoint, dose, replicate, ..., by name.';
 
 CREATE VIEW effects AS
 SELECT
@@ -99,7 +127,7 @@ SELECT
     d.current_revision AS revision,
     r.row_count,
     r.feature_count,
-    (SELECT count(s) FROM unnest(r.sample_names) AS s) AS sample_count,
+    r.sample_count,
     jsonb_array_length(r.contrasts) AS contrast_count,
     r.value_count,
     r.cell_count,

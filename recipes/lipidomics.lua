@@ -18,8 +18,14 @@ return pipeline.recipe {
   },
 
   -- How a name becomes a feature: a function from the cell's text to
-  -- { name = canonical, level = ..., rule = ..., aside = ... }.
+  -- { name = canonical, level = ..., rule = ..., aside = ... }. A panel's "CER 16:0" says
+  -- nothing of its base; where yours means 18:1;O2, which is then noted with each name:
+  --   read_name = function(raw) return lipid.read(raw, { panel_sphingoid_base = "18:1;O2" }) end
   read_name = lipid.read,
+
+  -- What follows from a canonical name and is kept with its feature: class, category, sum
+  -- formula, exact mass.
+  describe_name = lipid.describe,
 
   -- What happens to each frame of rows, in this order. Put a function(ingest, frame)
   -- of your own between them.

@@ -8,14 +8,19 @@
 --- Reading is ligase.omics.pipeline, writing is ligase.store.ingestion; here they meet,
 --- and here it is decided what to do when Postgres asks to try again or a COMMIT gets
 --- no answer.
+local detect_omics = require "ligase.omics.detect_omics"
 local errors = require "ligase.base.errors"
 local features = require "ligase.store.features"
 local ingestion = require "ligase.store.ingestion"
 local inputs = require "ligase.io.inputs"
+local inspection = require "ligase.omics.inspection"
+local opening = require "ligase.omics.opening"
 local options_of = require "ligase.base.options"
 local pipeline = require "ligase.omics.pipeline"
+local recipes = require "ligase.omics.recipes"
 local runs = require "ligase.store.runs"
 local sys = require "sys"
+local workspace = require "ligase.base.workspace"
 
 local M = {}
 
@@ -40,12 +45,14 @@ local SETTLE_WAIT_S = 30
 ---@field organism string|nil
 ---@field command string|nil what the journal calls it ("ingest")
 ---@field batch_id string|nil the journal's mark of files that came together
----@field resolver ligase.resolver|nil one that already knows names, for many files
+---@field resolver ligase.resolver|nil one that already knows names
+---@field resolvers table|nil from M.resolvers, shared by many files: they remember names
 ---@field progress fun(bytes: integer)|nil called after every frame
 ---@field reconnect (fun(): table)|nil makes a new connection, to ask about a lost COMMIT
 
 ---@class ligase.request: ligase.ingest_options
 ---@field recipe ligase.recipe
+---@field resolver ligase.resolver
 ---@field source ligase.source
 ---@field run ligase.run
 ---@field looked ligase.ingest|nil what look found out
@@ -58,29 +65,89 @@ local OPTIONS = {
   outbox = { type = "boolean" }, force = { type = "boolean" }, program = { type = "string" },
   experiment = { type = "string" },
   organism = { type = "string" }, command = { type = "string", default = "ingest" }, batch_id = { type = "string" },
-  resolver = { type = "table" }, progress = { type = "function" }, reconnect = { type = "function" },
+  resolver = { type = "table" }, resolvers = { type = "table" }, progress = { type = "function" },
+  reconnect = { type = "function" },
 }
 
 local Request = {}
 Request.__index = Request
 
+--- What the files of one process share: for each recipe the resolver that remembers its
+--- names, and for each omics type its recipe.
+---@param aliases ligase.alias_lookup|nil what asks the alias tables
+---@return table resolvers
+function M.resolvers(aliases)
+  return { aliases = aliases, by_recipe = {}, recipes = {} }
+end
+
+local function resolver_of(resolvers, recipe)
+  local resolver = resolvers.by_recipe[recipe]
+  if not resolver then
+    resolver = pipeline.resolver(recipe)
+    if resolvers.aliases then
+      resolvers.aliases:serve(resolver)
+    end
+    resolvers.by_recipe[recipe] = resolver
+  end
+  return resolver
+end
+
+--- Refuses a file that no omics type was found for: what is wrong with the table itself
+--- comes first.
+local function refuse_doubtful(request, candidates)
+  local reading <close> = pipeline.prepare(inspection.plain_recipe(), request.source, request)
+  pipeline.look(reading)
+  if reading.counts.rows == 0 then
+    pipeline.read(reading)
+  end
+  local known = {}
+  for i, recipe in ipairs(workspace.recipes()) do
+    known[i] = recipe.name
+  end
+  detect_omics.refuse(request.source.shown, candidates, known)
+end
+
+--- The recipe for what is in the file. Raises when that is in doubt.
+local function recipe_of(request)
+  local omics, candidates
+  do
+    local opened <close> = opening.open(request.source, request.dialect or {}, request.format)
+    omics, candidates = detect_omics.guess(opened, request.set)
+  end
+  if not omics then
+    refuse_doubtful(request, candidates)
+  end
+  local known = request.resolvers.recipes
+  known[omics] = known[omics] or recipes.load(omics)
+  return known[omics]
+end
+
+local function choose(request, recipe)
+  request.recipe = recipe or recipe_of(request)
+  request.resolver = request.resolver or resolver_of(request.resolvers, request.recipe)
+end
+
 --- A request to read one file by one recipe; for one use. Close it: a stream was kept in
 --- a temporary file.
 ---@param path string a path, or "-" for standard input
----@param recipe ligase.recipe
+---@param recipe ligase.recipe|nil nil: the one for the omics type that is found in the file
 ---@param options ligase.ingest_options|nil
 ---@return ligase.request
 function M.request(path, recipe, options)
   local request = setmetatable(options_of.check(options or {}, OPTIONS, "ingest"), Request)
-  request.recipe = recipe
   request.name = request.name or inputs.name_of(path)
   if not request.name then
     errors.raise { kind = "usage", code = "name", message = "standard input has no name for its dataset",
       hint = "Say which: --name NAME, or the option name" }
   end
-  request.resolver = request.resolver or pipeline.resolver(recipe)
+  request.resolvers = request.resolvers or M.resolvers()
   request.source = inputs.open(path)
-  request.run = runs.new(request.command, recipe, { source = request.source.shown, name = request.name,
+  local chosen, failure = errors.try(choose, request, recipe)
+  if not chosen then
+    getmetatable(request.source).__close(request.source)
+    error(failure, 0)
+  end
+  request.run = runs.new(request.command, request.recipe, { source = request.source.shown, name = request.name,
     program = request.program, experiment = request.experiment, organism = request.organism }, request.batch_id)
   return request
 end

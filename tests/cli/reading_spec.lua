@@ -124,7 +124,7 @@ describe("ligase runs", function()
     end
     assert.equal(3, #lines)
     assert.matches("^run,started,seconds,command,recipe,outcome,source", lines[1])
-    assert.matches(",ingest,lipidomics,failed,%S+nothing.csv,.*the file holds no rows", lines[2])
+    assert.matches(",ingest,,failed,%S+nothing.csv,.*the file holds no rows", lines[2])
   end)
 end)
 

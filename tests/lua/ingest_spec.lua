@@ -1,5 +1,7 @@
 --- One file into Postgres: read ahead while the one before it is still being stored, and
 --- what becomes of its names.
+local alias_lookup = require "ligase.store.alias_lookup"
+local alias_store = require "ligase.store.aliases"
 local errors = require "ligase.base.errors"
 local ingest = require "ligase.ingest"
 local ingesting = require "tests.lua.store.ingesting"
@@ -128,5 +130,77 @@ describe("a name", function()
       FROM features WHERE name = 'A']])[1]
     assert.same({ "first", 1.5 }, { row.class, row.mass })
     assert.equal("{}", conn:query("SELECT attributes::text AS a FROM features WHERE name = '?'")[1].a)
+  end)
+end)
+
+describe("a cell for a name", function()
+  it("that is a missing mark names nothing", function()
+    local conn = ingesting.fresh()
+    local one <close> = ingest.request(support.tmpfile("lipid,S1\nA,1\nnull,2\nNA,3\n,4\nNAD,5\n"), ingesting.recipe(),
+      { name = "one" })
+    ingest.store(conn, one)
+    local rows = conn:query("SELECT source_name, feature_key IS NULL AS unnamed FROM measurements ORDER BY ordinal")
+    local found = {}
+    for i, row in ipairs(rows) do
+      found[i] = row.unnamed
+    end
+    assert.same({ false, true, true, true, false }, found)
+    assert.same({ "null", "NA" }, { rows[2].source_name, rows[3].source_name })
+    assert.equal(2, conn:query("SELECT count(*) AS n FROM feature_names")[1].n)
+  end)
+end)
+
+describe("without a recipe", function()
+  local function outcome(text, name)
+    local conn = ingesting.fresh()
+    local one <close> = ingest.request(support.tmpfile(text, name))
+    return ingest.store(conn, one), conn
+  end
+
+  it("a file is read by the one for what is in it", function()
+    local report, conn = outcome("Lipid,S1,S2\nPC 34:1,1,2\nTG 16:0_18:1_18:1,3,4\nSM 34:1;O2,5,6\n", "x.csv")
+    assert.equal("created", report.outcome)
+    assert.equal("lipidomics", conn:query("SELECT omics_type FROM datasets")[1].omics_type)
+    local row = conn:query("SELECT attributes ->> 'formula' AS formula FROM features WHERE name = 'PC 34:1'")[1]
+    assert.equal("C42H82NO8P", row.formula)
+    conn = select(2, outcome("gene_id\tS1\tS2\nENSG00000141510.18\t1\t2\nENSG00000012048.23\t3\t4\n", "counts.tsv"))
+    assert.equal("transcriptomics", conn:query("SELECT omics_type FROM datasets")[1].omics_type)
+    assert.equal(2, conn:query("SELECT count(*) AS n FROM features WHERE feature_type = 'gene'")[1].n)
+  end)
+
+  it("a file in doubt is refused with what it may be", function()
+    local done, e = pcall(ingest.request, support.tmpfile("id,S1,S2\na1,1,2\nb2,3,4\n", "x.csv"))
+    assert.is_false(done)
+    assert.same({ "input", "omics" }, { e.kind, e.code })
+    assert.matches("--omics", e.hint, 1, true)
+  end)
+end)
+
+describe("alias tables", function()
+  it("are asked for the names of their type", function()
+    local conn, conninfo = ingesting.fresh()
+    conn:script "DELETE FROM name_aliases; DELETE FROM alias_sources"
+    assert.is_nil(alias_lookup.open(conn, error))
+    alias_store.load(conn, { source = "panel", feature_type = "lipid", format = "generic", version = "1", files = {},
+      arguments = {} }, function(emit)
+      emit("B", "A", "A", "alias")
+      emit("C", "X", "X", "alias")
+      emit("D", "X", "X", "alias")
+    end)
+    local lookup <close> = alias_lookup.open(conn, function()
+      return ingesting.connect(conninfo)
+    end)
+    local one <close> = ingest.request(support.tmpfile("lipid,S1\nA,1\nX,2\nZ,3\n"), ingesting.recipe(),
+      { name = "one", resolvers = ingest.resolvers(lookup) })
+    ingest.store(conn, one)
+    local found = {}
+    for i, row in ipairs(conn:query([[SELECT n.raw_name, f.name, n.rule, coalesce(n.candidates::text, '-') AS candidates
+      FROM feature_names AS n JOIN features AS f ON f.key = n.feature_key ORDER BY n.raw_name]])) do
+      found[i] = ("%s=%s %s %s"):format(row.raw_name, row.name, row.rule, row.candidates)
+    end
+    assert.same({ "A=B alias.panel -", 'X=X verbatim ["C", "D"]', "Z=Z verbatim -" }, found)
+    local again <close> = ingest.request(support.tmpfile("lipid,S1\nA,1\nX,2\nZ,3\n"), ingesting.recipe(),
+      { name = "one" })
+    assert.equal("revised", ingest.store(conn, again).outcome)
   end)
 end)

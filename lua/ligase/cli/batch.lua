@@ -157,7 +157,7 @@ end
 ---@param arguments table as parsed
 ---@param found ligase.findings
 ---@param context ligase.context
----@param recipe ligase.recipe|nil nil: the one that the files were queued with (--retry)
+---@param recipe ligase.recipe|nil nil: for each file the one for what is in it
 ---@param command string
 ---@return integer status 0; 1 when files were set aside or left; 130 when it was interrupted
 function M.run(arguments, found, context, recipe, command)

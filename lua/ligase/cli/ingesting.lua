@@ -116,8 +116,9 @@ local function open_for(arguments, context)
 end
 
 local function shared_by_files(arguments, context, recipe, command)
-  local options = requests.options_of(arguments, context, recipe, command)
+  local options = requests.options_of(arguments, context, command)
   local conn, unasked, is_bare = open_for(arguments, context)
+  options.resolvers = requests.resolvers(context, conn)
   local shared = { recipe = recipe, dry_run = arguments.dry_run, conn = conn, unasked = unasked, is_bare = is_bare,
     options = options }
   options.reconnect = function()
@@ -136,7 +137,7 @@ local function left_of(files, arguments, shared)
   for i, file in ipairs(files) do
     names[i] = file.name
   end
-  local existing = datasets.existing(shared.conn, shared.recipe.omics, names)
+  local existing = datasets.existing(shared.conn, shared.recipe and shared.recipe.omics, names)
   for _, file in ipairs(files) do
     if existing[file.name] then
       telling.tell_skipped(file.name)
@@ -190,7 +191,7 @@ end
 --- queue. A bad file is reported and the rest goes on.
 ---@param arguments table as parsed
 ---@param context ligase.context
----@param recipe ligase.recipe|nil nil: the one that files were queued with (--retry)
+---@param recipe ligase.recipe|nil nil: for each file the one for what is in it
 ---@param command string
 ---@return integer status 0, or 1 when a file could not be ingested (2: by misuse)
 function M.ingest_all(arguments, context, recipe, command)

@@ -1,5 +1,6 @@
 --- What became of each file, for the person who had it read.
 local dialect = require "ligase.io.dialect"
+local formats = require "ligase.omics.formats"
 local output = require "ligase.cli.output"
 local text = require "ligase.base.text"
 
@@ -13,7 +14,7 @@ local function plain(word)
 end
 
 local function columns_line(plan)
-  local by_role = { sample = {}, statistic = {}, annotation = {} }
+  local by_role = { sample = {}, value = {}, statistic = {}, annotation = {} }
   for _, column in ipairs(plan.columns) do
     local list = by_role[column.role]
     if list then
@@ -22,7 +23,10 @@ local function columns_line(plan)
     end
   end
   local parts = { ('names in "%s"'):format(plain(plan.feature.name)) }
-  for _, role in ipairs { "sample", "statistic", "annotation" } do
+  if plan.sample_name then
+    parts[2] = ('%s in "%s"'):format(text.count(plan.samples, "sample"), plain(plan.sample_name.name))
+  end
+  for _, role in ipairs { "sample", "value", "statistic", "annotation" } do
     local list = by_role[role]
     if #list > SHOWN_MOST then
       parts[#parts + 1] = ("%s: %s ... %s"):format(text.count(#list, role), list[1], list[#list])
@@ -40,9 +44,15 @@ local function dialect_line(findings)
     table.insert(parts, 1, "gzip")
   end
   parts[#parts + 1] = findings.decimal == "," and "decimal comma" or nil
-  parts[#parts + 1] = ("header on line %d%s"):format(findings.header_line,
+  parts[#parts + 1] = findings.header == false and "no header" or ("header on line %d%s"):format(findings.header_line,
     findings.header_short and " without a cell for the names" or "")
   return table.concat(parts, ", ")
+end
+
+--- A tool's format is worth a word; that a table is a table is not.
+local function format_of(findings)
+  local format = findings.format and formats.get(findings.format)
+  return format and not format.generic and format.title .. ", " or ""
 end
 
 local function say(label, ...)
@@ -62,7 +72,8 @@ local function tell_read(job, report)
   local counts, findings = report.counts, report.findings
   io.stdout:write(("%s (%s): %s\n"):format(plain(job.name), job.recipe.omics,
     headline(report)))
-  say("read", "%s, %s: %s", job.source.shown, text.bytes(counts.bytes), dialect_line(findings))
+  say("read", "%s, %s: %s%s", job.source.shown, text.bytes(counts.bytes),
+    format_of(findings), dialect_line(findings))
   say("columns", "%s", columns_line(report.plan))
   say(report.rehearsed and "holds" or "stored", "%s, %s%s", text.count(counts.rows, "row"),
     text.count(counts.values, "value"), counts.kept and counts.kept > 0

@@ -54,9 +54,9 @@ local function shared_of(self, job)
   if not self.shared or self.shared.key ~= key then
     local arguments = json.decode(job.arguments)
     arguments.set = arguments.set or {}
-    local recipe = recipe_name and load_recipe(recipe_name) or recipes.for_omics(arguments.omics)
-    self.shared = { key = key, recipe = recipe,
-      options = requests.options_of(arguments, self.context, recipe, job.command) }
+    recipe_name = recipe_name or arguments.omics
+    self.shared = { key = key, recipe = recipe_name and load_recipe(recipe_name) or nil,
+      options = requests.options_of(arguments, self.context, job.command, self.resolvers) }
   end
   return self.shared
 end
@@ -203,7 +203,9 @@ end
 local function connect(self)
   forget_looked(self)
   self.shared = nil
-  self.claims = jobs.claims(self.context:open(), self.options.batch_id, self.options.skip)
+  local conn = self.context:open()
+  self.resolvers = requests.resolvers(self.context, conn)
+  self.claims = jobs.claims(conn, self.options.batch_id, self.options.skip)
 end
 
 --- Waits before a new connection is tried; raises the failure when it is no use.

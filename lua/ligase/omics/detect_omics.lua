@@ -89,9 +89,14 @@ local function is_text_column(cells)
   return filled > 0 and texts * 2 > filled
 end
 
---- The column whose cells are looked at: the format's, else the first one whose header
---- stands over names, else the first column of texts.
-local function name_position(opened)
+--- The column whose cells are looked at: the one that a person set, else the format's, else
+--- the first one whose header stands over names, else the first column of texts.
+local function name_position(opened, set)
+  for position, header in ipairs(opened.look.header) do
+    if set and set[header] == "feature" then
+      return position
+    end
+  end
   for position, known in pairs(opened.roles or {}) do
     if known.role == "feature" then
       return position
@@ -191,8 +196,8 @@ local function weigh_file_name(found, look)
   end
 end
 
-local function weigh_names(found, opened)
-  local position = name_position(opened)
+local function weigh_names(found, opened, set)
+  local position = name_position(opened, set)
   for omics, share in pairs(position and shares_of(opened.look:cells(position)) or {}) do
     if share >= 0.1 then
       add(found, omics, share * 0.9, ("%d %% of the first names look like it"):format(math.floor(share * 100 + 0.5)))
@@ -203,8 +208,9 @@ end
 --- What speaks for each omics type, the likeliest first; those for which nothing speaks are
 --- left out.
 ---@param opened ligase.opened
+---@param set table<string,string>|nil roles of columns that a person gave
 ---@return {omics: string, weight: number, why: string[]}[]
-function M.weigh(opened)
+function M.weigh(opened, set)
   local found, list = {}, {}
   for _, omics in ipairs(M.TYPES) do
     found[omics] = { omics = omics, weight = 0, why = {} }
@@ -215,7 +221,7 @@ function M.weigh(opened)
   if not recognition or recognition.format.generic then -- the headers of a tool's format say what its name says
     weigh_headers(found, opened.look)
   end
-  weigh_names(found, opened)
+  weigh_names(found, opened, set)
   for _, omics in ipairs(M.TYPES) do
     list[#list + 1] = found[omics].weight > 0 and found[omics] or nil
   end
@@ -230,10 +236,11 @@ local ENOUGH, AHEAD = 0.4, 1.5
 
 --- The omics type of a file; nil when it is in doubt.
 ---@param opened ligase.opened
+---@param set table<string,string>|nil roles of columns that a person gave
 ---@return string|nil omics
 ---@return {omics: string, weight: number, why: string[]}[] candidates
-function M.guess(opened)
-  local list = M.weigh(opened)
+function M.guess(opened, set)
+  local list = M.weigh(opened, set)
   local best, second = list[1], list[2]
   if not best or best.weight < ENOUGH or second and (1 - second.weight) < AHEAD * (1 - best.weight) then
     return nil, list
@@ -241,25 +248,21 @@ function M.guess(opened)
   return best.omics, list
 end
 
---- The omics type of a file. Raises "input" with the candidates when it is in doubt.
----@param opened ligase.opened
----@return string omics
----@return string why
-function M.decide(opened)
-  local omics, list = M.guess(opened)
-  if omics then
-    return omics, table.concat(list[1].why, ", ")
-  end
+--- Raises "input": the omics type is in doubt.
+---@param source string the file as it is shown
+---@param list {omics: string, weight: number, why: string[]}[] the candidates
+---@param known string[] omics types that there are recipes for
+function M.refuse(source, list, known)
   local shown, names = {}, {}
   for i, candidate in ipairs(list) do
     shown[i] = ("%s (%s)"):format(candidate.omics, table.concat(candidate.why, ", "))
     names[i] = candidate.omics
   end
-  errors.raise { kind = "input", code = "omics", file = opened.source.shown,
+  errors.raise { kind = "input", code = "omics", file = source,
     message = #list == 0 and "nothing in the file says which omics type it is"
       or "it is not clear which omics type it is",
     detail = #shown > 0 and "it may be " .. table.concat(shown, " or ") or nil, candidates = names,
-    hint = "Say --omics with one of: " .. table.concat(#names > 0 and names or M.TYPES, ", ") }
+    hint = "Say --omics with one of: " .. table.concat(#names > 0 and names or known, ", ") }
 end
 
 return M

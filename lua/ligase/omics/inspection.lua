@@ -39,7 +39,9 @@ local function recipe_named(omics)
 end
 
 --- For a type without a recipe, or none: the name columns of all, and names as they stand.
-local function plain_recipe(omics)
+---@param omics string|nil
+---@return ligase.recipe
+function M.plain_recipe(omics)
   local headers = {}
   for _, known in ipairs(workspace.recipes()) do
     table.move(recipes.load(known.name).name_columns, 1, 1000, #headers + 1, headers)
@@ -48,7 +50,7 @@ local function plain_recipe(omics)
   return pipeline.recipe { omics = omics or "unknown", feature_type = "feature", name_columns = headers,
     read_name = function(raw)
       return { name = raw, rule = "verbatim" }
-    end, stages = { pipeline.recognise } }
+    end, stages = { pipeline.recognise, pipeline.store } }
 end
 
 --- Counts what a rule flags in a frame.
@@ -145,12 +147,12 @@ function M.inspect(path, options)
     flagged = {} }
   do
     local opened <close> = opening.open(source, options.dialect or {}, options.format)
-    local guess, candidates = detect_omics.guess(opened)
+    local guess, candidates = detect_omics.guess(opened, options.set)
     result.omics, result.candidates = options.omics or guess, candidates
   end
   local recipe = result.omics and (options.omics and recipes.load(options.omics) or recipe_named(result.omics))
   result.recipe = recipe and recipe.name
-  read_into(result, source, recipe or plain_recipe(result.omics), options)
+  read_into(result, source, recipe or M.plain_recipe(result.omics), options)
   return result
 end
 

@@ -100,6 +100,9 @@ local function read_each(self, raws)
   return readings
 end
 
+--- What stands in a cell without a name. "nan" is not among them: a fly has a gene of that name.
+local NO_NAME = { ["NA"] = true, ["N/A"] = true, ["#N/A"] = true, ["null"] = true, ["NULL"] = true, ["-"] = true }
+
 --- Reads names that were not met before; their readings wait to be written.
 local function meet(self, raws)
   local readings, canonical = read_each(self, raws), {}
@@ -131,8 +134,13 @@ end
 function Resolver:resolve(column)
   local found, keys, unknown = column:distinct(), self.keys, {}
   for i = 1, #found do
-    if keys[found[i]] == nil then
-      unknown[#unknown + 1] = found[i]
+    local raw = found[i]
+    if keys[raw] == nil then
+      if NO_NAME[raw] then
+        keys[raw] = false
+      else
+        unknown[#unknown + 1] = raw
+      end
     end
   end
   if #unknown > 0 then

@@ -176,7 +176,7 @@ function M.given_of(ingest)
   end
   given.set = next(ingest.set) and ingest.set or nil
   given.format, given.samples = ingest.format, ingest.samples and ingest.samples.sha256
-  given.reading_version = M.READING_VERSION
+  given.reading_version, given.aliases = M.READING_VERSION, ingest.resolver.state
   if not ingest.linking then
     given.linking = false
   end

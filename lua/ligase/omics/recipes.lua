@@ -193,24 +193,4 @@ function M.load(name)
   return M.adopt(recipe, path, source)
 end
 
---- The recipe for an omics type; without one, the only recipe there is.
----@param omics string|nil
----@return ligase.recipe
-function M.for_omics(omics)
-  if omics then
-    return M.load(omics)
-  end
-  local known = workspace.recipes()
-  if #known == 1 then
-    return M.load(known[1].path)
-  end
-  local names = {}
-  for i, recipe in ipairs(known) do
-    names[i] = recipe.name
-  end
-  errors.raise { kind = "usage", code = "omics", message = "which omics type is it?",
-    hint = #names > 0 and "Say --omics with one of: " .. table.concat(names, ", ")
-      or "There is no recipe: put one into the recipes/ folder of your workspace" }
-end
-
 return M

@@ -246,12 +246,25 @@ function M.missing(conn, waiting)
   return missing, without_feature(conn, missing)
 end
 
+--- Attributes as JSON. Many features share one table of them, which is encoded once.
+local encoded = setmetatable({}, { __mode = "k" })
+
+local function encode_attributes(attributes)
+  local text = encoded[attributes]
+  if not text then
+    text = json.encode(attributes)
+    encoded[attributes] = text
+  end
+  return text
+end
+
 --- What a feature has beside its name.
 local function complete(resolver, entries)
   for _, entry in ipairs(entries) do
     if not entry.id then
       local attributes = resolver.describe and resolver.describe(entry.name)
-      entry.id, entry.attributes = resolver:feature_id(entry.name), attributes and json.encode(attributes) or "{}"
+      entry.id = resolver:feature_id(entry.name)
+      entry.attributes = attributes and encode_attributes(attributes) or "{}"
     end
   end
 end

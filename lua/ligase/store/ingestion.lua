@@ -32,8 +32,9 @@ WHERE id = $1]]
 
 local INSERT_REVISION = [[
 INSERT INTO revisions (dataset_id, revision, run_id, source, source_bytes, source_sha256, recipe, recipe_sha256,
-  dialect, columns, contrasts, sample_names, sample_units, row_count, value_count, feature_count, cell_count)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)]]
+  dialect, columns, contrasts, sample_names, sample_quantities, sample_units, sample_text, sample_count, row_count,
+  value_count, feature_count, cell_count)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)]]
 
 local INSERT_OUTBOX = [[
 INSERT INTO outbox (entity_type, entity_id, action, payload, run_id) VALUES ($1, $2, $3, $4, $5)]]
@@ -251,18 +252,22 @@ local function queue_commit(self, p)
   p:query(self.within and "RELEASE SAVEPOINT ingestion" or "COMMIT")
 end
 
---- Names and units of the samples by slot of measurements.values, NULL for other columns.
-local function sample_arrays(columns)
-  local sample_names, sample_units, any_unit = {}, {}, false
-  for _, column in ipairs(columns) do
+--- Three arrays by slot of measurements.values, NULL for other columns: the samples, what
+--- was measured of them, and the units; the last two only when a column has one. The
+--- values of a long table have a quantity and no sample of their own.
+local function sample_arrays(plan)
+  local samples, quantities, units, any_quantity, any_unit = {}, {}, {}, false, false
+  for _, column in ipairs(plan.columns) do
     if column.type == "number" and column.slot then
-      local sample = column.role == "sample"
-      sample_names[column.slot] = sample and column.name or pg.null
-      sample_units[column.slot] = sample and column.unit or pg.null
-      any_unit = any_unit or sample_units[column.slot] ~= pg.null
+      local is_sample, is_value = column.role == "sample", column.role == "value"
+      local quantity = is_value and (column.quantity or column.name) or is_sample and column.quantity
+      local unit = (is_sample or is_value) and column.unit
+      samples[column.slot] = is_sample and (column.sample_id or column.name) or pg.null
+      quantities[column.slot], units[column.slot] = quantity or pg.null, unit or pg.null
+      any_quantity, any_unit = any_quantity or quantity, any_unit or unit
     end
   end
-  return pg.array(sample_names), any_unit and pg.array(sample_units) or pg.null
+  return pg.array(samples), any_quantity and pg.array(quantities) or pg.null, any_unit and pg.array(units) or pg.null
 end
 
 --- What a revision says of its columns, as parameters of its INSERT. Making them takes
@@ -271,9 +276,11 @@ end
 ---@param plan ligase.column_plan
 ---@return table description
 function M.describe(findings, plan)
-  local sample_names, sample_units = sample_arrays(plan.columns)
+  local sample_names, sample_quantities, sample_units = sample_arrays(plan)
   return { dialect = json.encode(findings), columns = json.encode(plan.columns),
-    contrasts = json.encode(json.array(plan.contrasts)), sample_names = sample_names, sample_units = sample_units }
+    contrasts = json.encode(json.array(plan.contrasts)), sample_names = sample_names,
+    sample_quantities = sample_quantities, sample_units = sample_units,
+    sample_text = plan.sample_name and plan.sample_name.slot, sample_count = plan.samples }
 end
 
 --- Ends the transaction with a new current revision.
@@ -295,7 +302,8 @@ function Ingestion:finish(read, given)
     queue_dataset(self, p, details, self.revision)
     p:query(conn:prepare(INSERT_REVISION), self.dataset_id, self.revision, run.id, read.source, info.bytes, info.sha256,
       read.recipe.name, read.recipe.sha256, description.dialect, description.columns, description.contrasts,
-      description.sample_names, description.sample_units, info.rows, self.numbers, feature_count, self.kept)
+      description.sample_names, description.sample_quantities, description.sample_units, description.sample_text,
+      description.sample_count, info.rows, self.numbers, feature_count, self.kept)
     self.changes[#self.changes + 1] = { table = "revisions", id = self.dataset_id, revision = self.revision,
       before = json.null }
     queue_journal(self, p, "done", counts)

@@ -129,16 +129,6 @@ return pipeline.recipe { omics = "lipidomics", feature_type = "lipid", name_colu
     assert.equal(path, mine.path)
     assert.equal(sys.sha256(RECIPE), mine.sha256)
     assert.not_equal(own.sha256, mine.sha256)
-    assert.equal(path, recipes.for_omics("lipidomics").path)
-    assert.equal(path, recipes.for_omics(nil).path)
-  end)
-
-  it("asks which one when there are several", function()
-    write("my_panel", RECIPE)
-    local failure = refusal(recipes.for_omics, nil)
-    assert.matches("which omics type", failure.message)
-    assert.matches("lipidomics, my_panel", failure.hint)
-    assert.equal("my_panel", recipes.for_omics("my_panel").name)
   end)
 
   it("takes a path", function()

@@ -325,8 +325,8 @@ describe("the views", function()
       INSERT INTO datasets (id, omics_type, name, current_revision)
       VALUES ('00000000-0000-0000-0000-000000000001', 'lipidomics', 'wide', 2),
              ('00000000-0000-0000-0000-000000000002', 'lipidomics', 'effects', 1);
-      INSERT INTO revisions (dataset_id, revision, row_count, sample_names, sample_units, columns)
-      SELECT '00000000-0000-0000-0000-000000000001', n, 3, '{NULL,s,s}', '{NULL,nM,NULL}', '[
+      INSERT INTO revisions (dataset_id, revision, row_count, sample_names, sample_units, sample_count, columns)
+      SELECT '00000000-0000-0000-0000-000000000001', n, 3, '{NULL,s,s}', '{NULL,nM,NULL}', 2, '[
         {"position": 1, "name": "species", "role": "feature", "type": "text", "slot": null},
         {"position": 2, "name": "m/z", "role": "annotation", "type": "number", "slot": 1, "unit": "Da"},
         {"position": 3, "name": "s", "role": "sample", "type": "number", "slot": 2, "unit": "nM"},

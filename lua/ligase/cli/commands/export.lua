@@ -19,7 +19,7 @@ M.example = [[
   ligase export plasma_lipids > plasma_lipids.csv
   ligase export plasma_lipids --revision 1 --format tsv
   ligase export plasma_lipids --format jsonl | head -1
-  ligase export skyline_report --pivot --quantity Area --duplicates sum > areas.csv]]
+  ligase export plasma_lipids --pivot --duplicates mean > matrix.csv]]
 
 local FORMATS = { "csv", "tsv", "jsonl" }
 

@@ -1,4 +1,5 @@
 --- `ligase names diff|apply`: names read anew by the rules of today.
+local alias_lookup = require "ligase.store.alias_lookup"
 local datasets = require "ligase.store.datasets"
 local errors = require "ligase.base.errors"
 local output = require "ligase.cli.output"
@@ -86,7 +87,7 @@ end
 
 --- The groups whose names are read anew, each with its resolver, and whether some had to
 --- be left out.
-local function groups_of(conn, arguments, dataset)
+local function groups_of(conn, arguments, dataset, lookup)
   local load, groups, known, incomplete = recipe_loader(), {}, {}, false
   for _, group in ipairs(relinks.groups(conn, dataset and dataset.id)) do
     local recipe = group.linked and recipe_of(load, group)
@@ -100,6 +101,9 @@ local function groups_of(conn, arguments, dataset)
       incomplete = true
     elseif not arguments.feature_type or recipe.feature_type == arguments.feature_type then
       group.resolver = pipeline.resolver(recipe)
+      if lookup then
+        lookup:serve(group.resolver)
+      end
       groups[#groups + 1] = group
     end
   end
@@ -229,7 +233,10 @@ function M.run(arguments, context)
   end
   local conn = context:open_existing()
   local dataset = arguments.dataset and datasets.find(conn, arguments.dataset)
-  local groups, incomplete = groups_of(conn, arguments, dataset)
+  local lookup <close> = alias_lookup.open(conn, function()
+    return context:open_existing()
+  end)
+  local groups, incomplete = groups_of(conn, arguments, dataset, lookup)
   local status = actions[arguments.action](conn, groups, dataset, arguments, context)
   return incomplete and 1 or status
 end

@@ -22,7 +22,7 @@ M.description = "Says how names were read. Of a feature: which raw names were re
   .. "1: its cell, where that stands, and what it was read as."
 M.example = [[
   ligase why "PC 34:1"
-  ligase why p53 --type gene
+  ligase why "PC 34:1" --type lipid
   ligase why plasma_lipids
   ligase why plasma_lipids:17 --json]]
 

@@ -256,11 +256,7 @@ function M.read(raw, options)
   return read_other(text, options)
 end
 
---- What is known of a lipid by its canonical name.
----@param name string
----@return table|nil attributes class, category, level, and where the name says them formula and mass (Da,
---- monoisotopic, neutral); nil when it is no lipid's name
-function M.describe(name)
+local function describe(name)
   local structure = latest.name == name and latest.structure or parser.read(name)
   if not structure then
     return nil
@@ -272,6 +268,42 @@ function M.describe(name)
     class = class.name, category = class.category, level = levels[structure.rank],
     formula = formula or nil, mass = formula and elements.mass(atoms) or nil,
   }
+end
+
+--- Plain lipids of one class and sum have one formula: what was said of the first serves all.
+local described, described_count = {}, 0
+
+--- Class, sum and level of a plain name, as one text; nil when it is not plain.
+local function kind_of(name)
+  local class, level = match(name, "^%w+"), select(2, read_plain(name))
+  if not level then
+    return nil
+  end
+  local carbons, double_bonds, ethers, vinyls = 0, 0, 0, 0
+  for ether, c, d in string.gmatch(sub(name, #class + 2), "([OP]?)%-?(%d+):(%d+)") do
+    carbons, double_bonds = carbons + c, double_bonds + d
+    ethers, vinyls = ethers + (ether == "O" and 1 or 0), vinyls + (ether == "P" and 1 or 0)
+  end
+  return ("%s %d:%d %d %d %s"):format(class, carbons, double_bonds, ethers, vinyls, level)
+end
+
+--- What is known of a lipid by its canonical name.
+---@param name string
+---@return table|nil attributes class, category, level, and where the name says them formula and mass (Da,
+--- monoisotopic, neutral); nil when it is no lipid's name. Not to be changed: lipids that share all of it share
+--- the table.
+function M.describe(name)
+  local kind = kind_of(name)
+  if not kind then
+    return describe(name)
+  end
+  if described[kind] == nil then
+    if described_count == REMEMBERED_MOST then
+      described, described_count = {}, 0
+    end
+    described[kind], described_count = describe(name) or false, described_count + 1
+  end
+  return described[kind] or nil
 end
 
 return M

@@ -1,5 +1,7 @@
 --- Lipid names: what is read as what, what stays as it stands and why.
+local elements = require "ligase.omics.names.lipid.elements"
 local lipid = require "ligase.omics.names.lipid"
+local structures = require "ligase.omics.names.lipid.structure"
 
 --- raw, canonical name, level, what is set aside.
 local READ = {
@@ -326,5 +328,30 @@ describe("a lipid's structure", function()
       assert.is_nil(got.mass, name)
     end
     assert.is_nil(lipid.describe "no lipid")
+  end)
+end)
+
+describe("the description of a plain name", function()
+  it("is what the grammar says of it", function()
+    local forms = { "%s %s%d:%d", "%s %s%d:%d_16:0", "%s %s%d:%d/16:0", "%s %s%d:%d_16:0_18:1", "%s %s%d:%d/16:0/18:1" }
+    local compared = 0
+    for _, class in ipairs { "PC", "LPC", "TG", "DG", "CL", "FA", "CE", "BMP" } do
+      for _, prefix in ipairs { "", "O-", "P-" } do
+        for carbons = 2, 40, 9 do
+          for _, form in ipairs(forms) do
+            local name = form:format(class, prefix, carbons, carbons > 9 and 2 or 0)
+            local structure = lipid.read(name).rule ~= "verbatim" and lipid.parse(name)
+            if structure then
+              local atoms, described = structures.atoms(structure), lipid.describe(name)
+              assert.equal(atoms and elements.formula(atoms) or nil, described.formula, name)
+              assert.equal(structure.head.class.name, described.class, name)
+              assert.equal(lipid.level(structure), described.level, name)
+              compared = compared + 1
+            end
+          end
+        end
+      end
+    end
+    assert.is_true(compared > 150)
   end)
 end)
