@@ -192,12 +192,8 @@ static const luaL_Reg conn_meta[] = {
 };
 
 static const luaL_Reg functions[] = {
-    {"connect", lig_pg_connect},
-    {"array", lig_pg_array},
-    {"int8_array", lig_pg_int8_array},
-    {"bytes", lig_pg_bytes},
-    {"use_json", lig_pg_use_json},
-    {NULL, NULL},
+    {"connect", lig_pg_connect}, {"array", lig_pg_array},       {"int8_array", lig_pg_int8_array},
+    {"bytes", lig_pg_bytes},     {"use_json", lig_pg_use_json}, {NULL, NULL},
 };
 
 int luaopen_lig_pg(lua_State *L) {
