@@ -204,3 +204,21 @@ describe("alias tables", function()
     assert.equal("revised", ingest.store(conn, again).outcome)
   end)
 end)
+
+describe("names that are not understood", function()
+  it("are counted and named, file by file", function()
+    local conn = ingesting.fresh()
+    local resolvers = ingest.resolvers()
+    local recipe = require("ligase.omics.recipes").load "transcriptomics"
+    local function findings_of(text, name)
+      local one <close> = ingest.request(support.tmpfile(text), recipe, { name = name, resolvers = resolvers })
+      return ingest.store(conn, one).findings.names_not_understood
+    end
+    local found = findings_of("gene,S1\nTP53,1\n1-Mar,2\n2-Sep,3\n1-Mar,4\n", "a")
+    assert.equal(2, found.count)
+    assert.equal("1-Mar", found.examples[1].name)
+    assert.matches("date", found.examples[1].reason)
+    assert.is_nil(findings_of("gene,S1\nTP53,1\n", "b"))
+    assert.equal(1, findings_of("gene,S1\nTP53,1\n1-Mar,2\n", "c").count)
+  end)
+end)

@@ -68,6 +68,19 @@ local function headline(report)
   return words:format(report.revision or 0)
 end
 
+--- Names that were not understood are kept as they stand; all of them: ligase why DATASET.
+local function tell_unread(unread)
+  if not unread then
+    return
+  end
+  local shown = {}
+  for i, example in ipairs(unread.examples) do
+    shown[i] = ('"%s" (%s)'):format(plain(example.name), text.printable(example.reason))
+  end
+  say("names", "%s not understood, kept as they stand: %s%s", text.number(unread.count), table.concat(shown, ", "),
+    unread.count > #shown and ", ..." or "")
+end
+
 local function tell_read(job, report)
   local counts, findings = report.counts, report.findings
   io.stdout:write(("%s (%s): %s\n"):format(plain(job.name), job.recipe.omics,
@@ -84,6 +97,7 @@ local function tell_read(job, report)
   elseif report.unasked then
     say("features", "not looked up: %s", text.printable(report.unasked))
   end
+  tell_unread(findings.names_not_understood)
   for _, doubt in ipairs(findings.doubts) do
     say("doubt", "%s", text.printable(doubt))
   end

@@ -59,6 +59,7 @@ local NAME_BYTES_MOST = 1000
 ---@field read_all (fun(raws: string[]): (ligase.reading|false)[])|nil reads many names at once, with one look-up
 ---@field state string|nil what read_all depends on beside its code
 ---@field waiting ligase.waiting
+---@field unread table<integer, {raw: string, reason: string}> names that were not understood, by key
 ---@field expects_new boolean|nil the names written last were all new
 ---@field rollbacks integer how often what it remembered turned out not to be there
 local Resolver = {}
@@ -75,7 +76,7 @@ end
 ---@return ligase.resolver
 function M.resolver(feature_type, read, describe)
   return setmetatable({ feature_type = feature_type, read = read, describe = describe, keys = {}, count = 0,
-    waiting = nothing_waiting(), taken = nothing_waiting(), written = {}, rollbacks = 0 }, Resolver)
+    waiting = nothing_waiting(), taken = nothing_waiting(), written = {}, unread = {}, rollbacks = 0 }, Resolver)
 end
 
 --- A name that an index can hold: the start of a long one, and a digest of all of it.
@@ -122,6 +123,9 @@ local function meet(self, raws)
     if reading then
       n = n + 1
       waiting.raws[n], waiting.raw_keys[n], waiting.keys[n], waiting.readings[n] = raw, raw_keys[i], keys[i], reading
+      if reading.reason then
+        self.unread[keys[i]] = { raw = raw, reason = reading.reason }
+      end
     end
   end
   self.count = self.count + #raws
@@ -203,11 +207,12 @@ function Resolver:forget_some()
   if self.count <= REMEMBERED_MOST then
     return
   end
-  local waiting, keys = self.waiting, {}
+  local waiting, keys, unread = self.waiting, {}, {}
   for i, raw in ipairs(waiting.raws) do
-    keys[raw] = waiting.keys[i]
+    local key = waiting.keys[i]
+    keys[raw], unread[key] = key, self.unread[key]
   end
-  self.keys, self.count = keys, #waiting.raws
+  self.keys, self.unread, self.count = keys, unread, #waiting.raws
 end
 
 return M

@@ -10,6 +10,7 @@ local names = require "ligase.omics.names"
 local opening = require "ligase.omics.opening"
 local recipes = require "ligase.omics.recipes"
 local samples = require "ligase.omics.samples"
+local text = require "ligase.base.text"
 
 local M = {}
 
@@ -39,6 +40,7 @@ local COUNTED_MOST = 200000
 ---@field resolver ligase.resolver
 ---@field writer table|nil ligase.store.ingestion's writer; nil in a dry run
 ---@field counts {rows: integer, values: integer}
+---@field unread {count: integer, examples: {name: string, reason: string}[]}|nil names that were not understood
 ---@field looking boolean|nil the first frame is read ahead of its transaction
 ---@field held table|nil that frame, whose rows wait to be written
 ---@field misfits integer[] in a dry run: cells by slot that are neither numbers nor missing
@@ -96,6 +98,18 @@ local function plan_of(ingest, stage)
   return ingest.plan
 end
 
+--- Names that are shown of those that were not understood.
+local UNREAD_SHOWN = 5
+
+local function note_unread(ingest, name)
+  local noted = ingest.unread or { count = 0, examples = {} }
+  noted.count = noted.count + 1
+  if noted.count <= UNREAD_SHOWN then
+    noted.examples[noted.count] = { name = text.truncate(name.raw, 80), reason = name.reason }
+  end
+  ingest.unread = noted
+end
+
 --- Stage: turns the frame's names into feature keys.
 ---@param ingest ligase.ingest
 ---@param frame table
@@ -106,12 +120,15 @@ function M.link(ingest, frame)
   end
   local keys, distinct = ingest.resolver:resolve(frame:text(plan.feature.position))
   ingest.keys = keys
-  local seen = ingest.seen
+  local seen, unread = ingest.seen, ingest.resolver.unread
   for i = 1, #distinct do
     local key = distinct[i]
     if key and not seen[key] then
       seen[key] = true
       ingest.distinct = ingest.distinct + 1
+      if unread[key] then
+        note_unread(ingest, unread[key])
+      end
     end
   end
   if ingest.distinct > COUNTED_MOST then
@@ -204,6 +221,7 @@ local function findings_of(ingest, info)
     shape = plan.shape, encoding = info.encoding, byte_order_mark = info.byte_order_mark, gzip = info.gzip,
     separator = d.separator, quote = d.quote, decimal = d.decimal, skip_lines = d.skip_lines, comment = d.comment,
     missing = d.missing, header_line = info.header_line, header_short = info.header_short,
+    names_not_understood = ingest.unread,
     preamble = d.preamble, ragged = d.ragged, sample_table = plan.sample_table, given = M.given_of(ingest),
     doubts = json.array(doubts),
   })
