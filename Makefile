@@ -152,11 +152,13 @@ demo: setup
 	step ingest --omics lipidomics --organism human $(EXAMPLES)/treated_vs_control.csv; \
 	step datasets; \
 	step sql "$$EFFECTS"; \
-	printf '\n%s\n' \
+	printf '%s\n' "" \
 	  "That was a private Postgres in build/demo. Go on with:" \
 	  "  cd build/demo" \
 	  "  ../ligase show plasma_lipids       what was read, column by column" \
 	  "  ../ligase export plasma_lipids     the file again, value for value" \
+	  "  ../ligase why 'PC 34:1'            which cells were read as it, by which rule" \
+	  "  ../ligase inspect YOUR_FILE        what would be understood of your own data" \
 	  "  ../ligase db psql                  look around in SQL" \
 	  "  ../ligase ingest YOUR_FILE.csv     your own data" \
 	  "  ../ligase db stop                  stop the private Postgres"
