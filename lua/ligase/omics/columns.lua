@@ -28,7 +28,8 @@ local describes = set_of {
   "mz", "averagemz", "rowmz", "masstocharge", "precursormz", "productmz", "rt", "averagert", "averagertmin", "rtmin",
   "retentiontime", "rowretentiontime", "charge", "precursorcharge", "productcharge", "ccs", "exactmass",
   "monoisotopicmass", "molecularweight", "mw", "carbons", "doublebonds", "peakrank", "id", "rowid", "geneid",
-  "entrezid", "entrezgeneid", "ncbigeneid", "compoundid", "metaboliteid", "lipidid", "featureid", "proteinid",
+  "entrezid", "entrezgeneid", "entrezgene", "entrez",
+  "locuslink", "ncbigeneid", "compoundid", "metaboliteid", "lipidid", "featureid", "proteinid",
   "peptideid", "probeid", "peakid", "collisionenergy", "mim", "omim", "pubchemid", "chebiid", "hmdbid", "keggid",
   "taxid", "taxonid",
 }

@@ -351,7 +351,7 @@ end
 
 --- Whether a text may be an identifier, told quickly.
 local function may_be_id(text)
-  return find(text, "%d%d%d") or find(text, "%d%d%-%d$") or #text == 27 or find(text, "^InChI=")
+  return find(text, "%d%d%d") or find(text, "%d%d%-%d$") or #text == 27 or find(text, "^[Ii]n[Cc]h[Ii]")
     or find(text, "^[CcPp]") and find(text, "[:_ ]%d+$")
 end
 

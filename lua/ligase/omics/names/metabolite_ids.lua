@@ -43,6 +43,7 @@ function M.read(text)
     local id = hmdb(digits)
     return id, "HMDB"
   end
+  text = match(text, "^[Ii][Nn][Cc][Hh][Ii][Kk][Ee][Yy][=:] ?(%u+%-%u+%-%u)$") or text
   local bare = match(text, "^cpd:(C%d%d%d%d%d)$") or match(text, "^[Kk][Ee][Gg][Gg][: ](%u%d%d%d%d%d)$") or text
   if find(bare, "^[CDG]%d%d%d%d%d$") then
     return bare, "KEGG"

@@ -355,3 +355,21 @@ describe("the description of a plain name", function()
     assert.is_true(compared > 150)
   end)
 end)
+
+describe("a name that cannot be", function()
+  local REFUSED = {
+    ["OxPC 34:1"] = "no oxygen", ["OxPE 16:0_18:1"] = "no oxygen", ["FA 18:2(9Z,9Z)"] = "two double bonds at 9",
+    ["FA 18:0;25OH"] = "a group at 25", ["18:0(2OH) Ceramide"] = "chain",
+  }
+  for name, reason in pairs(REFUSED) do
+    it(("is refused: %s"):format(name), function()
+      local reading = lipid.read(name)
+      assert.same({ name, "verbatim" }, { reading.name, reading.rule })
+      assert.matches(reason, reading.reason, 1, true)
+    end)
+  end
+
+  it("is not one with its oxygen written", function()
+    assert.equal("PC 34:1;O", lipid.read("OxPC 34:1;O").name)
+  end)
+end)

@@ -172,3 +172,14 @@ describe("metabolites of real files", function()
     assert.is_true(#missing <= 4, table.concat(missing, "\n"))
   end)
 end)
+
+describe("an InChIKey", function()
+  it("is the same with its prefix", function()
+    local metabolite = require "ligase.omics.names.metabolite"
+    for _, raw in ipairs { "WQZGKKKJIJFFOK-GASJEMHNSA-N", "InChIKey=WQZGKKKJIJFFOK-GASJEMHNSA-N",
+      "InChIKey: WQZGKKKJIJFFOK-GASJEMHNSA-N" } do
+      local reading = metabolite.read(raw)
+      assert.same({ "WQZGKKKJIJFFOK-GASJEMHNSA-N", "metabolite.id" }, { reading.name, reading.rule }, raw)
+    end
+  end)
+end)

@@ -419,6 +419,29 @@ local function settle_base(chain, headed)
   end
 end
 
+--- Why the places of double bonds and groups cannot be. A bond beyond the end is let through:
+--- LIPID MAPS itself has a slip of that kind (54Z for 4Z), and which place was meant changes
+--- no formula.
+---@return string|nil reason
+local function impossible_place(chain)
+  local bonds = {}
+  for i, position in ipairs(chain.positions or {}) do
+    bonds[i] = position.at
+  end
+  table.sort(bonds)
+  for i, at in ipairs(bonds) do
+    if bonds[i - 1] == at then
+      return ("two double bonds at %d"):format(at)
+    end
+  end
+  for _, group in ipairs(chain.groups) do
+    if math.type(group.at) == "integer" and group.at > chain.carbons then
+      return ("a group at %d in a chain of %d carbons"):format(group.at, chain.carbons)
+    end
+  end
+  return nil
+end
+
 local function make(text, role)
   local written = grammar.chain(text)
   if not written then
@@ -437,6 +460,8 @@ local function make(text, role)
   end
   if not reason and chain.positions and #chain.positions ~= chain.double_bonds then
     reason = ("%d double bonds, but %d places of them"):format(chain.double_bonds, #chain.positions)
+  elseif not reason and impossible_place(chain) then
+    reason = impossible_place(chain)
   elseif not reason and chain.marked and not role then
     reason = "a sphingoid base where an acyl chain belongs"
   elseif not reason and role and chain.bond ~= "" then

@@ -9,7 +9,9 @@ local M = {}
 --- "18:1 Lyso PE", "15:0-18:1 PC", "12:0 Cholesteryl ester"
 local function chain_first(text)
   local chains, class = text:match("^([%dOP][%w:%-_/;%(%),]*) +(%a[%w %-]*)$")
-  if chains and chains:find("%d:%d") and heads.find(class) then
+  -- "18:0(2OH) Ceramide" names its acyl chain, which this order does not say.
+  if chains and chains:find("%d:%d") and heads.find(class)
+    and not (chains:find("OH", 1, true) and class:find "^[Cc]er") then
     return class .. " " .. chains, "lipid.chain-first"
   end
   return nil

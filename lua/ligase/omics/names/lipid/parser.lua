@@ -198,6 +198,9 @@ function M.read(text)
   end
   local bare, aside = asides.take(text)
   local structure, reason, rule, other = understand(bare)
+  if structure and find(bare, "^Ox%u") and not (structures.atoms(structure) and find(bare, "O", 3, true)) then
+    return nil, "it is oxidised, but no oxygen is written"
+  end
   if not structure and aside then
     local whole, _, whole_rule, whole_aside = understand(text)
     if whole then
