@@ -175,7 +175,6 @@ end)
 
 describe("an InChIKey", function()
   it("is the same with its prefix", function()
-    local metabolite = require "ligase.omics.names.metabolite"
     for _, raw in ipairs { "WQZGKKKJIJFFOK-GASJEMHNSA-N", "InChIKey=WQZGKKKJIJFFOK-GASJEMHNSA-N",
       "InChIKey: WQZGKKKJIJFFOK-GASJEMHNSA-N" } do
       local reading = metabolite.read(raw)
