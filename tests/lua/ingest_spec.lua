@@ -222,3 +222,31 @@ describe("names that are not understood", function()
     assert.equal(1, findings_of("gene,S1\nTP53,1\n1-Mar,2\n", "c").count)
   end)
 end)
+
+describe("a name that became ambiguous", function()
+  it("says so in its receipt from the next file on", function()
+    local conn = ingesting.fresh()
+    local ambiguous = false
+    local recipe = ingesting.recipe {
+      read_name = function(raw)
+        if ambiguous and raw == "AMB" then
+          return { name = raw, rule = "verbatim", reason = "it may mean two", candidates = { "X", "Y" } }
+        end
+        return { name = raw, rule = "plain" }
+      end,
+    }
+    local function receipt(name)
+      local one <close> = ingest.request(support.tmpfile("lipid,S1\nAMB,1\nB,2\n"), recipe, { name = name })
+      ingest.store(conn, one)
+      local rows = conn:query([[SELECT rule, reason, candidates::text AS candidates FROM feature_names
+        ORDER BY raw_name]])
+      assert.equal(2, #rows)
+      assert.equal("plain", rows[2].rule)
+      return rows[1]
+    end
+    assert.equal("plain", receipt("a").rule)
+    ambiguous = true
+    local row = receipt("b")
+    assert.same({ "verbatim", "it may mean two", '["X", "Y"]' }, { row.rule, row.reason, row.candidates })
+  end)
+end)

@@ -80,6 +80,16 @@ FROM unnest($3::int8[], $4::int8[], $5::text[], $6::text[], $7::text[], $8::text
 ORDER BY n.key, n.raw_key
 ON CONFLICT (feature_key, raw_key) DO NOTHING]]
 
+--- A name that was understood once and now is not, because a table that was loaded since
+--- makes it ambiguous, keeps its feature; its receipt has to say so.
+local REFRESH = [[
+UPDATE feature_names AS r SET rule = n.rule, level = n.level, reason = n.reason, aside = n.aside::jsonb,
+  candidates = n.candidates::jsonb, run_id = $1
+FROM unnest($2::int8[], $3::int8[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
+  AS n (key, raw_key, rule, level, reason, aside, candidates)
+WHERE r.feature_key = n.key AND r.raw_key = n.raw_key
+  AND (r.rule, r.reason, r.candidates) IS DISTINCT FROM (n.rule, n.reason, n.candidates::jsonb)]]
+
 local function refuse_collision(entry, other)
   errors.raise { kind = "database", code = "feature_key_collision",
     message = ('the features "%s" and "%s" have the same key %d'):format(entry.name, other, entry.key),
@@ -280,6 +290,21 @@ local function try_copy(conn, resolver, run_id, missing, new)
   return copied
 end
 
+--- Brings the receipts of names that are not understood up to date.
+local function refresh(conn, waiting, run_id)
+  local doubtful = {}
+  for place = 1, #waiting.raws do
+    if waiting.readings[place].reason then
+      doubtful[#doubtful + 1] = entry_of(waiting, place)
+    end
+  end
+  if #doubtful > 0 then
+    conn:query(conn:prepare(REFRESH), run_id, gather(doubtful, "key"), gather(doubtful, "raw_key"),
+      gather(doubtful, "rule"), gather(doubtful, "level"), gather(doubtful, "reason"), gather(doubtful, "aside"),
+      gather(doubtful, "candidates"))
+  end
+end
+
 --- Makes sure that features and receipts of names are there. Runs in the caller's
 --- transaction.
 ---@param conn table
@@ -290,6 +315,9 @@ end
 ---@return integer receipts how many were new
 function M.remember(conn, resolver, waiting, run_id)
   local missing = resolver.expects_new and all_of(waiting) or without_receipt(conn, waiting)
+  if #missing < #waiting.raws then
+    refresh(conn, waiting, run_id)
+  end
   if #missing == 0 then
     return 0, 0
   elseif #missing == #waiting.raws then
