@@ -207,8 +207,8 @@ local function read_group(text)
     return group.abbreviated(text, "gene.group")
   end
   local separator = find(text, ";", 1, true) and ";" or nil
-  if not separator and find(text, " /// ", 1, true) then
-    text, separator = text:gsub(" /// ", ";"), ";"
+  if not separator and find(text, "///", 1, true) then
+    text, separator = text:gsub(" *///+ *", ";"), ";"
   elseif not separator and find(text, ",", 1, true) then
     separator = ","
   end

@@ -88,10 +88,11 @@ local function read_identifier(text)
 end
 
 --- Entry names (P53_HUMAN): a mnemonic or an accession, and an organism of 3 to 5 signs
---- (uniprot.org/help/entry_name).
+--- (uniprot.org/help/entry_name), which is not the place of a modification (P04637_S15).
 local function is_entry_name(text)
   local mnemonic, organism = match(text, "^([%u%d]+)_([%u%d]+)$")
   return mnemonic and #mnemonic <= 10 and #organism >= 3 and #organism <= 5 and find(organism, "%u")
+    and not find(organism, "^[STYKR]%d+$")
 end
 
 --- Words before an identifier that name its database, as MaxQuant's contaminants have

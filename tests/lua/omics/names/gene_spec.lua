@@ -181,3 +181,12 @@ describe("genes of real files", function()
     end
   end)
 end)
+
+describe("genes joined by slashes", function()
+  it("are a group with and without blanks", function()
+    for _, raw in ipairs { "TP53 /// BRCA1", "TP53///BRCA1" } do
+      local reading = gene.read(raw)
+      assert.same({ "TP53;BRCA1", "gene.group" }, { reading.name, reading.rule })
+    end
+  end)
+end)

@@ -143,3 +143,13 @@ describe("proteins of real files", function()
     assert.equal(0, by.verbatim + by.group)
   end)
 end)
+
+describe("a modification site", function()
+  it("is no entry name", function()
+    for _, raw in ipairs { "P04637_S15", "TP53_T18" } do
+      assert.not_equal("protein.entry_name", protein.read(raw).rule)
+      assert.equal(raw, protein.read(raw).name)
+    end
+    assert.equal("protein.entry_name", protein.read("P53_HUMAN").rule)
+  end)
+end)
