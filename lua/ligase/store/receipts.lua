@@ -2,7 +2,7 @@
 ---
 --- Every name that was ever read has its receipt in feature_names, by the feature it was
 --- read as and the name as it stood. Moving links to other features is in
---- ligase.store.relinks.
+--- ligase.store.name_differences.
 local pg = require "pg"
 local sys = require "sys"
 local text = require "ligase.base.text"

@@ -1,11 +1,11 @@
---- What the specs of relinks and relinking share: two sets of rules, and what is stored
+--- What the specs of name_differences and name_moves share: two sets of rules, and what is stored
 --- read by one of them.
 local ingesting = require "tests.lua.store.ingesting"
 local json = require "ligase.base.json"
 local names = require "ligase.omics.names"
 local pg = require "pg"
-local relinking = require "ligase.store.relinking"
-local relinks = require "ligase.store.relinks"
+local name_moves = require "ligase.store.name_moves"
+local name_differences = require "ligase.store.name_differences"
 
 local M = {}
 
@@ -62,7 +62,7 @@ end
 ---@param dataset_id string|nil
 ---@return ligase.name_group[]
 function M.groups_read(read, dataset_id)
-  local groups = relinks.groups(M.conn, dataset_id)
+  local groups = name_differences.groups(M.conn, dataset_id)
   for _, group in ipairs(groups) do
     group.resolver = names.resolver("lipid", read)
   end
@@ -76,7 +76,7 @@ end
 function M.diff(read, dataset_id)
   return M.conn:transaction(function()
     local found = {}
-    for difference in relinks.differences(M.conn, M.groups_read(read, dataset_id), dataset_id) do
+    for difference in name_differences.differences(M.conn, M.groups_read(read, dataset_id), dataset_id) do
       found[#found + 1] = { difference.raw, difference.old_name or "-", difference.reading and difference.reading.name
         or "-", difference.rows, difference.datasets }
     end
@@ -90,7 +90,7 @@ end
 ---@return table report
 function M.apply(read, options)
   options = options or {}
-  return relinking.apply(M.conn, M.groups_read(read, options.dataset_id), options)
+  return name_moves.apply(M.conn, M.groups_read(read, options.dataset_id), options)
 end
 
 --- Every link there is, as text.

@@ -7,8 +7,8 @@ local parsing = require "ligase.cli.parsing"
 local pg = require "pg"
 local pipeline = require "ligase.omics.pipeline"
 local recipes = require "ligase.omics.recipes"
-local relinking = require "ligase.store.relinking"
-local relinks = require "ligase.store.relinks"
+local name_moves = require "ligase.store.name_moves"
+local name_differences = require "ligase.store.name_differences"
 local text = require "ligase.base.text"
 local workspace = require "ligase.base.workspace"
 
@@ -89,7 +89,7 @@ end
 --- be left out.
 local function groups_of(conn, arguments, dataset, lookup)
   local load, groups, known, incomplete = recipe_loader(), {}, {}, false
-  for _, group in ipairs(relinks.groups(conn, dataset and dataset.id)) do
+  for _, group in ipairs(name_differences.groups(conn, dataset and dataset.id)) do
     local recipe = group.linked and recipe_of(load, group)
     if recipe then
       known[recipe.feature_type] = true
@@ -161,7 +161,7 @@ local function print_differences(conn, groups, dataset, format)
   local counts = { names = 0, rows = 0 }
   conn:transaction(function()
     conn:script("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-    local differences = relinks.differences(conn, groups, dataset and dataset.id)
+    local differences = name_differences.differences(conn, groups, dataset and dataset.id)
     local function rows()
       local difference = differences and differences()
       if not difference then
@@ -206,7 +206,7 @@ function actions.apply(conn, groups, dataset, arguments, context)
     tell_count(print_differences(conn, groups, dataset, arguments.format), arguments.format)
     return 0
   end
-  local report = relinking.apply(conn, groups, {
+  local report = name_moves.apply(conn, groups, {
     dataset_id = dataset and dataset.id,
     outbox = context.config:get "ENABLE_NOTION_SYNC" or context.config:get "ENABLE_DUAL_WRITE",
     arguments = { type = arguments.feature_type, dataset = dataset and dataset.name,

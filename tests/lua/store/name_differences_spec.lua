@@ -1,6 +1,6 @@
 local ingesting = require "tests.lua.store.ingesting"
 local names = require "ligase.omics.names"
-local relinks = require "ligase.store.relinks"
+local name_differences = require "ligase.store.name_differences"
 local rereading = require "tests.lua.store.rereading"
 
 local diff, groups_read, in_capitals, ingest, key, plainly = rereading.diff, rereading.groups_read,
@@ -26,7 +26,7 @@ describe("the difference", function()
   it("says how the name was read before and is read now", function()
     ingest("one", "lipid,S1\na,1\n")
     local difference = conn:transaction(function()
-      return relinks.differences(conn, groups_read(in_capitals))()
+      return name_differences.differences(conn, groups_read(in_capitals))()
     end)
     assert.same({ key "a", key "A", "spec.old", "low", "lipid" }, { difference.old, difference.new,
       difference.old_rule, difference.old_level, difference.old_type })
@@ -40,14 +40,14 @@ describe("the difference", function()
     other.name = "panel"
     ingest("one", "lipid,S1\na,1\n")
     local two = ingest("two", "lipid,S1\na,1\nb,2\n", { recipe = other })
-    local groups = relinks.groups(conn)
+    local groups = name_differences.groups(conn)
     assert.same({ "panel", "lipidomics", true, 1 },
       { groups[1].recipe, groups[1].omics_type, groups[1].linked, groups[1].datasets })
     assert.equal("spec", groups[2].recipe)
     groups[1].resolver, groups[2].resolver = names.resolver("lipid", plainly), names.resolver("lipid", in_capitals)
     local found = conn:transaction(function()
       local list = {}
-      for difference in relinks.differences(conn, groups) do
+      for difference in name_differences.differences(conn, groups) do
         list[#list + 1] = difference
       end
       return list
@@ -58,7 +58,7 @@ describe("the difference", function()
 
   it("leaves out what was stored without links", function()
     ingest("unlinked", "lipid,S1\na,1\n", { linking = false })
-    local groups = relinks.groups(conn)
+    local groups = name_differences.groups(conn)
     assert.same({ 1, false }, { #groups, groups[1].linked })
     ingest("linked", "lipid,S1\na,1\n")
     assert.same({ { "a", "a", "A", 1, 1 } }, diff(in_capitals))
@@ -66,7 +66,7 @@ describe("the difference", function()
 
   it("reads names with one look-up for many when the resolver can", function()
     ingest("one", "lipid,S1\na,1\nb,2\nB,3\n")
-    local groups, calls = relinks.groups(conn), {}
+    local groups, calls = name_differences.groups(conn), {}
     groups[1].resolver = names.resolver("lipid", function() error("one by one") end)
     groups[1].resolver.read_all = function(raws)
       calls[#calls + 1] = table.concat(raws, " ")
@@ -77,7 +77,7 @@ describe("the difference", function()
       return readings
     end
     conn:transaction(function()
-      local differences = relinks.differences(conn, groups)
+      local differences = name_differences.differences(conn, groups)
       assert.equal("a", differences().raw)
       assert.equal("b", differences().raw)
       assert.is_nil(differences())

@@ -1,6 +1,6 @@
 --- Moving the links of names that the present rules read as another feature.
 ---
---- Looking (ligase.store.relinks) and writing are two transactions under one lock.
+--- Looking (ligase.store.name_differences) and writing are two transactions under one lock.
 --- Writing begins with features and receipts, which are shared, and then goes from dataset
 --- to dataset, each statement with its dataset's id. Receipts of the earlier readings
 --- stay. What a rollback needs is kept in the journal, in the form that docs/receipts.md
@@ -9,7 +9,7 @@ local errors = require "ligase.base.errors"
 local features = require "ligase.store.features"
 local json = require "ligase.base.json"
 local pg = require "pg"
-local relinks = require "ligase.store.relinks"
+local name_differences = require "ligase.store.name_differences"
 local runs = require "ligase.store.runs"
 local sys = require "sys"
 
@@ -52,7 +52,7 @@ local function plan_some(conn, plan, dataset_id, some)
     plan.olds[place] = difference.old or pg.null
     plan.news[place] = difference.new or pg.null
   end
-  for _, row in ipairs(relinks.ask_where(conn, dataset_id, some,
+  for _, row in ipairs(name_differences.ask_where(conn, dataset_id, some,
     "found.dataset_id, found.revision, r.feature_count", "1, 2, 3, 4 ORDER BY 2, 1")) do
     local places = dataset_of(plan, row).places
     places[#places + 1] = first + row.place
@@ -65,7 +65,7 @@ local function plan_all(conn, groups, dataset_id)
   local plan = new_plan()
   conn:transaction(function()
     conn:script("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-    relinks.each_batch(conn, groups, dataset_id, function(found)
+    name_differences.each_batch(conn, groups, dataset_id, function(found)
       for first = 1, #found, PLACES_AT_ONCE do
         plan_some(conn, plan, dataset_id,
           table.move(found, first, math.min(first + PLACES_AT_ONCE - 1, #found), 1, {}))
@@ -110,7 +110,7 @@ local function remember_names(conn, plan, run_id)
   local new_features, new_names, first = 0, 0, 1
   while first <= #plan.raws do
     local group, last, raws, met = plan.group_of[first], first, {}, {}
-    while plan.group_of[last] == group and #raws < relinks.NAMES_AT_ONCE do
+    while plan.group_of[last] == group and #raws < name_differences.NAMES_AT_ONCE do
       local raw = plan.raws[last]
       if not met[raw] then
         met[raw] = true
@@ -118,7 +118,7 @@ local function remember_names(conn, plan, run_id)
       end
       last = last + 1
     end
-    local keys, _, waiting = relinks.read_names(group.resolver, raws)
+    local keys, _, waiting = name_differences.read_names(group.resolver, raws)
     if #waiting.raws > 0 then
       local more_features, more_names = features.remember(conn, group.resolver, waiting, run_id)
       new_features, new_names = new_features + more_features, new_names + more_names
@@ -206,9 +206,9 @@ end
 --- take many times the room.
 local function items(count, item_of)
   local pieces = {}
-  for first = 1, count, relinks.NAMES_AT_ONCE do
+  for first = 1, count, name_differences.NAMES_AT_ONCE do
     local some = {}
-    for i = first, math.min(first + relinks.NAMES_AT_ONCE - 1, count) do
+    for i = first, math.min(first + name_differences.NAMES_AT_ONCE - 1, count) do
       some[#some + 1] = item_of(i)
     end
     pieces[#pieces + 1] = json.encode(json.array(some)):sub(2, -2)

@@ -1,7 +1,7 @@
 local features = require "ligase.store.features"
 local ingesting = require "tests.lua.store.ingesting"
 local names = require "ligase.omics.names"
-local relinks = require "ligase.store.relinks"
+local name_differences = require "ligase.store.name_differences"
 local rereading = require "tests.lua.store.rereading"
 local support = require "tests.support"
 local sys = require "sys"
@@ -180,7 +180,7 @@ describe("many names", function()
     local kept, most, found = collectgarbage "count", 0, 0
     local began = sys.monotonic()
     conn:transaction(function()
-      for difference in relinks.differences(conn, groups_read(in_front)) do
+      for difference in name_differences.differences(conn, groups_read(in_front)) do
         found = found + 1
         assert(difference.rows == 2 and difference.datasets == 2)
         most = found % 100 == 0 and math.max(most, collectgarbage "count") or most
@@ -191,7 +191,7 @@ describe("many names", function()
     began = sys.monotonic()
     local none = groups_read(plainly)
     conn:transaction(function()
-      assert.is_nil(relinks.differences(conn, none)())
+      assert.is_nil(name_differences.differences(conn, none)())
     end)
     print(("  diff of %d names in %d rows: %.2f s with %d differing, %.2f s with none; %.1f MB"):format(count,
       2 * count, seconds, found, sys.monotonic() - began, (most - kept) / 1000))

@@ -1,7 +1,7 @@
 --- Names read anew: which stored names the present rules link to another feature.
 ---
 --- All distinct names of current revisions are gone through with a cursor; rows are
---- looked for only where a name differs. Moving the links is in ligase.store.relinking.
+--- looked for only where a name differs. Moving the links is in ligase.store.name_moves.
 local pg = require "pg"
 local sys = require "sys"
 
