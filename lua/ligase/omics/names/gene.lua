@@ -11,11 +11,6 @@ local spreadsheet = require "ligase.omics.names.spreadsheet"
 
 local M = {}
 
-M.feature_type = "gene"
-
---- Counts up whenever some name would be read differently than before.
-M.VERSION = 1
-
 local find, match, sub = string.find, string.match, string.sub
 local verbatim = cell.verbatim
 

@@ -15,11 +15,6 @@ local structures = lazy "ligase.omics.names.lipid.structure"
 
 local M = {}
 
-M.feature_type = "lipid"
-
---- Counts up whenever some name would be read differently.
-M.VERSION = 2
-
 --- The levels of a name, from what says least to what says most.
 M.LEVELS = levels
 

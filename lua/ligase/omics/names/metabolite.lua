@@ -14,11 +14,6 @@ local spreadsheet = require "ligase.omics.names.spreadsheet"
 
 local M = {}
 
-M.feature_type = "metabolite"
-
---- Counts up whenever some name would be read differently than before.
-M.VERSION = 1
-
 local find, gsub, lower, match, sub = string.find, string.gsub, string.lower, string.match, string.sub
 local verbatim = cell.verbatim
 

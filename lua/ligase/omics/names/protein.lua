@@ -12,11 +12,6 @@ local spreadsheet = require "ligase.omics.names.spreadsheet"
 
 local M = {}
 
-M.feature_type = "protein"
-
---- Counts up whenever some name would be read differently than before.
-M.VERSION = 1
-
 local byte, find, match, sub = string.byte, string.find, string.match, string.sub
 local verbatim = cell.verbatim
 

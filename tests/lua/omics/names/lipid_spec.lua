@@ -358,7 +358,8 @@ end)
 
 describe("a name that cannot be", function()
   local REFUSED = {
-    ["OxPC 34:1"] = "no oxygen", ["OxPE 16:0_18:1"] = "no oxygen", ["FA 18:2(9Z,9Z)"] = "two double bonds at 9",
+    ["OxPC 34:1"] = "no oxygen", ["OxPE 16:0_18:1"] = "no oxygen", ["OxPC O-16:0/18:1"] = "no oxygen",
+    ["FA 18:2(9Z,9Z)"] = "two double bonds at 9",
     ["FA 18:0;25OH"] = "a group at 25", ["18:0(2OH) Ceramide"] = "chain",
   }
   for name, reason in pairs(REFUSED) do

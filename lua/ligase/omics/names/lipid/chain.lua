@@ -3,6 +3,7 @@
 --- A chain is made once from its text, never changed, and shared by all names that have it.
 --- It carries its own text at each of the three levels of detail, because printing is
 --- what is done most.
+local chain_text = require "ligase.omics.names.lipid.chain_text"
 local elements = require "ligase.omics.names.lipid.elements"
 local grammar = require "ligase.omics.names.lipid.grammar"
 local groups = require "ligase.omics.names.lipid.groups"
@@ -10,12 +11,11 @@ local groups = require "ligase.omics.names.lipid.groups"
 local M = {}
 
 --- Levels of detail of a chain.
-M.SUM, M.STRUCTURE, M.FULL = 1, 2, 3
+M.SUM, M.STRUCTURE, M.FULL = chain_text.SUM, chain_text.STRUCTURE, chain_text.FULL
 
 local CARBONS_MOST = 120 -- of one chain, or of a sum composition
 local ETHERS = { "O-", "dO-", "tO-", "eO-" }
 local HYDROXYLS = { m = { 3 }, d = { 1, 3 }, t = { 1, 3, 4 } }
-local EXTRAS = { "O", "S", "N", "P", "As", "Br", "Cl", "F", "I" }
 
 --- Hydrogens that come or go with such an atom: it has three bonds, or one.
 local HYDROGENS = { N = 1, P = 1, As = 1, Br = -1, Cl = -1, F = -1, I = -1 }
@@ -33,125 +33,6 @@ local HYDROGENS = { N = 1, P = 1, As = 1, Br = -1, Cl = -1, F = -1, I = -1 }
 ---@field text string[] printed at each level
 ---@field headed string[] the same without the hydroxyl group that the class's rest stands on
 ---@field sum table {carbons=, double_bonds=, extra=}
-
--- ---- printing ---------------------------------------------------------------------------
-
-local print_groups
-
-local function ring_text(ring, level)
-  local parts = { "[" }
-  if level == M.FULL and ring.from then
-    parts[#parts + 1] = ring.from .. "-" .. ring.to
-  end
-  parts[#parts + 1] = ("%scy%d:%d"):format(ring.hetero, ring.size, ring.double_bonds)
-  if ring.positions then
-    local places = {}
-    for i, position in ipairs(ring.positions) do
-      places[i] = position.at .. (position.geometry or "")
-    end
-    parts[#parts + 1] = "(" .. table.concat(places, ",") .. ")"
-  end
-  local inner = print_groups(ring.groups, level)
-  return table.concat(parts) .. inner .. "]"
-end
-
-local function group_text(group, level)
-  if group.ring then
-    return ring_text(group.ring, level)
-  elseif group.chain then
-    return ("%s(%s%s)"):format(group.joint or "", group.acyl and "FA " or "", group.chain.text[level])
-  end
-  return group.name
-end
-
---- Groups of one kind side by side: "9OH,10OH", or "(OH)2" where their places are not said.
-local function bucket_text(bucket, level)
-  local parts = {}
-  if level == M.FULL then
-    for i, group in ipairs(bucket) do
-      parts[i] = (group.at or "") .. group_text(group, level)
-    end
-  elseif bucket[1].name and #bucket > 1 then
-    return ("(%s)%d"):format(bucket[1].name, #bucket)
-  else
-    for i, group in ipairs(bucket) do
-      parts[i] = group_text(group, level)
-    end
-  end
-  return table.concat(parts, ",")
-end
-
-local function group_key(group)
-  return group.ring and "" or ((group.joint or "") .. (group.chain and "(" or "") .. (group.name or "")):lower()
-end
-
---- ";" and the groups, in one order: rings, then by name, then by place.
-function print_groups(list, level)
-  if #list == 0 then
-    return ""
-  end
-  local sorted = table.move(list, 1, #list, 1, {})
-  local order = {}
-  for i, group in ipairs(sorted) do
-    order[group] = i
-  end
-  table.sort(sorted, function(a, b)
-    local key_a, key_b = group_key(a), group_key(b)
-    if key_a ~= key_b then
-      return key_a < key_b
-    elseif (a.at or 0) ~= (b.at or 0) then
-      return (a.at or 0) < (b.at or 0)
-    end
-    return order[a] < order[b]
-  end)
-  local parts, bucket = {}, {}
-  for i, group in ipairs(sorted) do
-    bucket[#bucket + 1] = group
-    local after = sorted[i + 1]
-    if group.ring or not after or group_key(after) ~= group_key(group) then
-      parts[#parts + 1] = bucket_text(bucket, level)
-      bucket = {}
-    end
-  end
-  return ";" .. table.concat(parts, ";")
-end
-
-local function positions_text(positions, level)
-  if not positions then
-    return ""
-  end
-  local parts = {}
-  for i, position in ipairs(positions) do
-    parts[i] = position.at .. (level == M.FULL and position.geometry or "")
-  end
-  return "(" .. table.concat(parts, ",") .. ")"
-end
-
-local function without_first_hydroxyl(list)
-  local place
-  for i, group in ipairs(list) do
-    if group.name == "OH" and (not place or group.at == 1) then
-      place = i
-    end
-  end
-  local others = table.move(list, 1, #list, 1, {})
-  table.remove(others, place)
-  return others, place ~= nil
-end
-
---- ";O2;S" of what is not placed.
----@param extra table<string, integer>
----@return string
-function M.extra_text(extra)
-  local parts = {}
-  for _, element in ipairs(EXTRAS) do
-    local count = extra[element] or 0
-    if count > 0 then
-      parts[#parts + 1] = ";" .. element .. (count > 1 and count or "")
-    end
-  end
-  return table.concat(parts)
-end
 
 -- ---- what a chain amounts to ------------------------------------------------------------
 
@@ -242,13 +123,13 @@ local function finish(chain)
   chain.level = level_of(chain)
   local core = ("%s%d:%d"):format(chain.bond, chain.carbons, chain.double_bonds)
   local sum = chain.sum
-  chain.text = { ("%s%d:%d%s"):format(chain.bond, sum.carbons, sum.double_bonds, M.extra_text(sum.extra)) }
+  chain.text = { ("%s%d:%d%s"):format(chain.bond, sum.carbons, sum.double_bonds, chain_text.extra(sum.extra)) }
   chain.headed = { chain.text[1] }
-  local others = chain.is_base and without_first_hydroxyl(chain.groups)
+  local others = chain.is_base and chain_text.without_first_hydroxyl(chain.groups)
   for level = M.STRUCTURE, chain.level do
-    local start = core .. positions_text(chain.positions, level)
-    chain.text[level] = start .. print_groups(chain.groups, level)
-    chain.headed[level] = others and start .. print_groups(others, level) or chain.text[level]
+    local start = core .. chain_text.positions(chain.positions, level)
+    chain.text[level] = start .. chain_text.groups(chain.groups, level)
+    chain.headed[level] = others and start .. chain_text.groups(others, level) or chain.text[level]
   end
   return chain
 end
@@ -424,6 +305,9 @@ end
 --- no formula.
 ---@return string|nil reason
 local function impossible_place(chain)
+  if chain.positions and #chain.positions ~= chain.double_bonds then
+    return ("%d double bonds, but %d places of them"):format(chain.double_bonds, #chain.positions)
+  end
   local bonds = {}
   for i, position in ipairs(chain.positions or {}) do
     bonds[i] = position.at
@@ -458,11 +342,8 @@ local function make(text, role)
   for _, item in ipairs(written.items) do
     reason = reason or add_item(chain, item)
   end
-  if not reason and chain.positions and #chain.positions ~= chain.double_bonds then
-    reason = ("%d double bonds, but %d places of them"):format(chain.double_bonds, #chain.positions)
-  elseif not reason and impossible_place(chain) then
-    reason = impossible_place(chain)
-  elseif not reason and chain.marked and not role then
+  reason = reason or impossible_place(chain)
+  if not reason and chain.marked and not role then
     reason = "a sphingoid base where an acyl chain belongs"
   elseif not reason and role and chain.bond ~= "" then
     reason = "an ether where a sphingoid base belongs"

@@ -90,6 +90,16 @@ local function chains_of(found, head)
   return structures.make(head, pieces, found.head_piece)
 end
 
+--- Whether a chain carries anything, placed or not.
+local function has_groups(structure)
+  for _, chain in ipairs(structure.chains) do
+    if #chain.groups > 0 or next(chain.extra) then
+      return true
+    end
+  end
+  return false
+end
+
 local function from_split(text)
   local found, reason = split(text)
   if not found then
@@ -103,6 +113,9 @@ local function from_split(text)
     return nil, "no blank or bracket between class and chains"
   end
   local structure, why = chains_of(found, head)
+  if structure and find(found.head, "^Ox%u") and not has_groups(structure) then
+    return nil, "it is oxidised, but no oxygen is written"
+  end
   return structure, why, head.aside
 end
 
@@ -198,9 +211,6 @@ function M.read(text)
   end
   local bare, aside = asides.take(text)
   local structure, reason, rule, other = understand(bare)
-  if structure and find(bare, "^Ox%u") and not (structures.atoms(structure) and find(bare, "O", 3, true)) then
-    return nil, "it is oxidised, but no oxygen is written"
-  end
   if not structure and aside then
     local whole, _, whole_rule, whole_aside = understand(text)
     if whole then

@@ -2,6 +2,7 @@
 ---
 --- Levels of Liebisch et al. 2020 (J Lipid Res 61:1539). A structure says as much as was
 --- written: it can be printed at its own level and at every lower one, never higher.
+local chain_text = require "ligase.omics.names.lipid.chain_text"
 local chains = require "ligase.omics.names.lipid.chain"
 local classes = require "ligase.omics.names.lipid.classes"
 local elements = require "ligase.omics.names.lipid.elements"
@@ -61,7 +62,7 @@ end
 
 -- ---- printing ---------------------------------------------------------------------------
 
-local function chain_text(structure, i, detail)
+local function nth_chain_text(structure, i, detail)
   local chain = structure.chains[i]
   if not chain then
     return "0:0"
@@ -94,14 +95,14 @@ local function species_text(structure)
   end
   local total = M.sum(structure)
   return ("%s%s%s%d:%d%s"):format(name, head.joint or " ", ETHER_PREFIX[total.ethers] or "?", total.carbons,
-    total.double_bonds, chains.extra_text(total.extra))
+    total.double_bonds, chain_text.extra(total.extra))
 end
 
 local function chains_text(structure, detail, is_ordered)
   local parts = {}
   for i = 1, #structure.chains do
     if is_ordered or structure.chains[i] then
-      parts[#parts + 1] = chain_text(structure, i, detail)
+      parts[#parts + 1] = nth_chain_text(structure, i, detail)
     end
   end
   local mark = (is_ordered or structure.head.class.kind ~= "acyl") and structure.order ~= "_" and "/" or "_"
@@ -121,7 +122,7 @@ local function print_at(structure, rank)
   elseif #structure.chains == 0 then
     return head.full
   elseif rank == SPECIES then
-    return structure.is_sum and head_text(structure, 1) .. (head.joint or " ") .. chain_text(structure, 1, 1)
+    return structure.is_sum and head_text(structure, 1) .. (head.joint or " ") .. nth_chain_text(structure, 1, 1)
       or species_text(structure)
   end
   local detail = rank <= SN and 1 or math.min(rank - 4, structure.detail)
@@ -153,7 +154,7 @@ local function is_same(structure, a, b)
     return false
   end
   for i = 1, #structure.chains do
-    if chain_text(structure, i, a) ~= chain_text(structure, i, b) then
+    if nth_chain_text(structure, i, a) ~= nth_chain_text(structure, i, b) then
       return false
     end
   end
