@@ -69,6 +69,25 @@ function M.samples(header, patterns, roles)
   return roles, count
 end
 
+--- Gives each column whose header fits a pattern the role of a statistic. The pattern's
+--- first capture is the contrast's name; the first pattern that fits counts.
+---@param header string[]
+---@param patterns {[1]: string, [2]: string}[] Lua pattern and statistic
+---@param roles table<integer, ligase.column_role> to add to; columns with a role keep it
+---@return table<integer, ligase.column_role> roles
+function M.contrasts(header, patterns, roles)
+  for position, name in ipairs(header) do
+    for _, pattern in ipairs(roles[position] and {} or patterns) do
+      local contrast = name:match(pattern[1])
+      if contrast then
+        roles[position] = { role = "statistic", statistic = pattern[2], contrast = contrast }
+        break
+      end
+    end
+  end
+  return roles
+end
+
 --- Gives the columns of these headers, without regard to case, blanks and marks, a role.
 ---@param header string[]
 ---@param wanted table<string, ligase.column_role|string> by header; a string is a role

@@ -28,14 +28,7 @@ return formats.register {
   end,
   columns = function(header)
     local known = roles.feature(header, { "Name" }, {})
-    for position, name in ipairs(header) do
-      for _, pattern in ipairs(STATISTICS) do
-        local contrast = name:match(pattern[1])
-        if contrast then
-          known[position] = { role = "statistic", statistic = pattern[2], contrast = contrast }
-        end
-      end
-    end
+    roles.contrasts(header, STATISTICS, known)
     roles.samples(header, PATTERNS, known)
     return roles.rest(header, known)
   end,

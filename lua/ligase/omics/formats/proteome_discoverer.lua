@@ -19,18 +19,6 @@ local STATISTICS = {
   { "^Abundance Ratio Adj%. P%-Value: (.+)$", "adjusted_p_value" },
 }
 
-local function assign_statistics(header, known)
-  for position, name in ipairs(header) do
-    for _, pattern in ipairs(STATISTICS) do
-      local contrast = name:match(pattern[1])
-      if contrast then
-        known[position] = { role = "statistic", statistic = pattern[2], contrast = contrast }
-      end
-    end
-  end
-  return known
-end
-
 return formats.register {
   name = "proteome_discoverer",
   title = "Proteome Discoverer proteins",
@@ -43,7 +31,7 @@ return formats.register {
   end,
   columns = function(header)
     local known = roles.feature(header, { "Accession" }, {})
-    assign_statistics(header, known)
+    roles.contrasts(header, STATISTICS, known)
     roles.samples(header, PATTERNS, known)
     return roles.rest(header, known)
   end,
