@@ -537,5 +537,11 @@ int luaopen_lig_csv(lua_State *L) {
     lig_class_new(L, ACCOUNT_CLASS, NULL, account_meta);
     lig_class_new(L, READER_CLASS, methods, meta);
     luaL_newlib(L, functions);
+    lua_newtable(L);
+    for (size_t i = 0; lig_usual_marks[i] != NULL; i++) {
+        lua_pushstring(L, lig_usual_marks[i]);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "usual_missing");
     return 1;
 }

@@ -16,6 +16,9 @@ struct frame {
     size_t first, count;
 };
 
+const char *const lig_usual_marks[] = {"",    "NA",   "NaN",  "nan",  "N/A",
+                                       "n/a", "#N/A", "null", "NULL", NULL};
+
 /* ---- boxes --------------------------------------------------------------- */
 
 /* Pushes a closed frame whose user value is the schema table. */
@@ -375,10 +378,8 @@ void lig_format_fill(lua_State *L, struct lig_format *format, int options_index)
     } else if (type != LUA_TNIL) {
         lig_error_usage(L, "missing must be a list of strings, not a %s", luaL_typename(L, -1));
     } else {
-        static const char *const usual[] = {"",    "NA",   "NaN",  "nan", "N/A",
-                                            "n/a", "#N/A", "null", "NULL"};
-        for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
-            if (!lig_format_add_mark(format, usual[i], strlen(usual[i]))) {
+        for (size_t i = 0; lig_usual_marks[i] != NULL; i++) {
+            if (!lig_format_add_mark(format, lig_usual_marks[i], strlen(lig_usual_marks[i]))) {
                 luaL_error(L, "out of memory");
             }
         }

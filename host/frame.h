@@ -70,6 +70,8 @@ bool lig_format_add_mark(struct lig_format *format, const char *text, size_t len
 /* Whether the text is one of the marks, and which. */
 bool lig_format_mark(const struct lig_format *format, struct lig_text text, size_t *mark);
 void lig_format_release(struct lig_format *format);
+/* The marks of a missing value where nobody names them, ending in NULL. */
+extern const char *const lig_usual_marks[];
 
 /* Filling cells: room for more bytes or ends, one cell, the end of a row that
  * began on `line`.  False when memory is out, or the text would pass 4 GiB. */

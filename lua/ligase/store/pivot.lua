@@ -4,6 +4,7 @@
 --- Features stand in the order of their first rows, samples in the order of the columns or
 --- of their first rows. Where several rows speak of one feature and sample, a person says
 --- what is to be done with them; a missing value says nothing.
+local csv = require "csv"
 local cursor = require "ligase.store.cursor"
 local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
@@ -20,9 +21,6 @@ local NAMELESS = "value"
 
 --- Duplicates that are named one by one.
 local SHOWN_MOST = 5
-
---- The marks of a missing value where the dialect names none; as host/frame.c has them.
-local USUAL_MARKS = { "", "NA", "NaN", "nan", "N/A", "n/a", "#N/A", "null", "NULL" }
 
 -- ---- quantities ------------------------------------------------------------
 
@@ -275,7 +273,7 @@ end
 
 local function marks_of(revision)
   local is_mark = {}
-  for _, mark in ipairs(revision.dialect.missing or USUAL_MARKS) do
+  for _, mark in ipairs(revision.dialect.missing or csv.usual_missing) do
     is_mark[mark] = true
   end
   return is_mark
