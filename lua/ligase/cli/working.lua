@@ -55,6 +55,7 @@ local function shared_of(self, job)
     local arguments = json.decode(job.arguments)
     arguments.set = arguments.set or {}
     recipe_name = recipe_name or arguments.omics
+    self.resolvers = self.resolvers or requests.resolvers(self.context, self.claims.conn)
     self.shared = { key = key, recipe = recipe_name and load_recipe(recipe_name) or nil,
       options = requests.options_of(arguments, self.context, job.command, self.resolvers) }
   end
@@ -72,6 +73,15 @@ local function forget_looked(self)
   if ahead then
     getmetatable(ahead.request).__close(ahead.request)
   end
+end
+
+--- What the files so far shared: the next one loads it anew.
+local function forget_shared(self)
+  forget_looked(self)
+  if self.resolvers and self.resolvers.aliases then
+    self.resolvers.aliases:close()
+  end
+  self.shared, self.resolvers = nil, nil
 end
 
 --- Looks at a file ahead. What is wrong with it will be said when its turn comes.
@@ -164,6 +174,7 @@ local function may_get_more(self)
     self.pause_s = math.min(self.pause_s * 2, LONG_PAUSE_S)
     return true
   elseif self.options.watch then
+    forget_shared(self) -- recipes and alias tables may change meanwhile
     sys.sleep(WATCH_PAUSE_S)
     return true
   end
@@ -201,11 +212,8 @@ end
 
 --- Nothing that was remembered of the lost connection's work counts any more.
 local function connect(self)
-  forget_looked(self)
-  self.shared = nil
-  local conn = self.context:open()
-  self.resolvers = requests.resolvers(self.context, conn)
-  self.claims = jobs.claims(conn, self.options.batch_id, self.options.skip)
+  forget_shared(self)
+  self.claims = jobs.claims(self.context:open(), self.options.batch_id, self.options.skip)
 end
 
 --- Waits before a new connection is tried; raises the failure when it is no use.
