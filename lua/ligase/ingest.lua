@@ -55,6 +55,7 @@ local SETTLE_WAIT_S = 30
 ---@field resolver ligase.resolver
 ---@field source ligase.source
 ---@field run ligase.run
+---@field opened ligase.opened|nil the source, opened to see what is in it
 ---@field looked ligase.ingest|nil what look found out
 ---@field rollbacks integer|nil the resolver's, when it looked
 ---@field meanwhile fun()|nil called when all rows are sent and Postgres still works on them
@@ -92,10 +93,17 @@ local function resolver_of(resolvers, recipe)
   return resolver
 end
 
+--- A reading of the file; what was opened to see what is in it is used once.
+local function prepare(request, recipe)
+  local opened = request.opened
+  request.opened = nil
+  return pipeline.prepare(recipe, request.source, request, opened)
+end
+
 --- Refuses a file that no omics type was found for: what is wrong with the table itself
 --- comes first.
 local function refuse_doubtful(request, candidates)
-  local reading <close> = pipeline.prepare(inspection.plain_recipe(), request.source, request)
+  local reading <close> = prepare(request, inspection.plain_recipe())
   pipeline.look(reading)
   if reading.counts.rows == 0 then
     pipeline.read(reading)
@@ -109,11 +117,8 @@ end
 
 --- The recipe for what is in the file. Raises when that is in doubt.
 local function recipe_of(request)
-  local omics, candidates
-  do
-    local opened <close> = opening.open(request.source, request.dialect or {}, request.format)
-    omics, candidates = detect_omics.guess(opened, request.set)
-  end
+  request.opened = opening.open(request.source, request.dialect or {}, request.format)
+  local omics, candidates = detect_omics.guess(request.opened, request.set)
   if not omics then
     refuse_doubtful(request, candidates)
   end
@@ -144,7 +149,7 @@ function M.request(path, recipe, options)
   request.source = inputs.open(path)
   local chosen, failure = errors.try(choose, request, recipe)
   if not chosen then
-    getmetatable(request.source).__close(request.source)
+    request:__close()
     error(failure, 0)
   end
   request.run = runs.new(request.command, request.recipe, { source = request.source.shown, name = request.name,
@@ -153,6 +158,10 @@ function M.request(path, recipe, options)
 end
 
 function Request:__close()
+  if self.opened then
+    self.opened:close()
+    self.opened = nil
+  end
   if self.looked then
     self.looked:close()
     self.looked = nil
@@ -164,7 +173,7 @@ end
 --- frame and resolves the names in it. Raises what is wrong with it.
 ---@param request ligase.request
 function M.look(request)
-  local ingest = pipeline.prepare(request.recipe, request.source, request)
+  local ingest = prepare(request, request.recipe)
   request.looked, request.rollbacks = ingest, request.resolver.rollbacks
   pipeline.look(ingest)
 end
@@ -178,7 +187,7 @@ local function reading_of(request)
     ingest:close()
     ingest = nil
   end
-  return ingest or pipeline.prepare(request.recipe, request.source, request)
+  return ingest or prepare(request, request.recipe)
 end
 
 local function what_of(request, ingest)

@@ -32,7 +32,7 @@ local function refuse(where, message, hint)
 end
 
 local function shown(value)
-  return type(value) == "string" and ("'%s'"):format(text.truncate(text.printable(value), 60))
+  return type(value) == "string" and ("'%s'"):format(text.shown(value, 60))
     or tostring(value)
 end
 

@@ -172,6 +172,15 @@ function M.printable(s)
   end))
 end
 
+--- A word from a file or a command line as it is shown among others: without control
+--- characters, and cut.
+---@param word string
+---@param columns integer
+---@return string
+function M.shown(word, columns)
+  return M.truncate(M.printable(word), columns)
+end
+
 -- Tables --------------------------------------------------------------------
 
 local function cell_text(value, null)

@@ -15,7 +15,7 @@ local function refuse(message, hint)
 end
 
 local function shown(word)
-  return ("'%s'"):format(text.truncate(text.printable(word), 60))
+  return ("'%s'"):format(text.shown(word, 60))
 end
 
 --- A converter that takes one of the words; the nearest one is suggested.

@@ -10,7 +10,7 @@ local SHOWN_MOST = 4 -- columns of one role that are named
 
 --- A file's words must not drive the terminal.
 local function plain(word)
-  return text.truncate(text.printable(word), 40)
+  return text.shown(word, 40)
 end
 
 local function columns_line(plan)

@@ -120,10 +120,10 @@ local function noting_recipe(recipe, result)
   return copy
 end
 
-local function read_into(result, source, recipe, options)
+local function read_into(result, source, recipe, options, opened)
   local ingest <close> = pipeline.prepare(noting_recipe(recipe, result), source, {
     dialect = options.dialect, set = options.set, format = options.format, samples = options.samples, linking = false,
-    resolver = names.resolver(recipe.feature_type, recipe.read_name) })
+    resolver = names.resolver(recipe.feature_type, recipe.read_name) }, opened)
   local findings, info = pipeline.read(ingest)
   pipeline.doubt_misfits(ingest, findings, ingest.misfits)
   findings.given = nil
@@ -145,14 +145,12 @@ function M.inspect(path, options)
   local source <close> = inputs.open(path)
   local result = { source = source.shown, omics_given = options.omics ~= nil, first_rows = {}, names = 0, samples = 0,
     flagged = {} }
-  do
-    local opened <close> = opening.open(source, options.dialect or {}, options.format)
-    local guess, candidates = detect_omics.guess(opened, options.set)
-    result.omics, result.candidates = options.omics or guess, candidates
-  end
+  local opened <close> = opening.open(source, options.dialect or {}, options.format)
+  local guess, candidates = detect_omics.guess(opened, options.set)
+  result.omics, result.candidates = options.omics or guess, candidates
   local recipe = result.omics and (options.omics and recipes.load(options.omics) or recipe_named(result.omics))
   result.recipe = recipe and recipe.name
-  read_into(result, source, recipe or M.plain_recipe(result.omics), options)
+  read_into(result, source, recipe or M.plain_recipe(result.omics), options, opened)
   return result
 end
 

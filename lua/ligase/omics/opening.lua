@@ -19,6 +19,7 @@ local M = {}
 ---@field recognition ligase.recognition|nil nil when no format is like it
 ---@field dialect ligase.dialect
 ---@field placement ligase.placement|nil
+---@field stat table of the file when it was opened
 ---@field path string what is read: the file, or a converted copy of it
 ---@field source ligase.source
 ---@field roles table<integer, ligase.column_role>|nil what the format knows of the columns
@@ -79,7 +80,7 @@ end
 function M.open(source, given, format_name)
   local look = looks.new(source.path, source.shown, given)
   local opened = setmetatable({ source = source, look = look, first_look = look, dialect = look.dialect,
-    path = source.path, recognition = formats.detect(look, format_name) }, Opened)
+    path = source.path, stat = sys.stat(source.path), recognition = formats.detect(look, format_name) }, Opened)
   local placement = ask(opened, "place", look)
   if placement then
     opened.placement, opened.path = placement, placement.path or source.path
@@ -114,7 +115,13 @@ end
 ---@return table info
 function Opened:info(info)
   if self.path ~= self.source.path then
-    info.sha256, info.bytes = sys.sha256_file(self.source.path), sys.stat(self.source.path).size_bytes
+    info.sha256 = sys.sha256_file(self.source.path)
+    local now = sys.stat(self.source.path)
+    if not now or now.size_bytes ~= self.stat.size_bytes or now.modified_s ~= self.stat.modified_s then
+      errors.raise { kind = "input", code = "changed", file = self.source.shown,
+        message = "the file changed while it was read", hint = "Wait until it is written, and read it again" }
+    end
+    info.bytes = now.size_bytes
   end
   return info
 end

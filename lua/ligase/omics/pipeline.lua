@@ -251,7 +251,7 @@ end
 
 --- Finds out what the source is and how it is written, and reads its first frame.
 local function open_reader(ingest)
-  ingest.opened = opening.open(ingest.source, ingest.given, ingest.format)
+  ingest.opened = ingest.opened or opening.open(ingest.source, ingest.given, ingest.format)
   ingest.dialect = ingest.opened.dialect
   ingest.reader = ingest.opened:reader { frame_bytes = FRAME_BYTES, first_frame_bytes = FIRST_FRAME_BYTES }
 end
@@ -351,13 +351,20 @@ Ingest.__close = Ingest.close
 ---@param source ligase.source
 ---@param given {dialect: table|nil, set: table|nil, linking: boolean|nil, resolver: table|nil, progress: function|nil,
 --- format: string|nil, samples: ligase.sample_table|nil}
+---@param opened ligase.opened|nil the source, opened already with given.dialect and given.format; closed with the
+--- ingest, or at once where the recipe has answers of its own
 ---@return ligase.ingest close it
-function M.prepare(recipe, source, given)
+function M.prepare(recipe, source, given, opened)
+  if opened and (recipe.dialect or recipe.format and not given.format) then
+    opened:close()
+    opened = nil
+  end
   return setmetatable({
     recipe = recipe, source = source, given = merged(recipe.dialect, given.dialect),
     set = merged(recipe.set, given.set), linking = given.linking ~= false, progress = given.progress,
     resolver = given.resolver or M.resolver(recipe), counts = { rows = 0, values = 0 }, seen = {},
     distinct = 0, misfits = {}, format = given.format or recipe.format, samples = given.samples,
+    opened = opened,
   }, Ingest)
 end
 

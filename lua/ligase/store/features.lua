@@ -314,22 +314,23 @@ end
 ---@return integer features how many were new
 ---@return integer receipts how many were new
 function M.remember(conn, resolver, waiting, run_id)
-  local missing = resolver.expects_new and all_of(waiting) or without_receipt(conn, waiting)
-  if #missing < #waiting.raws then
+  local count, was_expected = #waiting.raws, resolver.expects_new
+  local missing = was_expected and all_of(waiting) or without_receipt(conn, waiting)
+  if count > 0 and #missing == count then -- without receipts, or taken for it
+    local all = one_per_feature(missing)
+    resolver.expects_new = try_copy(conn, resolver, run_id, missing, all)
+    if resolver.expects_new then
+      return #all, count
+    elseif was_expected then
+      missing = without_receipt(conn, waiting)
+    end
+  end
+  if #missing < count then
     refresh(conn, waiting, run_id)
   end
   if #missing == 0 then
     return 0, 0
-  elseif #missing == #waiting.raws then
-    local all = one_per_feature(missing)
-    if try_copy(conn, resolver, run_id, missing, all) then
-      resolver.expects_new = true
-      return #all, #missing
-    elseif resolver.expects_new then
-      missing = without_receipt(conn, waiting)
-    end
   end
-  resolver.expects_new = false
   local new = without_feature(conn, missing)
   if try_copy(conn, resolver, run_id, missing, new) then
     return #new, #missing

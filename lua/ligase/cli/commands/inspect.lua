@@ -35,7 +35,7 @@ end
 -- ---- for people ------------------------------------------------------------
 
 local function plain(word)
-  return text.truncate(text.printable(word), 40)
+  return text.shown(word, 40)
 end
 
 local function listed(names)
@@ -181,13 +181,13 @@ local function shown_cell(value)
   if value == nil then
     return "-"
   end
-  return text.truncate(text.printable(math.type(value) == "float" and ("%.7g"):format(value) or value), 24)
+  return text.shown(math.type(value) == "float" and ("%.7g"):format(value) or value, 24)
 end
 
 local function first_rows_table(result)
   local columns, header, rows = shown_columns(result.plan), {}, {}
   for i, column in ipairs(columns) do
-    header[i] = text.truncate(text.printable(column.name), 24)
+    header[i] = text.shown(column.name, 24)
     for row, stored in ipairs(result.first_rows) do
       rows[row] = rows[row] or {}
       rows[row][i] = shown_cell(stored[column.position])
