@@ -170,24 +170,39 @@ local function insert_receipts(conn, resolver, run_id, entries)
     gather(entries, "reason"), gather(entries, "aside"), gather(entries, "candidates"))
 end
 
-local function copy_in(conn, tbl, columns, count, values)
+--- Copies rows in; what needs no answer is done while Postgres works on them.
+local function copy_in(conn, tbl, columns, count, values, meanwhile)
   local copy <close> = conn:copy_in(tbl, columns)
   copy:write(count, values)
+  if meanwhile then
+    copy:seal()
+    meanwhile()
+  end
   copy:finish()
 end
 
-local function copy_both(conn, resolver, run_id, missing, new)
-  local feature_type = resolver.feature_type
+local function feature_values(resolver, run_id, entries)
+  return { id = list_of(entries, "id"), key = list_of(entries, "key"), run_id = run_id,
+    feature_type = resolver.feature_type, name = list_of(entries, "name"), level = list_of(entries, "level"),
+    attributes = list_of(entries, "attributes") }
+end
+
+local function receipt_values(resolver, run_id, entries)
+  return { feature_key = list_of(entries, "key"), raw_key = list_of(entries, "raw_key"), run_id = run_id,
+    feature_type = resolver.feature_type, raw_name = list_of(entries, "raw"), rule = list_of(entries, "rule"),
+    level = list_of(entries, "level"), reason = list_of(entries, "reason"), aside = list_of(entries, "aside"),
+    candidates = list_of(entries, "candidates") }
+end
+
+local function copy_both(conn, resolver, run_id, missing, new, meanwhile)
+  local receipts
   if #new > 0 then
-    copy_in(conn, "features", FEATURE_COLUMNS, #new, { id = list_of(new, "id"), key = list_of(new, "key"),
-      run_id = run_id, feature_type = feature_type, name = list_of(new, "name"), level = list_of(new, "level"),
-      attributes = list_of(new, "attributes") })
+    copy_in(conn, "features", FEATURE_COLUMNS, #new, feature_values(resolver, run_id, new), function()
+      receipts = receipt_values(resolver, run_id, missing)
+    end)
   end
-  copy_in(conn, "feature_names", RECEIPT_COLUMNS, #missing, { feature_key = list_of(missing, "key"),
-    raw_key = list_of(missing, "raw_key"), run_id = run_id, feature_type = feature_type,
-    raw_name = list_of(missing, "raw"), rule = list_of(missing, "rule"), level = list_of(missing, "level"),
-    reason = list_of(missing, "reason"), aside = list_of(missing, "aside"),
-    candidates = list_of(missing, "candidates") })
+  copy_in(conn, "feature_names", RECEIPT_COLUMNS, #missing, receipts or receipt_values(resolver, run_id, missing),
+    meanwhile)
 end
 
 local function ask(conn, waiting)
@@ -281,9 +296,9 @@ end
 
 --- Copies features and receipts in a savepoint.
 ---@return boolean copied false when some of them are there
-local function try_copy(conn, resolver, run_id, missing, new)
+local function try_copy(conn, resolver, run_id, missing, new, meanwhile)
   complete(resolver, new)
-  local copied, failure = pcall(conn.transaction, conn, copy_both, conn, resolver, run_id, missing, new)
+  local copied, failure = pcall(conn.transaction, conn, copy_both, conn, resolver, run_id, missing, new, meanwhile)
   if not copied and not (errors.is(failure, "database") and failure.code == UNIQUE_VIOLATION) then
     error(failure, 0)
   end
@@ -305,23 +320,41 @@ local function refresh(conn, waiting, run_id)
   end
 end
 
+--- What will be written if all names are as new as those that were written last. Making
+--- it asks the database nothing.
+---@param resolver ligase.resolver
+---@param waiting ligase.waiting
+---@return {missing: table[], new: table[]}|nil expected nil when there is no telling
+function M.expect(resolver, waiting)
+  if not resolver.expects_new or #waiting.raws == 0 then
+    return nil
+  end
+  local missing = all_of(waiting)
+  local new = one_per_feature(missing)
+  complete(resolver, new)
+  return { missing = missing, new = new }
+end
+
 --- Makes sure that features and receipts of names are there. Runs in the caller's
 --- transaction.
 ---@param conn table
 ---@param resolver ligase.resolver
 ---@param waiting ligase.waiting
 ---@param run_id string the run that met them
+---@param expected {missing: table[], new: table[]}|nil from M.expect, where it was asked ahead
+---@param meanwhile fun()|nil called while Postgres works on the receipts, when there are some
 ---@return integer features how many were new
 ---@return integer receipts how many were new
-function M.remember(conn, resolver, waiting, run_id)
-  local count, was_expected = #waiting.raws, resolver.expects_new
-  local missing = was_expected and all_of(waiting) or without_receipt(conn, waiting)
+function M.remember(conn, resolver, waiting, run_id, expected, meanwhile)
+  local count = #waiting.raws
+  expected = expected or M.expect(resolver, waiting)
+  local missing = expected and expected.missing or without_receipt(conn, waiting)
   if count > 0 and #missing == count then -- without receipts, or taken for it
-    local all = one_per_feature(missing)
-    resolver.expects_new = try_copy(conn, resolver, run_id, missing, all)
+    local all = expected and expected.new or one_per_feature(missing)
+    resolver.expects_new = try_copy(conn, resolver, run_id, missing, all, meanwhile)
     if resolver.expects_new then
       return #all, count
-    elseif was_expected then
+    elseif expected then
       missing = without_receipt(conn, waiting)
     end
   end
@@ -332,7 +365,7 @@ function M.remember(conn, resolver, waiting, run_id)
     return 0, 0
   end
   local new = without_feature(conn, missing)
-  if try_copy(conn, resolver, run_id, missing, new) then
+  if try_copy(conn, resolver, run_id, missing, new, meanwhile) then
     return #new, #missing
   end
   local inserted = insert_features(conn, resolver, run_id, new)

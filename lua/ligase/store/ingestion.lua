@@ -175,14 +175,27 @@ end
 --- Writes what is missing of a resolver's names.
 ---@param resolver ligase.resolver
 ---@param waiting ligase.waiting taken from it
-function Ingestion:link(resolver, waiting)
+---@param meanwhile fun()|nil called once, while Postgres works on what was sent
+function Ingestion:link(resolver, waiting, meanwhile)
+  local function once()
+    local call = meanwhile
+    meanwhile = nil
+    if call then
+      call()
+    end
+  end
+  local expected = features.expect(resolver, waiting)
+  if not expected then
+    once()
+  end
   self:end_copy()
   if #waiting.raws > 0 then
-    local new_features, new_names = features.remember(self.conn, resolver, waiting, self.run.id)
+    local new_features, new_names = features.remember(self.conn, resolver, waiting, self.run.id, expected, once)
     self.new_features = self.new_features + new_features
     self.new_names = self.new_names + new_names
   end
   resolver:wrote()
+  once()
 end
 
 --- Notes a change for the journal, with the row as it was, and for other systems.

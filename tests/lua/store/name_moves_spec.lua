@@ -83,7 +83,7 @@ SELECT rule, level, aside, run_id FROM feature_names WHERE raw_name = 'a' ORDER 
     -- As a recipe's own stage might have done it: row 2 is linked by hand, row 3 not at all.
     conn:transaction(function()
       local resolver = names.resolver("lipid", in_capitals)
-      resolver:resolve({ distinct = function() return { "a" } end, map = function() end })
+      resolver:resolve_all { "a" }
       features.remember(conn, resolver, resolver:take(), sys.uuid7())
     end)
     conn:query("UPDATE measurements SET feature_key = $1 WHERE ordinal = 2", key "A")
