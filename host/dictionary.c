@@ -337,6 +337,8 @@ static int dictionary_map(lua_State *L) {
         }
     }
     if (lua_rawlen(L, 3) > 0) {
+        lig_cells_release(m->cells); // not to wait for the collector
+        m->cells = NULL;
         lua_pushnil(L);
         lua_pushvalue(L, 3);
         return 2;

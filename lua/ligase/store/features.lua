@@ -205,6 +205,55 @@ local function copy_both(conn, resolver, run_id, missing, new, meanwhile)
     meanwhile)
 end
 
+--- From so many names on, it is asked first whether this very set was met before. A lab
+--- reads the same panel or genome again and again.
+local SET_LEAST = 2000
+
+--- Some of its names are looked up all the same: somebody may have emptied a table by hand.
+local SAMPLED = 16
+
+local KNOWN_SET = [[
+SELECT 1 FROM name_sets WHERE digest = $1 AND name_count = $2 AND $5 = (
+  SELECT count(*) FROM unnest($3::int8[], $4::int8[]) AS n (key, raw_key)
+  CROSS JOIN LATERAL (SELECT 1 FROM feature_names AS r WHERE r.feature_key = n.key AND r.raw_key = n.raw_key LIMIT 1)
+    AS r)]]
+
+local INSERT_SET = [[
+INSERT INTO name_sets (digest, run_id, name_count) VALUES ($1, $2, $3) ON CONFLICT (digest) DO NOTHING]]
+
+--- 128 bits of a set of names, whatever their order: sums of the mixed keys of each. The keys are
+--- parts of SHA-256 already; the constants are splitmix64's (Steele, Lea and Flood 2014).
+local function digest_of(waiting)
+  local keys, raw_keys, low, high = waiting.keys, waiting.raw_keys, 0, 0
+  for i = 1, #keys do
+    local mixed = (keys[i] ~ (raw_keys[i] >> 7)) * 0xBF58476D1CE4E5B9
+    low = low + (mixed ~ (mixed >> 31))
+    mixed = (raw_keys[i] ~ (keys[i] >> 9)) * 0x94D049BB133111EB
+    high = high + (mixed ~ (mixed >> 29))
+  end
+  local text = ("%016x%016x"):format(high, low)
+  return text:gsub("^(........)(....)(....)(....)", "%1-%2-%3-%4-"), nil
+end
+
+local function is_known_set(conn, waiting)
+  if not waiting.digest then
+    return false
+  end
+  local count, keys, raw_keys = #waiting.raws, {}, {}
+  for i = 1, SAMPLED do
+    local place = count * i // SAMPLED
+    keys[i], raw_keys[i] = waiting.keys[place], waiting.raw_keys[place]
+  end
+  return conn:query(conn:prepare(KNOWN_SET), waiting.digest, count, pg.int8_array(keys), pg.int8_array(raw_keys),
+    SAMPLED)[1] ~= nil
+end
+
+local function remember_set(conn, waiting, run_id)
+  if waiting.digest then
+    conn:query(conn:prepare(INSERT_SET), waiting.digest, run_id, #waiting.raws)
+  end
+end
+
 local function ask(conn, waiting)
   local count = #waiting.raws
   local by_table = count >= MANY_NAMES and conn:query(KNOWN_BYTES)[1].size_bytes < count * ROW_BYTES * 5
@@ -320,12 +369,13 @@ local function refresh(conn, waiting, run_id)
   end
 end
 
---- What will be written if all names are as new as those that were written last. Making
---- it asks the database nothing.
+--- What will be written if all names are as new as those that were written last, and what
+--- a large set of names is known by. Making it asks the database nothing.
 ---@param resolver ligase.resolver
 ---@param waiting ligase.waiting
 ---@return {missing: table[], new: table[]}|nil expected nil when there is no telling
 function M.expect(resolver, waiting)
+  waiting.digest = #waiting.raws >= SET_LEAST and digest_of(waiting) or nil
   if not resolver.expects_new or #waiting.raws == 0 then
     return nil
   end
@@ -335,21 +385,11 @@ function M.expect(resolver, waiting)
   return { missing = missing, new = new }
 end
 
---- Makes sure that features and receipts of names are there. Runs in the caller's
---- transaction.
----@param conn table
----@param resolver ligase.resolver
----@param waiting ligase.waiting
----@param run_id string the run that met them
----@param expected {missing: table[], new: table[]}|nil from M.expect, where it was asked ahead
----@param meanwhile fun()|nil called while Postgres works on the receipts, when there are some
----@return integer features how many were new
----@return integer receipts how many were new
-function M.remember(conn, resolver, waiting, run_id, expected, meanwhile)
+--- Writes what is missing of names that were met for the first time by this process.
+local function write_missing(conn, resolver, waiting, run_id, expected, meanwhile)
   local count = #waiting.raws
-  expected = expected or M.expect(resolver, waiting)
   local missing = expected and expected.missing or without_receipt(conn, waiting)
-  if count > 0 and #missing == count then -- without receipts, or taken for it
+  if #missing == count then -- without receipts, or taken for it
     local all = expected and expected.new or one_per_feature(missing)
     resolver.expects_new = try_copy(conn, resolver, run_id, missing, all, meanwhile)
     if resolver.expects_new then
@@ -371,6 +411,29 @@ function M.remember(conn, resolver, waiting, run_id, expected, meanwhile)
   local inserted = insert_features(conn, resolver, run_id, new)
   insert_receipts(conn, resolver, run_id, missing)
   return inserted, #missing
+end
+
+--- Makes sure that features and receipts of names are there. Runs in the caller's
+--- transaction.
+---@param conn table
+---@param resolver ligase.resolver
+---@param waiting ligase.waiting
+---@param run_id string the run that met them
+---@param expected {missing: table[], new: table[]}|nil from M.expect, where it was asked ahead
+---@param meanwhile fun()|nil called while Postgres works on the receipts, when there are some
+---@return integer features how many were new
+---@return integer receipts how many were new
+function M.remember(conn, resolver, waiting, run_id, expected, meanwhile)
+  expected = expected or M.expect(resolver, waiting)
+  if #waiting.raws == 0 then
+    return 0, 0
+  elseif not expected and is_known_set(conn, waiting) then
+    refresh(conn, waiting, run_id)
+    return 0, 0
+  end
+  local new_features, new_names = write_missing(conn, resolver, waiting, run_id, expected, meanwhile)
+  remember_set(conn, waiting, run_id)
+  return new_features, new_names
 end
 
 return M

@@ -23,7 +23,8 @@ end
 function M.fresh()
   shared:script([[
 DELETE FROM outbox; DELETE FROM jobs; DELETE FROM measurements; DELETE FROM revisions; DELETE FROM datasets;
-DELETE FROM features; DELETE FROM feature_names; DELETE FROM experiments; DELETE FROM programs; DELETE FROM runs]])
+DELETE FROM features; DELETE FROM feature_names; DELETE FROM name_sets;
+DELETE FROM experiments; DELETE FROM programs; DELETE FROM runs]])
   return shared, shared_conninfo
 end
 
