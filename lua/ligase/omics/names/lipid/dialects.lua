@@ -35,7 +35,7 @@ local function sterol_ester(text)
     name, chain = text:match("^(%a+)[ %(](%d+:%d[^()]*)%)?$")
     sterol = name and STEROL_CODES[name]
   end
-  return sterol and ("SE %s/%s"):format(sterol, chain), "lipid.sterol-ester"
+  return sterol and ("SE %s/%s"):format(sterol, chain), "lipid.sterol-ester", { detail = name }
 end
 
 local SNAKE = {
@@ -145,7 +145,8 @@ local function plus_oxygen(text)
   local inner = before:match("^(.*)%)$")
   local class, chain = (inner or before):match(inner and "^(.-) ?%(([^()]*)$" or "^(.-) ([^ ]*)$")
   if class and what then
-    return ("%s %s;O%s"):format(class, chain, number > 1 and math.tointeger(number) or ""), "lipid.plus-oxygen"
+    return ("%s %s;O%s"):format(class, chain, number > 1 and math.tointeger(number) or ""), "lipid.plus-oxygen",
+      what == "OH" and { detail = text:match "%+ *(.*)$" } or nil
   end
   return nil
 end

@@ -19,6 +19,7 @@ local M = {}
 ---@field rest string|nil formula that takes the place of the class's
 ---@field atoms table|nil of the whole lipid, where it has no chains
 ---@field chain string|nil the chain on the head
+---@field is_less boolean|nil it was written as one that says more ("Sulfatide" is a galactosylceramide)
 ---@field aside table|nil
 
 --- Anhydro residues, and the generic sugar that stands for them where isomers are not told apart.
@@ -57,6 +58,12 @@ local SYNONYMS = {
   HexCer = "Hex1Cer CMH CerG1 MHCer MHCER HEXCER Hexosylceramide HCER", Hex2Cer = "CDH CerG2 LCER",
   Hex3Cer = "CTH CerG3",
 }
+
+--- Names of a core that say which sugars it has, or where the sulfate stands.
+local SAYS_MORE = {}
+for name in ("(3'-sulfo)Galbeta-Cer (3'-sulfo)GalCer SulfoGalCer Sulfatide sulfatide (3'-sulfo)LacCer"):gmatch "%S+" do
+  SAYS_MORE[name] = true
+end
 
 --- Gangliosides of the Gal-GalNAc-Gal-Glc series: how much of the core there is, and how many sialic acids.
 local function put_gangliosides()
@@ -198,7 +205,7 @@ local function glycolipid(text)
     rest = rest_of(sum, kind == "ending" and core or "Cer"),
     lyso = text == "HexCer" and { "LHexCer" } or nil,
   }
-  return { class = class, full = full, low = low, species = low,
+  return { class = class, full = full, low = low, species = low, is_less = kind == "core" and SAYS_MORE[core] or nil,
     generic = composition(sum) .. (core == "IPC" and "-IPC" or "Cer") }
 end
 

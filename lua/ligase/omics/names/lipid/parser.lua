@@ -2,6 +2,7 @@
 --- dialect, and says why where that cannot be done.
 local asides = require "ligase.omics.names.lipid.asides"
 local classes = require "ligase.omics.names.lipid.classes"
+local details = require "ligase.omics.names.lipid.details"
 local dialects = require "ligase.omics.names.lipid.dialects"
 local grammar = require "ligase.omics.names.lipid.grammar"
 local heads = require "ligase.omics.names.lipid.heads"
@@ -115,8 +116,17 @@ local function from_split(text)
   local structure, why = chains_of(found, head)
   if structure and find(found.head, "^Ox%u") and not has_groups(structure) then
     return nil, "it is oxidised, but no oxygen is written"
+  elseif not structure then
+    return nil, why
   end
-  return structure, why, head.aside
+  local aside = details.of(structure, found.head)
+  if head.aside then
+    aside = aside or {}
+    for kind, value in pairs(head.aside) do -- shared by all names with this head
+      aside[kind] = value
+    end
+  end
+  return structure, nil, aside
 end
 
 --- A chain alone is a fatty acid: "20:2(7Z,14Z)".
@@ -160,7 +170,7 @@ local function merge(first, second)
     return second
   end
   for kind, value in pairs(second or {}) do
-    first[kind] = value
+    first[kind] = first[kind] and first[kind] .. "; " .. value or value
   end
   return first
 end
@@ -170,7 +180,7 @@ local function understand(text)
   if sterols.begins(text) then
     local structure, reason = sterols.read(text)
     if structure or reason then
-      return structure, reason, "lipid.shorthand"
+      return structure, reason, "lipid.shorthand", structure and details.of(structure)
     end
   end
   local structure, reason, aside = from_split(text)
@@ -179,15 +189,17 @@ local function understand(text)
   end
   local chain, why = from_chain(text)
   if chain then
-    return chain, nil, "lipid.shorthand"
+    return chain, nil, "lipid.shorthand", details.of(chain)
   end
   structure = from_name(text)
   if structure then
     return structure, nil, "lipid.class"
   end
-  structure = trivial.read(text)
+  local says_less
+  structure, says_less = trivial.read(text)
   if structure then
-    return structure, nil, "lipid.trivial"
+    says_less = says_less or not structure.trivial and details.is_lost(structure)
+    return structure, nil, "lipid.trivial", says_less and { detail = text } or nil
   end
   local rewritten, rule, other_aside = dialects.rewrite(text)
   if rewritten and rewritten ~= text then
