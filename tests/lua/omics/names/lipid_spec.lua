@@ -133,6 +133,10 @@ local READ = {
   { "PC 34:1 [M+H]+", "PC 34:1", "species", { adduct = "[M+H]+" } },
   { "PC(16:0/18:1)[M-H]-", "PC 16:0/18:1", "sn-position", { adduct = "[M-H]-" } },
   { "TG 52:2 [M+NH4]+", "TG 52:2", "species", { adduct = "[M+NH4]+" } },
+  { "PC 34:1_[M+H]+", "PC 34:1", "species", { adduct = "[M+H]+" } },
+  { "PC 34:1 [M-2H]2-", "PC 34:1", "species", { adduct = "[M-2H]2-" } },
+  { "TG 52:2 [M+ACN+H]+", "TG 52:2", "species", { adduct = "[M+ACN+H]+" } },
+  { "Cer 18:1;O2/16:0 [2M+Na-2H]-", "Cer 18:1;O2/16:0", "sn-position", { adduct = "[2M+Na-2H]-" } },
   { "AcCa(16:0)+H", "CAR 16:0", "species", { adduct = "[M+H]+" } },
   { "PC 34:1+HCOO", "PC 34:1", "species", { adduct = "[M+HCOO]-" } },
   { "18:1-d9 SM", "SM 18:1", "species", { label = "d9" } },
@@ -385,6 +389,9 @@ end)
 
 describe("a name that cannot be", function()
   local REFUSED = {
+    ["PC 34:1 [M+Foo]+"] = "the adduct [M+Foo]+ is not understood: Foo is neither", ["PC 34:1 [M+H]2"] = "charge",
+    ["PC 34:1 [M+12]+"] = "adduct", ["PC 34:1 [M+H+Xx2]+"] = "Xx2", ["PC 34:1 [M+-H]+"] = "gained or lost",
+    ["TG 52:2 [0M+H]+"] = "adduct", ["PC 34:1 [M+H0]+"] = "H0",
     ["OxPC 34:1"] = "no oxygen", ["OxPE 16:0_18:1"] = "no oxygen", ["OxPC O-16:0/18:1"] = "no oxygen",
     ["FA 18:2(9Z,9Z)"] = "two double bonds at 9", ["PC 16:0/18:1(18Z)"] = "a double bond at 18 in a chain of 18",
     ["PC(16:0/18:1(25Z))"] = "a double bond at 25", ["FA 18:2(9Z,25Z)"] = "a double bond at 25",

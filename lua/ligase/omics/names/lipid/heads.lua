@@ -205,7 +205,7 @@ local function glycolipid(text)
     rest = rest_of(sum, kind == "ending" and core or "Cer"),
     lyso = text == "HexCer" and { "LHexCer" } or nil,
   }
-  return { class = class, full = full, low = low, species = low, is_less = kind == "core" and SAYS_MORE[core] or nil,
+  return { class = class, full = full, low = low, species = low,
     generic = composition(sum) .. (core == "IPC" and "-IPC" or "Cer") }
 end
 
@@ -277,6 +277,9 @@ function M.find(text)
   if head == nil then
     local bare = text:gsub("[%(%[]1[%)%]]$", "")
     head = plain(bare) or inositide(bare) or glycolipid(bare) or ceramide_kind(bare) or acylceramide(bare) or false
+    if head and SAYS_MORE[bare] then
+      head.is_less = true
+    end
     if known_count < KNOWN_MOST and #text < 60 then
       known[text], known_count = head, known_count + 1
     end

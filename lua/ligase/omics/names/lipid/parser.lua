@@ -221,7 +221,10 @@ function M.read(text)
   elseif byte(text) == 0x2D or find(text, "\n", 1, true) then
     return nil, "it is not understood"
   end
-  local bare, aside = asides.take(text)
+  local bare, aside, why_not = asides.take(text)
+  if why_not then
+    return nil, why_not
+  end
   local structure, reason, rule, other = understand(bare)
   if not structure and aside then
     local whole, _, whole_rule, whole_aside = understand(text)
