@@ -254,7 +254,9 @@ local function fault(cell, reading)
   if again.name ~= reading.name or again.level ~= reading.level then
     return "not canonical"
   elseif trimmed:find "^[%a%d]+ ?%(?[%d:_/]+%)?$" and not trimmed:find "[%(_/ ]0:0" and not trimmed:find "/0:0" then
-    return pairs_of(reading.name) ~= pairs_of(trimmed) and "other chains" or nil
+    local told = pairs_of(trimmed) -- in a sum of several, they are set aside
+    return pairs_of(reading.name) ~= told and pairs_of((reading.aside or {}).detail or "") ~= told and "other chains"
+      or nil
   end
   return nil
 end

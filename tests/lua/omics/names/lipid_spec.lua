@@ -148,6 +148,36 @@ local READ = {
   { "TG(16:0/16:0/18:1)[iso3]", "TG 16:0/16:0/18:1", "sn-position", { isomers = "iso3" } },
   { "Cer[NS](d18:1/16:0)", "Cer 18:1;O2/16:0", "sn-position", { subclass = "NS" } },
   { "no MS2: PC 34:1", "PC 34:1", "species", { evidence = "no MS2" } },
+  -- a sum and a part of it
+  { "TAG48:1-FA16:0", "TG 48:1", "species", { detail = "FA 16:0" } },
+  { "TAG 48:1-FA 16:0", "TG 48:1", "species", { detail = "FA 16:0" } },
+  { "TAG48:1-FA16:0+NH4", "TG 48:1", "species", { adduct = "[M+NH4]+", detail = "FA 16:0" } },
+  { "TG(O-50:1) [NL-15:0]", "TG O-50:1", "species", { detail = "NL 15:0" } },
+  { "TG(48:1) [SIM]", "TG 48:1", "species", { evidence = "SIM" } },
+  { "TG 16:0_36:2", "TG 52:2", "species", { detail = "16:0_36:2" } },
+  { "TG(16:0_36:2)", "TG 52:2", "species", { detail = "16:0_36:2" } },
+  { "TG P-16:0_36:2", "TG O-52:3", "species", { detail = "P-16:0_36:2" } },
+  { "CL 36:3_36:4", "CL 72:7", "species", { detail = "36:3_36:4" } },
+  { "CL 18:2_18:2_36:4", "CL 72:8", "species", { detail = "18:2_18:2_36:4" } },
+  { "TG 16:0_28:0_18:1", "TG 16:0_28:0_18:1", "molecular species" },
+  { "PC(16:0_18:1) + O", "PC 34:1;O", "species", { detail = "16:0_18:1 + O" } },
+  { "PE(P-16:0/18:1)<OH>", "PE O-34:2;O", "species", { detail = "P-16:0/18:1<OH>" } },
+  { "DG-O(14:0_18:2)", "DG O-32:2", "species", { detail = "14:0_18:2" } },
+  { "PC-O 34:1", "PC O-34:1", "species" },
+  { "Cer 34:0;O3(FA 15:0)", "Cer 49:1;O4", "species", { detail = "34:0;O3(FA 15:0)" } },
+  { "FAHFA 18:1/18:1;O", "FAHFA 36:3;O2", "species", { detail = "18:1;O(FA 18:1)" } },
+  { "FAHFA 4:0/22:0;O", "FAHFA 22:0;O(FA 4:0)", "structure defined" },
+  -- groups and places told by a suffix
+  { "CAR 5:0-DC", "CAR 5:1;O2", "species", { detail = "5:0-DC" } },
+  { "CAR DC5:0", "CAR 5:1;O2", "species", { detail = "5:0-DC" } },
+  { "C5-DC carnitine", "CAR 5:1;O2", "species", { detail = "5-DC" } },
+  { "C14:1-OH acylcarnitine", "CAR 14:1;O", "species", { detail = "14:1-OH" } },
+  { "C16 carnitine", "CAR 16:0", "species" },
+  { "LPC 18:1 [sn1]", "LPC 18:1/0:0", "sn-position" },
+  { "LPC 18:1-SN2", "LPC 0:0/18:1", "sn-position" },
+  { "PIP2<2PO4{4,5}>(18:0/20:4)", "PIP2(4',5') 18:0/20:4", "sn-position" },
+  { "PC(2O-34:1)", "PC dO-34:1", "species" },
+  { "FA 20:4 (5Z,8Z,11Z,13E);15OH", "FA 20:4(5Z,8Z,11Z,13E);15OH", "full structure" },
   -- what the canonical name cannot say at its level is set aside as it was written
   { "LPC 18:1(9Z)", "LPC 18:1", "species", { detail = "18:1(9Z)" } },
   { "MG 18:1(9Z)", "MG 18:1", "species", { detail = "18:1(9Z)" } },
@@ -181,7 +211,7 @@ local READ = {
 local VERBATIM = {
   "PC(d18:1/34:1)", "pc 34:1", "Pc(34:1)", "PC-34:1", "PC 34", "PC 34:", "PC :1", "34:1:2", "PC 34:1:2", "PC 0:0",
   "PC 16:9", "PC 200:1", "PC 16:0_18:1_20:4", "PC 16:0_18:1/20:4", "PC (34:1", "PC 34:1)", "PC ((34:1))",
-  "PC 34:1 + PE 36:2", "PC 34:1; PE 36:2", "PC 34:1|PC 16:0_18:1", "TG 16:0_18:1", "TG 16:0_36:2", "Asdf",
+  "PC 34:1 + PE 36:2", "PC 34:1; PE 36:2", "PC 34:1|PC 16:0_18:1", "TG 16:0_18:1", "TG 16:0/36:2", "Asdf",
   "PC 34:1*", "PC 34:1 (IS)", "PC 34:1_2", "PC 34.1", "PC 34:1;", "NAD+", "cAMP", "[M+H]+", "(+)-catechin",
   "PC 34:1,5", "PCO-34:1", "PC o-34:1", "PC 34:1\nPC 36:2", "PC O-16:0_O-18:1_18:0",
   "Lysophosphatidylcholine 18:1", "-", "?", "\xFF\xFE", "0", "PC 9999999999999999999999:1", "PC 16:0/18:2(9Z)",
@@ -232,7 +262,8 @@ describe("a lipid name", function()
   it("that means different lipids in different notations stays, with the candidates", function()
     for raw, candidates in pairs {
       ["LPA 16:1p"] = { "LPA P-16:1", "LPA P-16:0" }, ["LPS 12:0a"] = { "LPS O-12:0", "LPS 12:0" },
-      ["C16:0"] = { "FA 16:0", "CAR 16:0" }, ["PE(18:1p/20:4)"] = { "PE P-18:1/20:4", "PE P-18:0/20:4" },
+      ["C16:0"] = { "FA 16:0", "CAR 16:0" },
+      ["C5-DC"] = { "FA 5:1;O2", "CAR 5:1;O2" }, ["PE(18:1p/20:4)"] = { "PE P-18:1/20:4", "PE P-18:0/20:4" },
     } do
       local reading = lipid.read(raw)
       assert.equal("verbatim", reading.rule)
@@ -340,6 +371,7 @@ describe("a lipid's structure", function()
       { "ST 27:1;O", "ST", "ST", "C27H46O", 386.35487 }, { "SE 27:1/18:1", "SE", "ST", "C45H78O2", 650.60018 },
       { "CL 72:8", "CL", "GP", "C81H142O17P2", 1448.97223 }, { "12S-HETE", "FA", "FA", "C20H32O3", 320.23515 },
       { "PGE2", "FA", "FA", "C20H32O5", 352.22498 }, { "GM3 18:1;O2/16:0", "GM3", "SP", "C57H104N2O21", 1152.71316 },
+      { "CAR 5:1;O2", "CAR", "FA", "C12H21NO6", 275.13689 },
       { "LTC4", "FA", "FA", "C30H47N3O9S", 625.30330 }, { "FA 16:0;2Br", "FA", "FA", "C16H31BrO2", 334.15074 },
       { "WE 16:0/18:1", "WE", "FA", "C34H66O2", 506.50628 },
       { "DG O-16:0/18:1/0:0", "DG", "GL", "C37H72O4", 580.54306 },
@@ -389,6 +421,8 @@ end)
 
 describe("a name that cannot be", function()
   local REFUSED = {
+    ["TAG48:1-FA50:0"] = "cannot hold", ["TG 48:1-FA18:2"] = "cannot hold", ["TG 16:0_80:2"] = "too many",
+    ["TG 16:0_18:1"] = "none of these is long enough", ["CL 18:2_18:2_18:2"] = "none of these is long enough",
     ["PC 34:1 [M+Foo]+"] = "the adduct [M+Foo]+ is not understood: Foo is neither", ["PC 34:1 [M+H]2"] = "charge",
     ["PC 34:1 [M+12]+"] = "adduct", ["PC 34:1 [M+H+Xx2]+"] = "Xx2", ["PC 34:1 [M+-H]+"] = "gained or lost",
     ["TG 52:2 [0M+H]+"] = "adduct", ["PC 34:1 [M+H0]+"] = "H0",

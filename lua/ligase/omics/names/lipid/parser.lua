@@ -175,8 +175,36 @@ local function merge(first, second)
   return first
 end
 
+local understand
+
+--- "PC(16:0_18:1) + O", "PE(P-16:0/18:1)<OH>": an oxygen of the lipid as a whole, wherever it is; so it can only
+--- be read as a sum.
+---@return ligase.lipid.structure|nil structure
+---@return string|nil body what was written of the chains
+local function oxidised(text)
+  if not find(text, "[+>]") then
+    return nil
+  end
+  local before, count, more = match(text, "^(.-) *%+ *(%d?)OH?(%d?)$")
+  if not before then
+    before, count = match(text, "^(.*%))<(%d?)OH?>$")
+    more = ""
+  end
+  local number = count and tonumber(count ~= "" and count or more ~= "" and more or 1)
+  local structure = number and number > 0 and understand(before)
+  if not structure or not structure.pieces or structure.trivial then
+    return nil
+  end
+  local sum = structures.print(structure, "species")
+  if find(sum, ";", 1, true) then
+    return nil
+  end
+  local read = understand(("%s;O%s"):format(sum, number > 1 and math.tointeger(number) or ""))
+  return read, table.concat(structure.pieces, structure.pieces.separator) .. sub(text, #before + 1)
+end
+
 --- The steps of reading, the most common first; each gives a structure, or nil and perhaps a reason.
-local function understand(text)
+function understand(text)
   if sterols.begins(text) then
     local structure, reason = sterols.read(text)
     if structure or reason then
@@ -206,7 +234,11 @@ local function understand(text)
     local again, second, _, third = understand(rewritten)
     return again, second, rule, merge(other_aside, third)
   end
-  return nil, why or reason or "it is not understood"
+  local whole, body = oxidised(text)
+  if whole then
+    return whole, nil, "lipid.plus-oxygen", { detail = body }
+  end
+  return nil, not rewritten and rule or why or reason or "it is not understood"
 end
 
 --- Reads a name.

@@ -266,7 +266,42 @@ local function single(head, list, head_chain, head_sum)
   return settle(structure)
 end
 
+--- A chain longer than this is taken for the sum of those that are not written.
+local ONE_CHAIN_MOST = 26
+
+--- "TG 16:0_36:2": some chains of a class with three or more, and the sum of the others; all becomes one sum.
+local function with_rest(head, list)
+  local class, long, long_carbons = head.class, 0, 0
+  for _, chain in ipairs(list) do
+    if chain.sum.carbons > ONE_CHAIN_MOST then
+      long, long_carbons = long + 1, long_carbons + chain.sum.carbons
+    end
+  end
+  if long == 0 then
+    return nil, ("%s has %d chains, not %d, and none of these is long enough to be the sum of the others"):format(
+      class.name, class.chains, #list)
+  elseif long_carbons > (class.chains - #list + long) * ONE_CHAIN_MOST then
+    return nil, ("%d carbons are too many for the other chains"):format(long_carbons)
+  end
+  local total = M.sum { chains = list }
+  local bond = ETHER_PREFIX[total.ethers]
+  if not bond then
+    return nil, "more ethers than the shorthand has a sign for"
+  end
+  local structure = single(head, { chains.sum(total.carbons, total.double_bonds, bond, total.extra) })
+  structure.is_merged = true
+  return structure
+end
+
+local function is_with_rest(head, list, left, head_chain)
+  local class = head.class
+  return class.kind == "acyl" and class.chains > 2 and #list < class.chains and left == #list and not head_chain
+end
+
 local function several(head, list, left, order, head_chain)
+  if order == "_" and is_with_rest(head, list, left, head_chain) then
+    return with_rest(head, list)
+  end
   local class, total = head.class, #list
   local slots = class.slots - (head_chain and 1 or 0)
   local wanted = class.chains - (head_chain and 1 or 0)
@@ -315,7 +350,7 @@ local function of_pieces(head, pieces, head_piece)
   if class.kind == "base" and mark == "-" then
     return nil, "a hyphen between a sphingoid base and an acyl chain"
   end
-  return several(head, list, left, (mark == "/" or mark == "\\") and "/" or "_", head_chain)
+  return several(head, list, left, (mark == "/" or mark == "\\") and "/" or mark, head_chain)
 end
 
 --- Makes a structure of a head and the texts of its chains.
