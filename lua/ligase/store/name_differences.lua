@@ -278,8 +278,8 @@ function M.each_batch(conn, groups, dataset_id, fn)
 end
 
 --- All names that the present rules read as another feature than the one they are linked
---- to, or as the same one with another receipt. Any number of names is gone through in little memory. Within a transaction, best
---- one that is read-only and REPEATABLE READ.
+--- to, or as the same one with another receipt. Any number of names is gone through in
+--- little memory. Within a transaction, best one that is read-only and REPEATABLE READ.
 ---@param conn table
 ---@param groups ligase.name_group[] with their resolvers
 ---@param dataset_id string|nil only of this dataset

@@ -299,8 +299,8 @@ local function apply_locked(conn, run, groups, options)
 end
 
 --- Moves the links of all names that the present rules read as another feature, in the
---- current revisions, and brings receipts up to date: one journalled run, one transaction. Applies of one database follow
---- one another. When it raises, nothing was moved, and the journal has the failure.
+--- current revisions, and brings receipts up to date: one journalled run, one transaction.
+--- Applies of one database follow one another. When it raises, nothing was moved, and the journal has the failure.
 ---@param conn table with no open transaction
 ---@param groups ligase.name_group[] with their resolvers
 ---@param options {dataset_id: string|nil, outbox: boolean|nil, arguments: table|nil} only of this dataset; other

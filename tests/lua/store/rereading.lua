@@ -78,8 +78,10 @@ function M.diff(read, dataset_id, is_receipt)
   return M.conn:transaction(function()
     local found = {}
     for difference in name_differences.differences(M.conn, M.groups_read(read, dataset_id), dataset_id) do
-      found[#found + 1] = difference.is_receipt == is_receipt and { difference.raw, difference.old_name or "-", difference.reading and difference.reading.name
-        or "-", difference.rows, difference.datasets } or nil
+      if difference.is_receipt == is_receipt then
+        found[#found + 1] = { difference.raw, difference.old_name or "-",
+          difference.reading and difference.reading.name or "-", difference.rows, difference.datasets }
+      end
     end
     return found
   end)
