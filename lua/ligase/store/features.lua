@@ -264,7 +264,10 @@ local function ask(conn, waiting)
 end
 
 --- What is to be written of one waiting name.
-local function entry_of(waiting, place)
+---@param waiting ligase.waiting
+---@param place integer
+---@return table entry {raw, raw_key, key, name, level, rule, reason, aside (JSON), candidates (JSON)}
+function M.entry_of(waiting, place)
   local reading = waiting.readings[place]
   return { raw = waiting.raws[place], raw_key = waiting.raw_keys[place], key = waiting.keys[place],
     name = reading.name, level = reading.level, rule = reading.rule, reason = reading.reason,
@@ -277,7 +280,7 @@ local function without_receipt(conn, waiting)
   local missing = {}
   if #waiting.raws > 0 then
     for i, row in ipairs(ask(conn, waiting)) do
-      missing[i] = entry_of(waiting, row.place)
+      missing[i] = M.entry_of(waiting, row.place)
     end
   end
   return missing
@@ -287,7 +290,7 @@ end
 local function all_of(waiting)
   local missing = {}
   for place = 1, #waiting.raws do
-    missing[place] = entry_of(waiting, place)
+    missing[place] = M.entry_of(waiting, place)
   end
   table.sort(missing, function(a, b)
     return a.key < b.key or a.key == b.key and a.raw_key < b.raw_key
@@ -359,7 +362,7 @@ local function refresh(conn, waiting, run_id)
   local doubtful = {}
   for place = 1, #waiting.raws do
     if waiting.readings[place].reason then
-      doubtful[#doubtful + 1] = entry_of(waiting, place)
+      doubtful[#doubtful + 1] = M.entry_of(waiting, place)
     end
   end
   if #doubtful > 0 then
