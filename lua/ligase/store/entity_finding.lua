@@ -88,7 +88,8 @@ local ROWS = "SELECT to_jsonb(t) AS row, %s AS shown FROM %s AS t WHERE t.id = A
 local function rows_of(conn, kind, ids)
   local rows = {}
   if #ids > 0 then
-    for _, found in ipairs(conn:query(ROWS:format(kind.shown, kind.table), pg.array(ids))) do
+    local sql = conn:prepare(ROWS:format(kind.shown, kind.table))
+    for _, found in ipairs(conn:query(sql, pg.array(ids))) do
       rows[found.row.id] = { row = found.row, shown = found.shown }
     end
   end
@@ -99,8 +100,8 @@ end
 local function matches_of(conn, kind, words)
   local by_form, lists = forms_of(words)
   local found, ids, seen = {}, {}, {}
-  for _, match in ipairs(conn:query(match_of(kind), pg.array(lists.plain, "text"), pg.array(lists.ids, "uuid"),
-    pg.array(lists.pages, "text"))) do
+  for _, match in ipairs(conn:query(conn:prepare(match_of(kind)), pg.array(lists.plain), pg.array(lists.ids),
+    pg.array(lists.pages))) do
     for _, word in ipairs(by_form[match.word] or {}) do
       local list = found[word] or {}
       found[word] = list
@@ -176,6 +177,23 @@ function M.unknown(conn, kind_name, word, remedy)
   return errors.new { kind = "usage", code = "unknown_" .. kind.name, wanted = word,
     message = ("there is no %s '%s'"):format(kind.name, text.printable(word)),
     hint = remedy and hint .. (hint:find("%?$") and " " or ". ") .. remedy or hint }
+end
+
+--- Whether a word is a whole id, which is no name for something new.
+---@param word string
+---@return boolean
+function M.is_id(word)
+  return word:find(UUID) ~= nil
+end
+
+--- The error for a program or experiment that something is to be linked to and that is not
+--- there.
+---@param conn table
+---@param kind_name string
+---@param word string
+---@return ligase.Error
+function M.unknown_link(conn, kind_name, word)
+  return M.unknown(conn, kind_name, word, not M.is_id(word) and "To make it: --create" or nil)
 end
 
 local function refuse_ambiguous(conn, kind, word, ids)
