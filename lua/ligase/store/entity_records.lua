@@ -275,7 +275,7 @@ function M.plan(conn, kind, records, mode)
     refuse_by_mode(kind, mode, record, before, place)
     local row = row_after(kind, record, before)
     row.id = before and before.id or sys.uuid7()
-    local key = before and before.id or identity_of(kind, row) or row.id
+    local key = before and before.id or identity_of(kind, row) or "\0" .. row.name
     if first_of[key] then
       errors.raise { kind = "usage", code = "twice", record = place, field = kind.identity[1], other = first_of[key],
         message = ("the %s '%s' stands twice"):format(kind.name, text.printable(record.fields.code or row.name)),
