@@ -235,7 +235,9 @@ end
 
 local function differs(kind, before, row)
   for _, column in ipairs(M.columns_of(kind)) do
-    if json.encode(before[column]) ~= json.encode(row[column]) then
+    local old, new = before[column], row[column]
+    local may_be_equal = old == new or type(old) == "table" and type(new) == "table"
+    if not may_be_equal or old ~= new and json.encode(old) ~= json.encode(new) then
       return true
     end
   end
