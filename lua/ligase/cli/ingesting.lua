@@ -11,6 +11,7 @@ local inputs = require "ligase.io.inputs"
 local parsing = require "ligase.cli.parsing"
 local progress = require "ligase.cli.progress"
 local reading = require "ligase.cli.reading"
+local recipes = require "ligase.omics.recipes"
 local requests = require "ligase.cli.requests"
 local runs = require "ligase.store.runs"
 local sys = require "sys"
@@ -27,10 +28,7 @@ function M.configure(parser)
     :target("files"):argname("FILE"):args("*")
   parser:option("--name", "The dataset's name; without it, the file's name without its ending."):argname("NAME")
     :convert(parsing.name("--name"))
-  parser:option("--program", "The program it belongs to; made when it is new."):argname("NAME")
-    :convert(parsing.name("--program"))
-  parser:option("--experiment", "The experiment it belongs to; made when it is new."):argname("NAME")
-    :convert(parsing.name("--experiment"))
+  requests.configure_links(parser)
   parser:option("--organism", "The organism it was measured in."):argname("NAME")
     :convert(parsing.name("--organism"))
   reading.configure(parser)
@@ -118,6 +116,7 @@ end
 local function shared_by_files(arguments, context, recipe, command)
   local options = requests.options_of(arguments, context, command)
   local conn, unasked, is_bare = open_for(arguments, context)
+  requests.check_links(conn, arguments, is_bare)
   options.resolvers = requests.resolvers(context, conn)
   local shared = { recipe = recipe, dry_run = arguments.dry_run, conn = conn, unasked = unasked, is_bare = is_bare,
     options = options }
@@ -191,10 +190,13 @@ end
 --- queue. A bad file is reported and the rest goes on.
 ---@param arguments table as parsed
 ---@param context ligase.context
----@param recipe ligase.recipe|nil nil: for each file the one for what is in it
+---@param recipe ligase.recipe|ligase.other_recipe|nil nil: for each file the one for what is in it
 ---@param command string
 ---@return integer status 0, or 1 when a file could not be ingested (2: by misuse)
 function M.ingest_all(arguments, context, recipe, command)
+  if recipes.is_other(recipe) then
+    return require("ligase.cli.other_files").store_all(arguments, context, recipe, command)
+  end
   check(arguments)
   local found = finding.find(arguments.files, { name = arguments.name, except = arguments.samples })
   if batch.is_wanted(arguments, found) then
