@@ -22,6 +22,7 @@ M.COMMANDS = {
   { "export", "write a dataset out as the table it was read from" },
   { "name", "read names and say what they were read as" },
   { "names", "read the stored names anew, and move the links of those that are read differently" },
+  { "link", "link the rows of datasets to features anew" },
   { "feature", "say where a feature occurs, with its values and effects" },
   { "why", "say how the names of a feature, dataset or row were read" },
   { "aliases", "load tables that say which names mean the same" },

@@ -2,6 +2,7 @@
 ---
 --- All distinct names of current revisions are gone through with a cursor; rows are
 --- looked for only where a name differs. Moving the links is in ligase.store.name_moves.
+local names = require "ligase.omics.names"
 local pg = require "pg"
 local sys = require "sys"
 
@@ -66,18 +67,6 @@ local function declare(conn, group, dataset_id)
   conn:script("SET LOCAL enable_seqscan = off; SET LOCAL enable_mergejoin = off")
 end
 
---- Names as a resolver takes them: each once already, and their keys wanted as a list.
-local function column_of(raws)
-  return {
-    distinct = function()
-      return table.move(raws, 1, #raws, 1, {})
-    end,
-    map = function(_, keys)
-      return keys
-    end,
-  }
-end
-
 --- Reads names as an ingest would, from scratch.
 ---@param resolver ligase.resolver one that remembers none of them; its rolled_back makes it forget
 ---@param raws string[] each once
@@ -85,7 +74,7 @@ end
 ---@return table<string, ligase.reading> readings
 ---@return ligase.waiting waiting
 function M.read_names(resolver, raws)
-  local found = resolver:resolve(column_of(raws))
+  local found = resolver:resolve(names.column_of(raws))
   local waiting, keys, readings = resolver:take(), {}, {}
   for i, raw in ipairs(raws) do
     keys[raw] = found[i]
