@@ -23,6 +23,7 @@ M.COMMANDS = {
   { "name", "read names and say what they were read as" },
   { "names", "read the stored names anew, and move the links of those that are read differently" },
   { "link", "link the rows of datasets to features anew" },
+  { "features", "list features by the datasets they occur in, and whether they rise or fall" },
   { "feature", "say where a feature occurs, with its values and effects" },
   { "why", "say how the names of a feature, dataset or row were read" },
   { "aliases", "load tables that say which names mean the same" },
