@@ -82,6 +82,19 @@ int lig_field_quarters(lua_State *L, int index, const char *name, double otherwi
     return (int)quarters;
 }
 
+bool lig_is_wanted(lua_State *L, int index, size_t i) {
+    bool wanted = true;
+    if (lua_istable(L, index)) {
+        if (lua_getfield(L, index, "wanted") == LUA_TTABLE) {
+            lua_rawgeti(L, -1, (lua_Integer)i + 1);
+            wanted = lua_toboolean(L, -1);
+            lua_pop(L, 1);
+        }
+        lua_pop(L, 1);
+    }
+    return wanted;
+}
+
 double lig_power(double x, int quarters) {
     double result = quarters & 1 ? sqrt(sqrt(x)) : 1;
     result = quarters & 2 ? result * sqrt(x) : result;

@@ -61,6 +61,10 @@ lua_Integer lig_field_integer(lua_State *L, int index, const char *name, lua_Int
                               lua_Integer min, lua_Integer max);
 double lig_field_number(lua_State *L, int index, const char *name, double otherwise);
 
+/* Whether the list in field `wanted` of the table at `index` wants place `i` (0-based); without
+ * such a list all are wanted. */
+bool lig_is_wanted(lua_State *L, int index, size_t i);
+
 /* x to the power of a multiple of a quarter from 0 to 2, by square roots and products alone;
  * x is not negative.  `quarters` is the exponent times four. */
 double lig_power(double x, int quarters);

@@ -149,10 +149,10 @@ static double signed_chance(struct signed_set *s, const int8_t *signs, struct dr
     return (double)(as_far + 1) / (double)(permutations + 1);
 }
 
-/* matching:agreement_chance{permutations = n, seed = s} -> list by set: how likely members
- * drawn at random from the profile, with the set's weights and signs, agree or disagree with
- * their values as much as the set's own do: (1 + those that do) / (1 + n). Null for a set
- * without signed members in the profile. */
+/* matching:agreement_chance{permutations = n, seed = s, wanted = list} -> list by set: how likely
+ * members drawn at random from the profile, with the set's weights and signs, agree or disagree
+ * with their values as much as the set's own do: (1 + those that do) / (1 + n). Null for a set
+ * without signed members in the profile, and for one whose place in `wanted` is false. */
 static int matching_agreement_chance(lua_State *L) {
     const struct lig_matching *m = lig_matching_check(L, 1);
     const struct lig_profile *p = m->profile;
@@ -170,6 +170,10 @@ static int matching_agreement_chance(lua_State *L) {
     drawing_begin(L, &d, p->count);
     for (size_t set = 0; set < sets; set++) {
         lig_interrupt_check(L);
+        chances[set] = NAN;
+        if (!lig_is_wanted(L, 2, set)) {
+            continue;
+        }
         signed_read(m, set, signs, &s);
         // Two members may share a key, so that there can be more of them than keys to draw.
         bool can_draw = s.count > 0 && s.count <= p->count;
@@ -374,13 +378,14 @@ static void runs_push(lua_State *L, const struct run *runs, size_t count) {
     }
 }
 
-/* matching:running_sum{exponent = 1, permutations = 0, seed = s} -> lists by set: `score`, the
- * largest deviation of the running sum of its members, weighted by the size of their values
- * to the power of the exponent; of members with signs, half the difference between those
+/* matching:running_sum{exponent = 1, permutations = 0, seed = s, wanted = list} -> lists by set:
+ * `score`, the largest deviation of the running sum of its members, weighted by the size of their
+ * values to the power of the exponent; of members with signs, half the difference between those
  * that rise (sign 0 or 1) and those that fall (-1) when they lie on different sides, 0
  * otherwise. With permutations also `normalized`, the score over the mean of those on its
  * side that sets of its size give when drawn at random, `chance`, how likely such a set
- * goes as far, and `as_far`, how many of those drawn did. `up` and `down` are the sizes. */
+ * goes as far, and `as_far`, how many of those drawn did. `up` and `down` are the sizes. A set
+ * whose place in `wanted` is false has nothing. */
 static int matching_running_sum(lua_State *L) {
     const struct lig_matching *m = lig_matching_check(L, 1);
     struct lig_profile *p = m->profile;
@@ -396,7 +401,10 @@ static int matching_running_sum(lua_State *L) {
     for (size_t set = 0; set < sets; set++) {
         runs[set] =
             (struct run){.normalized = NAN, .chance = NAN, .as_far = NAN, .set = (uint32_t)set};
-        runs[set].score = pair_observed(m, set, &t, &runs[set].pair);
+        runs[set].score = NAN;
+        if (lig_is_wanted(L, 2, set)) {
+            runs[set].score = pair_observed(m, set, &t, &runs[set].pair);
+        }
     }
     if (permutations > 0) {
         runs_judge(L, runs, sets, &t, permutations, seed);
