@@ -187,6 +187,15 @@ local function ingest_found(found, arguments, context, recipe, command)
   return failed == 0 and 0 or failed == misused and 2 or 1
 end
 
+--- A recipe of signatures makes other things of its files than datasets.
+local function load_signatures(arguments, context, recipe, command)
+  local how = reading.dialect_of(arguments)
+  return require("ligase.cli.signature_loading").load_all(context, arguments.files, { recipe = recipe,
+    command = command, dry_run = arguments.dry_run, given = { format = arguments.format, set = how.set,
+      dialect = next(how.dialect) and how.dialect or nil, about = { name = arguments.name,
+        organism = arguments.organism and { arguments.organism } or nil } } })
+end
+
 --- Ingests files: those named, one after the other; folders and many at a time by the
 --- queue. A bad file is reported and the rest goes on.
 ---@param arguments table as parsed
@@ -196,6 +205,9 @@ end
 ---@return integer status 0, or 1 when a file could not be ingested (2: by misuse)
 function M.ingest_all(arguments, context, recipe, command)
   check(arguments)
+  if recipe and recipe.kind == "signatures" then
+    return load_signatures(arguments, context, recipe, command)
+  end
   local found = finding.find(arguments.files, { name = arguments.name, except = arguments.samples })
   if batch.is_wanted(arguments, found) then
     return batch.run(arguments, found, context, recipe, command)

@@ -120,6 +120,14 @@ function M.define(definition)
   return setmetatable(recipe, RECIPE)
 end
 
+--- Marks a checked recipe of another kind than tables of measurements; its field `kind` says
+--- which.
+---@param recipe table
+---@return table recipe the same
+function M.mark(recipe)
+  return setmetatable(recipe, RECIPE)
+end
+
 --- Whether a value is a recipe made by define.
 ---@param value any
 ---@return boolean
