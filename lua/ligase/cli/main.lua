@@ -26,6 +26,7 @@ M.COMMANDS = {
   { "name", "read names and say what they were read as" },
   { "names", "read the stored names anew, and move the links of those that are read differently" },
   { "discover", "find sets of features that move together across datasets" },
+  { "compare", "set two datasets, or two signatures, side by side" },
   { "link", "link the rows of datasets to features anew" },
   { "features", "list features by the datasets they occur in, and whether they rise or fall" },
   { "feature", "say where a feature occurs, with its values and effects" },
