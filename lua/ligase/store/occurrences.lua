@@ -118,45 +118,43 @@ function M.counts(conn, keys)
   return counts
 end
 
---- Directions by dataset; a number that is missing, zero or not a number has none.
-local DIRECTIONS = FOUND .. [[
-, moved AS (
-  SELECT found.dataset_id, sign(found.values[(c.entry ->> 'log2_fold_change')::int]) AS direction
-  FROM found JOIN datasets AS d ON d.id = found.dataset_id AND d.current_revision = found.revision
-  JOIN revisions AS r ON r.dataset_id = found.dataset_id AND r.revision = found.revision,
+--- All of one feature at once, because finding its rows is what costs. A change that is
+--- missing, zero or not a number has no direction; `up` and `down` count datasets in which
+--- every known change is one, `both` those with both.
+local PLACES = FOUND .. [[
+, placed AS MATERIALIZED (
+  SELECT found.*, d.name, d.omics_type, dense_rank() OVER (ORDER BY d.name, d.omics_type) AS place
+  FROM found JOIN datasets AS d ON d.id = found.dataset_id AND d.current_revision = found.revision),
+moved AS (
+  SELECT p.dataset_id, sign(p.values[(c.entry ->> 'log2_fold_change')::int]) AS direction
+  FROM placed AS p JOIN revisions AS r ON r.dataset_id = p.dataset_id AND r.revision = p.revision,
     jsonb_array_elements(r.contrasts) AS c (entry)
   WHERE r.contrasts <> '[]'),
 judged AS (
-  SELECT dataset_id, bool_or(direction = 1) AS up, bool_or(direction = -1) AS down FROM moved GROUP BY 1)
-SELECT count(*) FILTER (WHERE up AND NOT down) AS up, count(*) FILTER (WHERE down AND NOT up) AS down,
-  count(*) FILTER (WHERE up AND down) AS both
-FROM judged]]
-
---- In how many datasets a feature rises and falls.
----@param conn table
----@param key integer
----@return {up: integer, down: integer, both: integer} counts both: it rises in one row or contrast and falls in another
-function M.directions(conn, key)
-  return conn:query(DIRECTIONS, pg.array({ key }, "int8"))[1]
-end
-
-local PLACES = FOUND .. [[
-, placed AS (
-  SELECT found.*, d.name, d.omics_type, dense_rank() OVER (ORDER BY d.name, d.omics_type) AS place
-  FROM found JOIN datasets AS d ON d.id = found.dataset_id AND d.current_revision = found.revision)
-SELECT p.name AS dataset, p.omics_type, p.dataset_id, p.revision, p.ordinal AS "row", p.source_name AS raw_name,
-  p.values, p.texts, r.contrasts, r.sample_names, r.sample_quantities, r.sample_units, r.sample_text
-FROM placed AS p JOIN revisions AS r ON r.dataset_id = p.dataset_id AND r.revision = p.revision
+  SELECT dataset_id, bool_or(direction = 1) AS up, bool_or(direction = -1) AS down FROM moved GROUP BY 1),
+totals AS (
+  SELECT (SELECT count(*) FROM placed) AS "rows", (SELECT coalesce(max(place), 0) FROM placed) AS datasets,
+    count(*) FILTER (WHERE up AND down IS NOT TRUE) AS up, count(*) FILTER (WHERE down AND up IS NOT TRUE) AS down,
+    count(*) FILTER (WHERE up AND down) AS both
+  FROM judged)
+SELECT totals."rows", totals.datasets, totals.up, totals.down, totals.both, p.name AS dataset, p.omics_type,
+  p.dataset_id, p.revision, p.ordinal AS "row", p.source_name AS raw_name, p.values, p.texts, r.contrasts,
+  r.sample_names, r.sample_quantities, r.sample_units, r.sample_text
+FROM totals CROSS JOIN placed AS p JOIN revisions AS r ON r.dataset_id = p.dataset_id AND r.revision = p.revision
 WHERE p.place <= $2 ORDER BY p.place, p.ordinal]]
 
---- The rows of a feature in the first datasets by name.
+--- Where a feature occurs: its totals, and its rows in the first datasets by name.
 ---@param conn table
 ---@param key integer
 ---@param limit integer datasets
+---@return {rows: integer, datasets: integer, up: integer, down: integer, both: integer} totals of all datasets: up,
+--- down: in so many every known change is a rise, a fall; both: it rises in one row or contrast and falls in another
 ---@return table[] rows {dataset, omics_type, dataset_id, revision, row, raw_name, values, texts, contrasts,
 --- sample_names, sample_quantities, sample_units, sample_text}
 function M.places(conn, key, limit)
-  return rows_of(conn:query(PLACES, pg.array({ key }, "int8"), limit))
+  local rows = rows_of(conn:query(PLACES, pg.array({ key }, "int8"), limit))
+  local first = rows[1] or { rows = 0, datasets = 0, up = 0, down = 0, both = 0 }
+  return { rows = first.rows, datasets = first.datasets, up = first.up, down = first.down, both = first.both }, rows
 end
 
 return M

@@ -204,15 +204,10 @@ end
 -- ---- the report ------------------------------------------------------------
 
 local function feature_report(conn, feature, limit)
-  local count = occurrences.counts(conn, { feature.key })[feature.key] or { datasets = 0, rows = 0 }
-  local report = { type = feature.feature_type, name = feature.name, level = feature.level, id = feature.id,
-    key = tostring(feature.key), attributes = feature.attributes, datasets = count.datasets, rows = count.rows,
-    directions = { up = 0, down = 0, both = 0 }, places = json.array {} }
-  if count.rows > 0 then
-    report.directions = occurrences.directions(conn, feature.key)
-    report.places = json.array(places_of(occurrences.places(conn, feature.key, limit)))
-  end
-  return report
+  local totals, rows = occurrences.places(conn, feature.key, limit)
+  return { type = feature.feature_type, name = feature.name, level = feature.level, id = feature.id,
+    key = tostring(feature.key), attributes = feature.attributes, datasets = totals.datasets, rows = totals.rows,
+    directions = { up = totals.up, down = totals.down, both = totals.both }, places = json.array(places_of(rows)) }
 end
 
 local VALUE_COLUMNS = { { "dataset", "dataset" }, { "omics", "omics_type" }, { "rows", "rows" }, { "row", "row" },
