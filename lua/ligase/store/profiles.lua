@@ -153,6 +153,15 @@ function M.features(conn, keys, feature_type)
   return conn:query(FEATURES, pg.int8_array(keys), feature_type)
 end
 
+--- The name of a feature.
+---@param conn table
+---@param key integer
+---@return string|nil
+function M.name(conn, key)
+  local row = conn:query("SELECT name FROM features WHERE key = $1", key)[1]
+  return row and row.name
+end
+
 -- ---- samples ---------------------------------------------------------------
 
 ---@class ligase.score_matrix
