@@ -128,8 +128,9 @@ end
 
 local function component_of(signature, i, members, cells, contrast, names)
   local component = { position = i, name = signature.names[i], type = signature.types[i],
-    direction = WAYS[signature.signs[i]] or null, weight = signature.weights[i], understood = signature.keys[i] ~= false,
-    found = #members == 0 and null or members[1].is_exact and "exact" or "contained", features = {} }
+    direction = WAYS[signature.signs[i]] or null, weight = signature.weights[i],
+    understood = signature.keys[i] ~= false, features = {},
+    found = #members == 0 and null or members[1].is_exact and "exact" or "contained" }
   for j, member in ipairs(members) do
     component.features[j] = { name = names[member.key], effect = contrast.kind ~= "none" and member.effect or null,
       rank = member.rank, weight = member.weight, goes = went(signature.signs[i], member.effect,

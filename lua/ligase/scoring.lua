@@ -119,7 +119,8 @@ local function refuse_contrast(dataset, wanted)
   for i, contrast in ipairs(dataset.contrasts) do
     names[i] = ("'%s'"):format(contrast.name or "")
   end
-  errors.raise { kind = "usage", code = "contrast", message = ("'%s' has no contrast '%s'"):format(dataset.name, wanted),
+  errors.raise { kind = "usage", code = "contrast",
+    message = ("'%s' has no contrast '%s'"):format(dataset.name, wanted),
     hint = (#names > 0 and "It has: " .. table.concat(names, ", ") .. ". " or "")
       .. "Two groups of samples are named case/control" }
 end
@@ -185,14 +186,13 @@ end
 
 --- Reads the effects of all contrasts: those in columns in few round trips.
 local function read_effects(conn, session, contrasts, skipped)
-  local requests, of_request = {}, {}
+  local in_columns = {}
   for _, contrast in ipairs(contrasts) do
-    if contrast.kind ~= "groups" then
-      requests[#requests + 1], of_request[#requests + 1] = contrast, contrast
-    end
+    in_columns[#in_columns + 1] = contrast.kind ~= "groups" and contrast or nil
   end
-  for i, found in ipairs(#requests > 0 and profiles.effects(conn, requests) or {}) do
-    of_request[i].found = found
+  local of_columns = #in_columns > 0 and profiles.effects(conn, in_columns) or {}
+  for i, contrast in ipairs(in_columns) do
+    contrast.found = of_columns[i]
   end
   for _, contrast in ipairs(contrasts) do
     local found = contrast.found or attempt(session, skipped, contrast.dataset, read_groups, conn, session, contrast)
@@ -351,8 +351,9 @@ local function score_by(conn, session, contrast, entry, base)
     table.concat(inputs, "\n") }, "\0")
   return { dataset_id = contrast.dataset.id, revision = contrast.dataset.revision, method = method.name,
     method_version = method.version, contrast = contrast.name, parameters = head.parameters,
-    parameters_key = head.parameters_key, signature_id = session.ids, score = result.score, p_value = result.p_value or null, coverage = work.coverage,
-    matched_count = base.found.matched, component_count = session.sizes, is_match = result.is_match or null,
+    parameters_key = head.parameters_key, signature_id = session.ids, score = result.score,
+    p_value = result.p_value or null, coverage = work.coverage, matched_count = base.found.matched,
+    component_count = session.sizes, is_match = result.is_match or null,
     level = work.levels, input_sha256 = sys.sha256_all(session.digests, prefix .. "\0"),
     details = encoded_details(result.details, work.count) }
 end

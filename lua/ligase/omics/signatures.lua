@@ -171,7 +171,7 @@ local function content_of(signature)
       component.direction or 0, ("%a"):format(component.weight) }
   end
   return sys.sha256(json.encode { version = READING_VERSION, members = json.array(members), type = signature.type,
-    source = signature.source, description = signature.description, organism = json.array(signature.organism),
+    source = signature.cited, description = signature.description, organism = json.array(signature.organism),
     disease = json.array(signature.disease), matrix = json.array(signature.matrix) })
 end
 
@@ -182,7 +182,8 @@ local function finish(source, sets, about)
       errors.raise { kind = "usage", code = "name", message = "standard input has no name for its signature",
         hint = "Say which: --name NAME" }
     end
-    set.version, set.type, set.source = about.version, about.type, about.source or source.shown
+    -- Where the file happens to lie is no part of what it says.
+    set.version, set.type, set.source, set.cited = about.version, about.type, about.source or source.shown, about.source
     set.description = set.description or about.description
     set.organism, set.disease, set.matrix = about.organism or {}, about.disease or {}, about.matrix or {}
     for _, component in ipairs(set.components) do
@@ -225,6 +226,7 @@ end
 ---@field version string|nil
 ---@field type string|nil
 ---@field source string
+---@field cited string|nil the source, where somebody says it
 ---@field description string|nil
 ---@field organism string[]
 ---@field disease string[]
@@ -305,6 +307,9 @@ function M.read(input, recipe, given)
   local source = source_of.read(input, { encoding = given.dialect.encoding })
   local format, doubts = format_of(source, given), {}
   local sets, columns = parse(source, format, given, recipe, doubts)
+  if #sets == 0 then
+    source_of.refuse(source, nil, "the file has a header and no features", "Check that the export finished", "empty")
+  end
   local about = about_of(source, given, recipe)
   settle_directions(sets, given.direction or recipe.direction)
   sets = given.pair and pair_up(sets) or sets

@@ -13,11 +13,11 @@ local text = require "ligase.base.text"
 
 local M = {}
 
-M.description = "Loads, lists, shows and deletes signatures: named sets of features with directions and weights. A table "
-  .. "has a column of features and may have columns of directions (up, down, ↑, ↓, +1, -1), weights, feature types and "
-  .. "signatures; GMT, GMX, rank files (.rnk) and plain lists are read too. Comments at the top of a file (# disease: "
-  .. "ALS; FTD) and the options say what else is known. The same file again changes nothing; a changed signature "
-  .. "becomes its next version."
+M.description = "Loads, lists, shows and deletes signatures: named sets of features with directions and weights. A "
+  .. "table has a column of features and may have columns of directions (up, down, ↑, ↓, +1, -1), weights, feature "
+  .. "types and signatures; GMT, GMX, rank files (.rnk) and plain lists are read too. Comments at the top of a file "
+  .. "(# disease: ALS; FTD) and the options say what else is known. The same file again changes nothing; a changed "
+  .. "signature becomes its next version."
 M.example = [[
   ligase signature load als_core.tsv --disease ALS --matrix CSF
   ligase signature load h.all.v7.0.symbols.gmt --type MSigDB --version 7.0

@@ -16,11 +16,11 @@ local M = {}
 
 local TYPES = { "lipid", "protein", "gene", "metabolite" }
 
-M.description = "Says how names were read, and how a score came about. Of a feature: which raw names were read as it, by which rule, and where "
-  .. "they stand; it is named by its canonical name or by any name that is read as it. Of a dataset: its names by "
-  .. "rule, those that were not understood, and those that may mean several things. Of a dataset's row, counted from "
-  .. "1: its cell, where that stands, and what it was read as. Of a dataset and a signature: the score, the components, "
-  .. "and the rows they were found in."
+M.description = "Says how names were read, and how a score came about. Of a feature: which raw names were read as it, "
+  .. "by which rule, and where they stand; it is named by its canonical name or by any name that is read as it. Of a "
+  .. "dataset: its names by rule, those that were not understood, and those that may mean several things. Of a "
+  .. "dataset's row, counted from 1: its cell, where that stands, and what it was read as. Of a dataset and a "
+  .. "signature: the score, the components, and the rows they were found in."
 M.example = [[
   ligase why "PC 34:1"
   ligase why "PC 34:1" --type lipid
