@@ -58,7 +58,7 @@ describe("scoring", function()
 
   local function load(content, name, given)
     local input <close> = inputs.open(support.tmpfile(content, (name or "core") .. ".tsv"))
-    store.load(conn, signatures.read(input, recipes.load "signatures", given or {}), {})
+    store.load(conn, signatures.read(input, signatures.define {}, given or {}), {})
     local found, signature = pcall(store.find, conn, name or "core")
     return found and signature or nil
   end
@@ -350,7 +350,7 @@ SELECT * FROM signature_scores WHERE dataset = $1 AND signature = $2 AND method 
     local request <close> = ingest.request(rank, recipes.load "transcriptomics", { name = "th1" })
     ingest.store(conn, request)
     local input <close> = inputs.open(support.need_shared "signatures/fgsea__mouse.reactome.gmt")
-    store.load(conn, signatures.read(input, recipes.load "signatures", {}), {})
+    store.load(conn, signatures.read(input, signatures.define {}, {}), {})
     score { methods = { "gsea" }, parameters = { permutations = 0, threshold = 0 } }
     local compared = 0
     local by_id = {}

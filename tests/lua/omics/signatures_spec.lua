@@ -1,12 +1,11 @@
 --- Signature files: what is read of them, and what is refused, with file and line.
 local inputs = require "ligase.io.inputs"
-local recipes = require "ligase.omics.recipes"
 local signatures = require "ligase.omics.signatures"
 local support = require "tests.support"
 
 local function read_path(path, given)
   local input <close> = inputs.open(path)
-  return signatures.read(input, recipes.load "signatures", given or {})
+  return signatures.read(input, signatures.define {}, given or {})
 end
 
 local function read(content, name, given)
@@ -132,7 +131,7 @@ describe("what is known of a signature", function()
   end)
 
   it("comes from the recipe of the workspace where the file says nothing", function()
-    local recipe = signatures.recipe { about = { type = "consortium", matrix = { "plasma" } }, feature_type = "lipid",
+    local recipe = signatures.define { about = { type = "consortium", matrix = { "plasma" } }, feature_type = "lipid",
       columns = { feature = { "Analyt" }, direction = { "Richtung" } }, direction = "up" }
     local input <close> = inputs.open(support.tmpfile("Analyt\tRichtung\nPC 34:1\t\nPE 36:2\tdown\n", "x.tsv"))
     local signature = signatures.read(input, recipe, {}).signatures[1]
@@ -151,8 +150,8 @@ describe("what is known of a signature", function()
   end)
 
   it("misspelt in a recipe is refused", function()
-    assert.has_error(function() signatures.recipe { abuot = {} } end)
-    assert.has_error(function() signatures.recipe { columns = { featuer = {} } } end)
+    assert.has_error(function() signatures.define { abuot = {} } end)
+    assert.has_error(function() signatures.define { columns = { featuer = {} } } end)
   end)
 end)
 

@@ -19,8 +19,8 @@ describe("signatures", function()
 
   local function load(content, name, given, options)
     local input <close> = inputs.open(support.tmpfile(content, name or "core.tsv"))
-    local recipe = recipes.load "signatures"
-    local file = signatures.read(input, recipe, given or {})
+    local recipe = recipes.load_any "signatures"
+    local file = signatures.read(input, recipe.definition, given or {})
     options = options or {}
     options.recipe = recipe
     return store.load(conn, file, options), file
@@ -152,7 +152,7 @@ VALUES ('01990000-0000-7000-8000-000000000002', $1, 1, 'concordance', 1, 'x')]],
     local path = support.need_shared "signatures/gseapy__enrichr.GO_Biological_Process_2021.gmt"
     local input <close> = inputs.open(path)
     local began = os.clock()
-    local report = store.load(conn, signatures.read(input, recipes.load "signatures", {}), {})
+    local report = store.load(conn, signatures.read(input, signatures.define {}, {}), {})
     assert.equal(3281, report.counts.created)
     assert.equal(102440, one("SELECT count(*) AS n FROM signature_components").n)
     assert.is_true(os.clock() - began < 20)

@@ -109,10 +109,10 @@ function actions.load(arguments, context)
   elseif arguments.name and #arguments.words > 1 then
     refuse("--name is for one file, and several were given", "Leave it out")
   end
-  local recipe = recipes.load(arguments.recipe)
-  if recipe.kind ~= "signatures" then
+  local recipe = recipes.load_any(arguments.recipe)
+  if not recipes.is_other(recipe) or recipe.what ~= "signatures" then
     refuse(("the recipe '%s' is none for signatures"):format(recipe.name),
-      "It must end with: return signatures.recipe { ... }")
+      "It must end with: return signature_recipe.recipe { ... }")
   end
   local given, told = M.given_of(arguments)
   return loading.load_all(context, arguments.words, { recipe = recipe, given = given, command = "signature load",
