@@ -5,9 +5,9 @@
 -- copy is used instead of this one, from the next run on. What the command line says
 -- wins over the file's own comments ("# disease: ALS; FTD"), and these over this recipe.
 
-local signatures = require "ligase.omics.signatures"
+local signature_recipe = require "ligase.signature_recipe"
 
-return signatures.recipe {
+return signature_recipe.recipe {
   -- How the names are read is said by the recipes of datasets: lipidomics.lua for lipids,
   -- and so on, so that signatures meet your data. Of which type they are, where a file does
   -- not say it and the names do not show it:

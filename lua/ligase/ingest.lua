@@ -20,7 +20,6 @@ local pipeline = require "ligase.omics.pipeline"
 local recipes = require "ligase.omics.recipes"
 local runs = require "ligase.store.runs"
 local sys = require "sys"
-local workspace = require "ligase.base.workspace"
 
 local M = {}
 
@@ -40,8 +39,9 @@ local SETTLE_WAIT_S = 30
 ---@field linking boolean|nil false: rows are not linked to features
 ---@field outbox boolean|nil other systems are to be told
 ---@field force boolean|nil a file that is unchanged is read again and makes a new revision
----@field program string|nil
----@field experiment string|nil
+---@field program string|string[]|nil the programs it belongs to, as a person may call them; they replace those it has
+---@field experiment string|string[]|nil
+---@field create boolean|nil programs and experiments that are not there are made
 ---@field organism string|nil
 ---@field command string|nil what the journal calls it ("ingest")
 ---@field batch_id string|nil the journal's mark of files that came together
@@ -63,8 +63,8 @@ local SETTLE_WAIT_S = 30
 local OPTIONS = {
   name = { type = "string" }, format = { type = "string" }, samples = { type = "table" },
   dialect = { type = "table" }, set = { type = "table" }, linking = { type = "boolean" },
-  outbox = { type = "boolean" }, force = { type = "boolean" }, program = { type = "string" },
-  experiment = { type = "string" },
+  outbox = { type = "boolean" }, force = { type = "boolean" }, program = { type = "string|table" },
+  experiment = { type = "string|table" }, create = { type = "boolean" },
   organism = { type = "string" }, command = { type = "string", default = "ingest" }, batch_id = { type = "string" },
   resolver = { type = "table" }, resolvers = { type = "table" }, progress = { type = "function" },
   reconnect = { type = "function" },
@@ -109,7 +109,7 @@ local function refuse_doubtful(request, candidates)
     pipeline.read(reading)
   end
   local known = {}
-  for i, recipe in ipairs(workspace.recipes()) do
+  for i, recipe in ipairs(recipes.all()) do
     known[i] = recipe.name
   end
   detect_omics.refuse(request.source.shown, candidates, known)
@@ -203,6 +203,7 @@ end
 local function store_once(conn, request)
   local ingest <close> = reading_of(request)
   local writer <close> = ingestion.begin(conn, request.run, what_of(request, ingest))
+  ingestion.check_links(conn, request)
   if is_unchanged(writer, request) then
     return writer:finish_unchanged(request)
   end
@@ -284,6 +285,7 @@ end
 
 local function rehearse_in(conn, request, ingest, report)
   if conn then
+    ingestion.check_links(conn, request)
     foresee(conn, request, ingest, report)
     if report.outcome == "unchanged" then
       return

@@ -75,10 +75,11 @@ end
 ---@return ligase.score_session
 function M.session(conn, options)
   options = options_of.check(options or {}, OPTIONS, "scoring.session")
-  local session = { options = options, methods = {}, ids = {}, sizes = {}, digests = {} }
+  local session = { options = options, methods = {}, method_names = {}, ids = {}, sizes = {}, digests = {} }
   for i, name in ipairs(options.methods) do
     local method = methods_of.get(name)
     session.methods[i] = { method = method, parameters = methods_of.parameters(method, options.parameters) }
+    session.method_names[i] = name
   end
   check_parameters(session.methods, options.parameters)
   session.signatures = profiles.signatures(conn, options.signatures, options.match == "contains")
@@ -118,7 +119,8 @@ local function refuse_contrast(dataset, wanted)
   for i, contrast in ipairs(dataset.contrasts) do
     names[i] = ("'%s'"):format(contrast.name or "")
   end
-  errors.raise { kind = "usage", code = "contrast", message = ("'%s' has no contrast '%s'"):format(dataset.name, wanted),
+  errors.raise { kind = "usage", code = "contrast",
+    message = ("'%s' has no contrast '%s'"):format(dataset.name, wanted),
     hint = (#names > 0 and "It has: " .. table.concat(names, ", ") .. ". " or "")
       .. "Two groups of samples are named case/control" }
 end
@@ -184,14 +186,13 @@ end
 
 --- Reads the effects of all contrasts: those in columns in few round trips.
 local function read_effects(conn, session, contrasts, skipped)
-  local requests, of_request = {}, {}
+  local in_columns = {}
   for _, contrast in ipairs(contrasts) do
-    if contrast.kind ~= "groups" then
-      requests[#requests + 1], of_request[#requests + 1] = contrast, contrast
-    end
+    in_columns[#in_columns + 1] = contrast.kind ~= "groups" and contrast or nil
   end
-  for i, found in ipairs(#requests > 0 and profiles.effects(conn, requests) or {}) do
-    of_request[i].found = found
+  local of_columns = #in_columns > 0 and profiles.effects(conn, in_columns) or {}
+  for i, contrast in ipairs(in_columns) do
+    contrast.found = of_columns[i]
   end
   for _, contrast in ipairs(contrasts) do
     local found = contrast.found or attempt(session, skipped, contrast.dataset, read_groups, conn, session, contrast)
@@ -306,6 +307,14 @@ local function stored_parameters(session, contrast, method, parameters)
   return json.encode(stored)
 end
 
+--- What a block says of its method: with few different parameters, each is encoded once.
+local function head_of(session, contrast, method, parameters)
+  local stored = stored_parameters(session, contrast, method, parameters)
+  local origin = table.concat({ method.name, method.version, stored }, "\0")
+  return { method = method.name, method_version = method.version, parameters = stored,
+    parameters_key = sys.hash64(origin) }
+end
+
 local function refuse_method(method, failure)
   if failure.kind ~= "internal" then
     error(failure, 0)
@@ -337,30 +346,60 @@ local function score_by(conn, session, contrast, entry, base)
   if not done then
     refuse_method(method, result)
   end
-  local stored = stored_parameters(session, contrast, method, parameters)
-  local prefix = table.concat({ method.name, method.version, stored, contrast.kind, table.concat(inputs, "\n") }, "\0")
+  local head = head_of(session, contrast, method, parameters)
+  local prefix = table.concat({ method.name, method.version, head.parameters, contrast.kind,
+    table.concat(inputs, "\n") }, "\0")
   return { dataset_id = contrast.dataset.id, revision = contrast.dataset.revision, method = method.name,
-    method_version = method.version, contrast = contrast.name, parameters = stored, signature_id = session.ids,
-    score = result.score, p_value = result.p_value or null, coverage = work.coverage,
-    matched_count = base.found.matched, component_count = session.sizes, is_match = result.is_match or null,
+    method_version = method.version, contrast = contrast.name, parameters = head.parameters,
+    parameters_key = head.parameters_key, signature_id = session.ids, score = result.score,
+    p_value = result.p_value or null, coverage = work.coverage, matched_count = base.found.matched,
+    component_count = session.sizes, is_match = result.is_match or null,
     level = work.levels, input_sha256 = sys.sha256_all(session.digests, prefix .. "\0"),
     details = encoded_details(result.details, work.count) }
 end
 
 --- All methods' scores of one contrast.
-local function score_contrast(conn, session, contrast, blocks, skipped)
+local function score_contrast(conn, session, contrast, emit, skipped)
   local collection, expanded = sets_for(conn, session, contrast.found.keys)
   local base = { collection = collection, expanded = expanded, matching = contrast.profile:match(collection),
     digest = sys.sha256(contrast.profile:bytes()) }
   for _, entry in ipairs(session.methods) do
     base.found = base.matching:agreement()
     local block, why = score_by(conn, session, contrast, entry, base)
-    blocks[#blocks + 1] = block
-    if not block then
+    if block then
+      emit(block)
+    else
       skipped[#skipped + 1] = { dataset = contrast.dataset.name, method = entry.method.name, why = why }
     end
   end
   contrast.profile, contrast.found = nil, nil
+end
+
+--- Datasets with what is to be scored of them, read: contrasts with their `profile`.
+---@param conn table
+---@param session ligase.score_session
+---@param ids string[]
+---@param skipped table[] what cannot be scored is added
+---@return table[] contrasts
+---@return ligase.scored_dataset[] datasets
+function M.read(conn, session, ids, skipped)
+  local datasets, contrasts, left = profiles.datasets(conn, ids), {}, {}
+  for _, dataset in ipairs(datasets) do
+    for _, contrast in ipairs(attempt(session, skipped, dataset, M.contrasts, dataset, session.options) or {}) do
+      contrasts[#contrasts + 1] = contrast
+    end
+  end
+  read_effects(conn, session, contrasts, skipped)
+  for _, contrast in ipairs(contrasts) do
+    left[#left + 1] = contrast.found and contrast or nil
+  end
+  return left, datasets
+end
+
+local function score_contrasts(conn, session, contrasts, emit, skipped)
+  for _, contrast in ipairs(contrasts) do
+    attempt(session, skipped, contrast.dataset, score_contrast, conn, session, contrast, emit, skipped)
+  end
 end
 
 --- The scores of some datasets, nothing of them written.
@@ -371,39 +410,70 @@ end
 ---@return {dataset: string, method: string, why: string}[] skipped methods that have nothing to look at
 ---@return ligase.scored_dataset[] datasets
 function M.compute(conn, session, ids)
-  local datasets, contrasts, blocks, skipped = profiles.datasets(conn, ids), {}, {}, {}
-  for _, dataset in ipairs(datasets) do
-    for _, contrast in ipairs(attempt(session, skipped, dataset, M.contrasts, dataset, session.options) or {}) do
-      contrasts[#contrasts + 1] = contrast
-    end
-  end
-  read_effects(conn, session, contrasts, skipped)
-  for _, contrast in ipairs(contrasts) do
-    if contrast.found then
-      attempt(session, skipped, contrast.dataset, score_contrast, conn, session, contrast, blocks, skipped)
-    end
-  end
+  local blocks, skipped = {}, {}
+  local contrasts, datasets = M.read(conn, session, ids, skipped)
+  score_contrasts(conn, session, contrasts, function(block)
+    blocks[#blocks + 1] = block
+  end, skipped)
   return blocks, skipped, datasets
 end
 
 -- ---- many datasets ---------------------------------------------------------
 
-local function count_matches(blocks)
+local function count_matches(block)
   local count = 0
-  for _, block in ipairs(blocks) do
-    for _, is_match in ipairs(block.is_match ~= null and block.is_match or {}) do
-      count = count + (is_match == true and 1 or 0)
-    end
+  for _, is_match in ipairs(block.is_match ~= null and block.is_match or {}) do
+    count = count + (is_match == true and 1 or 0)
   end
   return count
 end
 
-local function score_some(conn, session, ids, run_id)
+--- Whether all that is computed is computed of what was read already.
+local function needs_no_more(session)
+  for _, entry in ipairs(session.methods) do
+    if entry.method.needs == "samples" then
+      return false
+    end
+  end
+  return session.options.match == "exact"
+end
+
+--- Blocks are sent as they are computed, while Postgres stores those before, where nothing has
+--- to be asked meanwhile and nothing to be replaced.
+local function write_meanwhile(conn, session, contrasts, run_id, counts, skipped)
+  local heads = {}
+  for _, contrast in ipairs(contrasts) do
+    for _, entry in ipairs(session.methods) do
+      heads[#heads + 1] = head_of(session, contrast, entry.method, entry.parameters)
+    end
+  end
+  local writer <close> = scores.writer(conn, heads, run_id)
+  score_contrasts(conn, session, contrasts, function(block)
+    writer:write(block)
+    counts.matches = counts.matches + count_matches(block)
+  end, skipped)
+  writer:finish()
+  counts.written = writer.written
+end
+
+local function write_afterwards(conn, session, contrasts, run_id, counts, skipped)
+  local blocks = {}
+  score_contrasts(conn, session, contrasts, function(block)
+    blocks[#blocks + 1] = block
+    counts.matches = counts.matches + count_matches(block)
+  end, skipped)
+  local written = scores.write(conn, blocks, run_id)
+  counts.written, counts.unchanged = written.written, written.unchanged
+end
+
+local function score_some(conn, session, ids, run_id, skipped)
   scores.lock(conn, ids)
-  local blocks, skipped, datasets = M.compute(conn, session, ids)
-  local counts = scores.write(conn, blocks, run_id)
-  counts.matches, counts.datasets = count_matches(blocks), #datasets
-  return counts, skipped, blocks
+  local contrasts, datasets = M.read(conn, session, ids, skipped)
+  local counts = { written = 0, unchanged = 0, matches = 0, datasets = #datasets }
+  local is_new = needs_no_more(session) and not scores.has_any(conn, ids, session.method_names)
+  local write = is_new and write_meanwhile or write_afterwards
+  write(conn, session, contrasts, run_id, counts, skipped)
+  return counts
 end
 
 --- Scores datasets and writes the scores, some datasets at a time in a transaction of their own
@@ -415,24 +485,21 @@ end
 ---@param progress (fun(done: integer))|nil
 ---@return {written: integer, unchanged: integer, matches: integer, datasets: integer} counts
 ---@return {dataset: string, method: string, why: string}[] skipped
----@return ligase.score_block[] blocks of the last datasets
 function M.run(conn, session, ids, run_id, progress)
-  local total, skipped, blocks = { written = 0, unchanged = 0, matches = 0, datasets = 0 }, {}, {}
+  local total, skipped = { written = 0, unchanged = 0, matches = 0, datasets = 0 }, {}
   local sorted = table.move(ids, 1, #ids, 1, {})
   table.sort(sorted)
   for first = 1, #sorted, DATASETS_AT_ONCE do
     local some = table.move(sorted, first, math.min(first + DATASETS_AT_ONCE - 1, #sorted), 1, {})
-    local counts, left_out
-    counts, left_out, blocks = conn:transaction(score_some, conn, session, some, run_id)
-    for name, count in pairs(counts) do
-      total[name] = total[name] + count
+    local counts = conn:transaction(score_some, conn, session, some, run_id, skipped)
+    for name in pairs(total) do
+      total[name] = total[name] + counts[name]
     end
-    table.move(left_out, 1, #left_out, #skipped + 1, skipped)
     if progress then
-      progress(math.min(first + DATASETS_AT_ONCE - 1, #sorted))
+      progress(first + #some - 1)
     end
   end
-  return total, skipped, blocks
+  return total, skipped
 end
 
 return M

@@ -1,4 +1,4 @@
---- Part 6: the links of 200 datasets of 20,000 features made in one go.
+--- Part 7: the links of 200 datasets of 20,000 features made in one go.
 local generate = require "tests.bench.generate"
 local measure = require "tests.bench.measure"
 local many_rows = require "tests.bench.many_rows"
@@ -46,7 +46,7 @@ function M.run(context)
     rows[#rows + 1] = { ("ligase link --all, features %s"):format(are_known and "known" or "new"),
       ("%.1f"):format(seconds), ("%.0f"):format(DATASETS * ROWS / seconds) }
   end
-  measure.print_table(("6. links of %d datasets of %d rows in one transaction, one round"):format(DATASETS, ROWS), rows)
+  measure.print_table(("7. links of %d datasets of %d rows in one transaction, one round"):format(DATASETS, ROWS), rows)
 end
 
 return M

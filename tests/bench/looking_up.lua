@@ -1,4 +1,4 @@
---- Part 7: what is asked of the features of 10 million measurement rows.
+--- Part 8: what is asked of the features of 10 million measurement rows.
 local generate = require "tests.bench.generate"
 local many_rows = require "tests.bench.many_rows"
 local measure = require "tests.bench.measure"
@@ -74,7 +74,7 @@ function M.run(context)
     rows[#rows + 1] = { "ligase " .. table.concat(words, " "), ("%.0f"):format(medians[words] * 1000) }
   end
   rows[#rows + 1] = { "  the first, on a connection that is open", ("%.1f"):format(medians.in_process * 1000) }
-  measure.print_table(("7. features among %d rows of %d datasets; '%s' stands in %d"):format(rows_there, DATASETS, name,
+  measure.print_table(("8. features among %d rows of %d datasets; '%s' stands in %d"):format(rows_there, DATASETS, name,
     count), rows)
   conn:close()
   server.drop(conninfo)

@@ -51,13 +51,49 @@ describe("ligase ingest", function()
 
   it("keeps what is said of the dataset, also later", function()
     local path = file(nil, "details.csv")
-    ingest { path, "--program", "ALS", "--experiment", "Mouse 7", "--organism", "mouse" }
+    ingest { path, "--program", "ALS", "--experiment", "Mouse 7", "--organism", "mouse", "--create" }
     local row = conn:query("SELECT * FROM dataset_overview WHERE name = 'details'")[1]
     assert.same({ "ALS", "Mouse 7" }, { row.program, row.experiment })
-    local later = ingest { path, "--program", "Aging" }
+    local later = ingest { path, "--program", "Aging", "--create" }
     assert.equal("details: unchanged (revision 1), its details were updated\n", later.stdout)
     row = conn:query("SELECT * FROM dataset_overview WHERE name = 'details'")[1]
     assert.same({ "Aging", "Mouse 7" }, { row.program, row.experiment })
+  end)
+
+  it("refuses programs and experiments that are not there, with the nearest names", function()
+    local path = support.tmpfile("lipid,a\nPC 34:1,1\n", "links.csv")
+    ingest { path, "--name", "links", "--program", "Sporadic ALS", "--experiment", "Mouse 9", "--create" }
+    local function refuse(...)
+      local result = ingest { path, "--name", "other", ... }
+      assert.equal(2, result.code)
+      assert.is_nil(conn:query("SELECT FROM datasets WHERE name = 'other'")[1])
+      return result.stderr
+    end
+    assert.matches("there is no program 'sporadic als'. Did you mean 'Sporadic ALS'.*%? To make it: %-%-create\n",
+      refuse("--program", "sporadic als"))
+    assert.matches("there is no experiment 'Mouse 99'. Did you mean 'Mouse 9'", refuse("--experiment", "Mouse 99"))
+    assert.matches("there is no program 'sporadic als'", refuse("--dry-run", "--program", "sporadic als"))
+    assert.matches("there is no program 'sporadic als'", refuse("--jobs", "2", "--program", "sporadic als"))
+    assert.equal(0, conn:query("SELECT count(*) AS n FROM jobs")[1].n)
+  end)
+
+  it("links to many programs, found by id, id elsewhere or name", function()
+    local path = support.tmpfile("lipid,a\nPC 34:1,1\n", "many.csv")
+    local id = "0190d7a3-0000-7000-8000-0000000000aa"
+    conn:query([[INSERT INTO programs (id, name, external_ids) VALUES ($1, 'Many A', '{}'),
+      ('0190d7a3-0000-7000-8000-0000000000bb', 'Many B', '{"benchling": "prj_b"}')]], id)
+    for _, words in ipairs { { "--jobs", "2", "--name", "many" }, {} } do
+      local result = ingest { path, "--program", id, "--program", "prj_b", "--program=Many C", "--create",
+        table.unpack(words) }
+      assert.equal(0, result.code, result.stderr)
+      local rows = conn:query([[
+SELECT p.name FROM programs AS p, datasets AS d WHERE d.name = 'many' AND (p.id = d.program_id
+  OR EXISTS (SELECT FROM program_datasets AS l WHERE l.program_id = p.id AND l.dataset_id = d.id)) ORDER BY 1]])
+      assert.same({ "Many A", "Many B", "Many C" }, { rows[1].name, rows[2].name, rows[3].name })
+      conn:query "DELETE FROM program_datasets"
+      conn:query "UPDATE datasets SET program_id = NULL WHERE name = 'many'"
+      conn:query "DELETE FROM programs WHERE name = 'Many C'"
+    end
   end)
 
   it("takes answers instead of its own findings", function()
@@ -126,7 +162,7 @@ describe("ligase ingest", function()
     end
     local path = file(nil, "rehearsed.csv")
     local before = everything()
-    local result = ingest { "--dry-run", path, "--program", "New program" }
+    local result = ingest { "--dry-run", path, "--program", "New program", "--create" }
     assert.equal(0, result.code, result.stderr)
     assert.matches("rehearsed (lipidomics): would be a new dataset (dry run)", result.stdout, 1, true)
     assert.matches("holds    3 rows, 5 values", result.stdout, 1, true)

@@ -11,7 +11,7 @@ setup(function()
   local _
   conn, url = support.migrated()
   local path = support.tmpfile(FIRST, "plasma.csv")
-  _ = support.ligase { "ingest", path, "--program", "ALS", database = url }
+  _ = support.ligase { "ingest", path, "--program", "ALS", "--create", database = url }
   sys.write_file(path, SECOND)
   _ = support.ligase { "ingest", path, database = url }
   _ = support.ligase { "ingest", support.tmpfile("lipid,c\nTG 52:2,1\n", "plasmalogens.csv"), database = url }

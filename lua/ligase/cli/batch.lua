@@ -11,6 +11,7 @@ local jobs = require "ligase.store.jobs"
 local json = require "ligase.base.json"
 local parsing = require "ligase.cli.parsing"
 local reading = require "ligase.cli.reading"
+local requests = require "ligase.cli.requests"
 local sys = require "sys"
 local workers = require "ligase.cli.workers"
 
@@ -167,6 +168,7 @@ function M.run(arguments, found, context, recipe, command)
   end
   reading.options_of(arguments) -- what is wrong with the options is said at once
   local conn = failing.open(context)
+  requests.check_links(conn, arguments)
   local files = present(found)
   local wanted = arguments.skip_existing and without_existing(conn, files, recipe) or files
   local batch = queue(conn, arguments, recipe, command, wanted)

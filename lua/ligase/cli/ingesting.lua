@@ -11,8 +11,10 @@ local inputs = require "ligase.io.inputs"
 local parsing = require "ligase.cli.parsing"
 local progress = require "ligase.cli.progress"
 local reading = require "ligase.cli.reading"
+local recipes = require "ligase.omics.recipes"
 local requests = require "ligase.cli.requests"
 local runs = require "ligase.store.runs"
+local scoring_ingested = require "ligase.cli.scoring_ingested"
 local sys = require "sys"
 local telling = require "ligase.cli.telling"
 
@@ -27,10 +29,7 @@ function M.configure(parser)
     :target("files"):argname("FILE"):args("*")
   parser:option("--name", "The dataset's name; without it, the file's name without its ending."):argname("NAME")
     :convert(parsing.name("--name"))
-  parser:option("--program", "The program it belongs to; made when it is new."):argname("NAME")
-    :convert(parsing.name("--program"))
-  parser:option("--experiment", "The experiment it belongs to; made when it is new."):argname("NAME")
-    :convert(parsing.name("--experiment"))
+  requests.configure_links(parser)
   parser:option("--organism", "The organism it was measured in."):argname("NAME")
     :convert(parsing.name("--organism"))
   reading.configure(parser)
@@ -90,6 +89,7 @@ local function ingest_file(shared, request, meanwhile)
     report.unasked = shared.options.linking and shared.unasked or nil
   else
     report = ingest.store(shared.conn, request)
+    report.scores = shared.scorer:score(shared.conn, request.name, report)
   end
   report.seconds = sys.monotonic() - started
   return report
@@ -118,9 +118,10 @@ end
 local function shared_by_files(arguments, context, recipe, command)
   local options = requests.options_of(arguments, context, command)
   local conn, unasked, is_bare = open_for(arguments, context)
+  requests.check_links(conn, arguments, is_bare)
   options.resolvers = requests.resolvers(context, conn)
   local shared = { recipe = recipe, dry_run = arguments.dry_run, conn = conn, unasked = unasked, is_bare = is_bare,
-    options = options }
+    options = options, scorer = scoring_ingested.new(context.config) }
   options.reconnect = function()
     shared.conn = context:open()
     return context:open()
@@ -187,27 +188,18 @@ local function ingest_found(found, arguments, context, recipe, command)
   return failed == 0 and 0 or failed == misused and 2 or 1
 end
 
---- A recipe of signatures makes other things of its files than datasets.
-local function load_signatures(arguments, context, recipe, command)
-  local how = reading.dialect_of(arguments)
-  return require("ligase.cli.signature_loading").load_all(context, arguments.files, { recipe = recipe,
-    command = command, dry_run = arguments.dry_run, given = { format = arguments.format, set = how.set,
-      dialect = next(how.dialect) and how.dialect or nil, about = { name = arguments.name,
-        organism = arguments.organism and { arguments.organism } or nil } } })
-end
-
 --- Ingests files: those named, one after the other; folders and many at a time by the
 --- queue. A bad file is reported and the rest goes on.
 ---@param arguments table as parsed
 ---@param context ligase.context
----@param recipe ligase.recipe|nil nil: for each file the one for what is in it
+---@param recipe ligase.recipe|ligase.other_recipe|nil nil: for each file the one for what is in it
 ---@param command string
 ---@return integer status 0, or 1 when a file could not be ingested (2: by misuse)
 function M.ingest_all(arguments, context, recipe, command)
-  check(arguments)
-  if recipe and recipe.kind == "signatures" then
-    return load_signatures(arguments, context, recipe, command)
+  if recipes.is_other(recipe) then
+    return require("ligase.cli.other_files").store_all(arguments, context, recipe, command)
   end
+  check(arguments)
   local found = finding.find(arguments.files, { name = arguments.name, except = arguments.samples })
   if batch.is_wanted(arguments, found) then
     return batch.run(arguments, found, context, recipe, command)

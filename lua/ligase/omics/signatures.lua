@@ -1,7 +1,7 @@
 --- Signatures: named sets of features with directions and weights, and the files they come in.
 ---
 ---   local signatures = require "ligase.omics.signatures"
----   local read = signatures.read(inputs.open "als_core.tsv", signatures.load "signatures", {})
+---   local read = signatures.read(inputs.open "als_core.tsv", signatures.define {}, {})
 ---   print(read.format, #read.signatures, #read.signatures[1].components)
 ---
 --- A file may hold one signature (a table, a rank file, a list) or many (GMT, GMX, a table with a
@@ -11,7 +11,6 @@ local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
 local lines = require "ligase.omics.signatures.lines"
 local options = require "ligase.base.options"
-local recipes = require "ligase.omics.recipes"
 local rows = require "ligase.omics.signatures.rows"
 local source_of = require "ligase.omics.signatures.source"
 local sys = require "sys"
@@ -26,7 +25,6 @@ M.FEATURE_TYPES = { "lipid", "gene", "protein", "metabolite" }
 local READING_VERSION = 1
 
 ---@class ligase.signature_recipe
----@field kind "signatures"
 ---@field format string|nil one of M.FORMATS, instead of detection
 ---@field feature_type string|nil of features of which the file does not say it
 ---@field direction string|nil "up" or "down", of features of which the file does not say it
@@ -34,9 +32,6 @@ local READING_VERSION = 1
 ---@field about table<string, any> type, source, version, description, organism, disease, matrix, where the file says
 --- none
 ---@field dialect table|nil how tables are written
----@field name string set on loading
----@field path string set on loading
----@field sha256 string set on loading
 
 local SPEC = {
   format = { type = "string", values = M.FORMATS }, feature_type = { type = "string", values = M.FEATURE_TYPES },
@@ -53,15 +48,14 @@ for _, role in ipairs(rows.ROLES) do
   COLUMNS[role] = role ~= "ignore" and { type = "table" } or nil
 end
 
---- Defines a recipe for signature files.
+--- Checks what a recipe for signature files says.
 ---@param definition table
 ---@return ligase.signature_recipe
-function M.recipe(definition)
+function M.define(definition)
   local recipe = options.check(definition, SPEC, "recipe of signatures")
   recipe.columns = options.check(recipe.columns, COLUMNS, "recipe's columns")
   recipe.about = options.check(recipe.about, ABOUT, "recipe's about")
-  recipe.kind = "signatures"
-  return recipes.mark(recipe)
+  return recipe
 end
 
 -- ---- which format ----------------------------------------------------------
@@ -171,7 +165,7 @@ local function content_of(signature)
       component.direction or 0, ("%a"):format(component.weight) }
   end
   return sys.sha256(json.encode { version = READING_VERSION, members = json.array(members), type = signature.type,
-    source = signature.source, description = signature.description, organism = json.array(signature.organism),
+    source = signature.cited, description = signature.description, organism = json.array(signature.organism),
     disease = json.array(signature.disease), matrix = json.array(signature.matrix) })
 end
 
@@ -182,7 +176,8 @@ local function finish(source, sets, about)
       errors.raise { kind = "usage", code = "name", message = "standard input has no name for its signature",
         hint = "Say which: --name NAME" }
     end
-    set.version, set.type, set.source = about.version, about.type, about.source or source.shown
+    -- Where the file happens to lie is no part of what it says.
+    set.version, set.type, set.source, set.cited = about.version, about.type, about.source or source.shown, about.source
     set.description = set.description or about.description
     set.organism, set.disease, set.matrix = about.organism or {}, about.disease or {}, about.matrix or {}
     for _, component in ipairs(set.components) do
@@ -225,6 +220,7 @@ end
 ---@field version string|nil
 ---@field type string|nil
 ---@field source string
+---@field cited string|nil the source, where somebody says it
 ---@field description string|nil
 ---@field organism string[]
 ---@field disease string[]
@@ -248,6 +244,9 @@ end
 ---@field shown string
 ---@field sha256 string
 ---@field bytes integer
+---@field encoding string
+---@field separator string
+---@field decimal string
 ---@field format string
 ---@field signatures ligase.signature[]
 ---@field names ligase.linked_names[] what has to be in the database first
@@ -261,7 +260,7 @@ local USUAL = { gmt = "gene", gmx = "gene", rnk = "gene" }
 
 --- A header of one column often says of what: "lipid", "gene".
 local function type_in_header(columns)
-  return columns and columns.feature and rows.feature_type(columns.feature)
+  return columns and rows.feature_type(columns.headers.feature)
 end
 
 local function parse(source, format, given, recipe, doubts)
@@ -305,6 +304,9 @@ function M.read(input, recipe, given)
   local source = source_of.read(input, { encoding = given.dialect.encoding })
   local format, doubts = format_of(source, given), {}
   local sets, columns = parse(source, format, given, recipe, doubts)
+  if #sets == 0 then
+    source_of.refuse(source, nil, "the file has a header and no features", "Check that the export finished", "empty")
+  end
   local about = about_of(source, given, recipe)
   settle_directions(sets, given.direction or recipe.direction)
   sets = given.pair and pair_up(sets) or sets
@@ -318,8 +320,10 @@ function M.read(input, recipe, given)
       text.count(repeated, "component"))
   end
   finish(source, sets, about)
-  local read = { shown = source.shown, sha256 = source.sha256, bytes = source.bytes, format = format,
-    signatures = sets, names = names, counts = { repeated = repeated }, columns = columns, doubts = doubts }
+  local read = { shown = source.shown, sha256 = source.sha256, bytes = source.bytes, encoding = source.encoding,
+    separator = columns and columns.separator or "\t", decimal = columns and columns.decimal or ".", format = format,
+    signatures = sets, names = names, counts = { repeated = repeated }, columns = columns and columns.headers,
+    doubts = doubts }
   summary(read)
   return read
 end

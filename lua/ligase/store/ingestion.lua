@@ -4,11 +4,14 @@
 --- receipts of the names that are new, then dataset, revision, journal and outbox.
 --- Round trips are few because small files are many: one to begin and look, two for
 --- the COPY, one to end.
+local changes_of = require "ligase.store.changes"
+local entities = require "ligase.store.entities"
+local entity_kinds = require "ligase.store.entity_kinds"
+local entity_links = require "ligase.store.entity_links"
 local errors = require "ligase.base.errors"
 local features = require "ligase.store.features"
 local json = require "ligase.base.json"
 local pg = require "pg"
-local runs = require "ligase.store.runs"
 local sys = require "sys"
 
 local M = {}
@@ -36,9 +39,6 @@ INSERT INTO revisions (dataset_id, revision, run_id, source, source_bytes, sourc
   value_count, feature_count, cell_count)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)]]
 
-local INSERT_OUTBOX = [[
-INSERT INTO outbox (entity_type, entity_id, action, payload, run_id) VALUES ($1, $2, $3, $4, $5)]]
-
 local COUNT_FEATURES = [[
 SELECT count(DISTINCT feature_key) AS features FROM measurements WHERE dataset_id = $1 AND revision = $2]]
 
@@ -46,6 +46,12 @@ local MEASUREMENT_COLUMNS = {
   { "dataset_id", "uuid" }, { "revision", "int4" }, { "ordinal", "int8" }, { "feature_key", "int8" },
   { "source_name", "text" }, { "values", "float8[]" }, { "texts", "text[]" }, { "cells", "jsonb" },
 }
+
+---@class ligase.dataset_details
+---@field program string|string[]|nil the programs it belongs to, the first one first; nil leaves them as they are
+---@field experiment string|string[]|nil the experiments it comes from
+---@field organism string|nil
+---@field create boolean|nil programs and experiments that are not there are made
 
 ---@class ligase.ingestion
 ---@field conn table
@@ -100,7 +106,7 @@ end
 function M.begin(conn, run, what)
   local within = conn:transaction_status() == "in transaction"
   local self = setmetatable({ conn = conn, run = run, what = what, within = within, new_features = 0, new_names = 0,
-    numbers = 0, kept = 0, misfits = {}, changes = {} }, Ingestion)
+    numbers = 0, kept = 0, misfits = {}, noted = changes_of.new(run, what.outbox) }, Ingestion)
   local begun, results = pcall(conn.pipeline, conn, function(p)
     -- Looking after locking is right only when each statement sees what was committed before it.
     p:query(within and "SAVEPOINT ingestion" or "BEGIN ISOLATION LEVEL READ COMMITTED")
@@ -185,39 +191,51 @@ function Ingestion:link(resolver, waiting)
   resolver:wrote()
 end
 
---- Notes a change for the journal, with the row as it was, and for other systems.
-local function record(self, tbl, id, before, payload)
-  self.changes[#self.changes + 1] = { table = tbl, id = id, before = before or json.null }
-  if self.what.outbox then
-    self.told = self.told or {}
-    self.told[#self.told + 1] = { tbl, id, before and "update" or "create", json.encode(payload) }
+--- The programs or experiments named, each as text.
+local function words_of(given)
+  return type(given) == "table" and given or given and { given } or {}
+end
+
+--- Raises "usage" when a program or experiment that is named is not there and may not be
+--- made, with the nearest names.
+---@param conn table
+---@param given ligase.dataset_details
+function M.check_links(conn, given)
+  for kind_name, words in pairs { program = words_of(given.program), experiment = words_of(given.experiment) } do
+    for _, word in ipairs(words) do
+      if not entities.lookup(conn, kind_name, word) and not (given.create and not entities.is_id(word)) then
+        error(entities.unknown_link(conn, kind_name, word), 0)
+      end
+    end
   end
 end
 
---- The id of the program or experiment of that name, made when it is not there.
-local function find_or_make(self, tbl, name)
-  local conn = self.conn
-  local find = ("SELECT id FROM %s WHERE name = $1"):format(tbl)
-  local found = conn:query(find, name)[1]
-  if found then
-    return found.id
+--- The ids of the programs or experiments named, or nil when none is; those that are not
+--- there are made.
+local function linked_ids(self, kind_name, given)
+  if given == nil then
+    return nil
   end
-  local id = sys.uuid7()
-  local made = conn:query(("INSERT INTO %s (id, name) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING RETURNING id")
-    :format(tbl), id, name)
-  if made[1] then
-    record(self, tbl, id, nil, { name = name })
-    return id
+  local ids, seen = {}, {}
+  for _, word in ipairs(words_of(given)) do
+    local id = self.linker:resolve(kind_name, word)
+    ids[#ids + 1] = not seen[id] and id or nil
+    seen[id] = true
   end
-  return conn:query(find, name)[1].id
+  return ids
 end
 
---- The dataset's details after this ingest, and whether they differ from before.
+--- The dataset's details after this ingest, and whether they differ from before. What is
+--- named replaces what it was linked to.
 local function dataset_details(self, given)
   local before = self.existing or { program_id = pg.null, experiment_id = pg.null, organism = {} }
+  self.linker = entities.changes(self.conn, self.run, { create = given.create, noted = self.noted })
+  local links = { programs = linked_ids(self, "program", given.program),
+    experiments = linked_ids(self, "experiment", given.experiment) }
   local after = {
-    program_id = given.program and find_or_make(self, "programs", given.program) or before.program_id,
-    experiment_id = given.experiment and find_or_make(self, "experiments", given.experiment) or before.experiment_id,
+    links = links,
+    program_id = links.programs and links.programs[1] or before.program_id,
+    experiment_id = links.experiments and links.experiments[1] or before.experiment_id,
     organism = given.organism and { given.organism } or before.organism,
   }
   local differs = after.program_id ~= before.program_id or after.experiment_id ~= before.experiment_id
@@ -225,8 +243,13 @@ local function dataset_details(self, given)
   return after, differs
 end
 
+--- Writes the dataset's row, unless that was done.
 local function queue_dataset(self, p, details, revision)
   local conn, existing = self.conn, self.existing
+  if self.is_written then
+    return
+  end
+  self.is_written = true
   if existing then
     p:query(conn:prepare(UPDATE_DATASET), self.dataset_id, revision, details.program_id, details.experiment_id,
       pg.array(details.organism))
@@ -234,17 +257,28 @@ local function queue_dataset(self, p, details, revision)
     p:query(conn:prepare(INSERT_DATASET), self.dataset_id, self.what.omics, self.what.name, revision,
       details.program_id, details.experiment_id, pg.array(details.organism))
   end
-  record(self, "datasets", self.dataset_id, existing and existing.before, { revision = revision })
+  self.noted:note("datasets", self.dataset_id, existing and existing.before, { revision = revision })
+end
+
+--- Writes the links beyond the first ones, which refer to the dataset's row.
+---@return boolean changed
+local function write_links(self, details, revision)
+  local links = details.links
+  local is_plain = #(links.programs or {}) < 2 and #(links.experiments or {}) < 2
+  if not (links.programs or links.experiments) or not self.existing and is_plain then
+    return false
+  end
+  if not self.existing then
+    queue_dataset(self, self.conn, details, revision)
+  end
+  local touched = entity_links.write(self.conn, self.noted, entity_kinds.get "dataset", {
+    { id = self.dataset_id, record = { links = links } } })
+  return next(touched) ~= nil
 end
 
 --- The journal's entry, and after it what other systems have to learn.
 local function queue_journal(self, p, outcome, counts)
-  local conn, run = self.conn, self.run
-  p:query(conn:prepare(runs.INSERT), runs.parameters(run, outcome, { counts = counts,
-    changes = json.array(self.changes) }))
-  for _, told in ipairs(self.told or {}) do
-    p:query(conn:prepare(INSERT_OUTBOX), told[1], told[2], told[3], told[4], run.id)
-  end
+  self.noted:write(self.conn, p, outcome, counts)
 end
 
 --- Makes what was queued good, unless the transaction is somebody else's.
@@ -287,13 +321,14 @@ end
 ---@param read {source: string, info: table, findings: table, plan: ligase.column_plan, recipe: ligase.recipe,
 --- feature_count: integer|nil, description: table|nil} feature_count: nil when Postgres has to count; description:
 --- from describe
----@param given {program: string|nil, experiment: string|nil, organism: string|nil}
+---@param given ligase.dataset_details
 ---@return table report
 function Ingestion:finish(read, given)
   self:end_copy()
   local conn, run, info = self.conn, self.run, read.info
   local description = read.description or M.describe(read.findings, read.plan)
   local details = dataset_details(self, given)
+  write_links(self, details, self.revision)
   local feature_count = read.feature_count
     or conn:query(COUNT_FEATURES, self.dataset_id, self.revision)[1].features
   local counts = { rows = info.rows, values = self.numbers, kept = self.kept, features = feature_count,
@@ -304,8 +339,8 @@ function Ingestion:finish(read, given)
       read.recipe.name, read.recipe.sha256, description.dialect, description.columns, description.contrasts,
       description.sample_names, description.sample_quantities, description.sample_units, description.sample_text,
       description.sample_count, info.rows, self.numbers, feature_count, self.kept)
-    self.changes[#self.changes + 1] = { table = "revisions", id = self.dataset_id, revision = self.revision,
-      before = json.null }
+    self.noted.changes[#self.noted.changes + 1] = { table = "revisions", id = self.dataset_id,
+      revision = self.revision, before = json.null }
     queue_journal(self, p, "done", counts)
     queue_commit(self, p)
   end)
@@ -316,10 +351,11 @@ end
 
 --- Ends the transaction without a new revision: the file is the one that is there.
 --- Details that were given (program, ...) are still applied.
----@param given {program: string|nil, experiment: string|nil, organism: string|nil}
+---@param given ligase.dataset_details
 ---@return table report
 function Ingestion:finish_unchanged(given)
   local details, differs = dataset_details(self, given)
+  differs = write_links(self, details, self.existing.current_revision) or differs
   self.conn:pipeline(function(p)
     if differs then
       queue_dataset(self, p, details, self.existing.current_revision)

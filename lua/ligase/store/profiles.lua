@@ -57,16 +57,16 @@ end
 ---@return ligase.scored_signature[]
 function M.signatures(conn, ids, with_names)
   local result = conn:query(SIGNATURES, ids and pg.array(ids, "uuid") or pg.null)
-  local signatures, by_id, all = table.move(result, 1, #result, 1, {}), {}, {}
+  local signatures, places, all = table.move(result, 1, #result, 1, {}), {}, {}
   for i, signature in ipairs(signatures) do
     for j, key in ipairs(signature.keys) do
       signature.keys[j] = key ~= pg.null and key
     end
     signature.sha256 = digest_of(signature)
-    by_id[signature.id], all[i] = signature, signature.id
+    places[signature.id], all[i] = i, signature.id
   end
   for _, row in ipairs(with_names and #signatures > 0 and conn:query(NAMES, pg.array(all, "uuid")) or {}) do
-    by_id[row.signature_id].names = row.names
+    signatures[places[row.signature_id]].names = row.names
   end
   return signatures
 end
@@ -151,6 +151,15 @@ WHERE f.feature_type = $2]]
 ---@return {key: integer, name: string}[]
 function M.features(conn, keys, feature_type)
   return conn:query(FEATURES, pg.int8_array(keys), feature_type)
+end
+
+--- The name of a feature.
+---@param conn table
+---@param key integer
+---@return string|nil
+function M.name(conn, key)
+  local row = conn:query("SELECT name FROM features WHERE key = $1", key)[1]
+  return row and row.name
 end
 
 -- ---- samples ---------------------------------------------------------------

@@ -12,9 +12,8 @@ local M = {}
 
 local COLUMNS = { { "dataset_id", "uuid" }, { "signature_id", "uuid" }, { "run_id", "uuid" }, { "score", "float8" },
   { "p_value", "float8" }, { "coverage", "float8" }, { "revision", "int4" }, { "matched_count", "int4" },
-  { "component_count", "int4" }, { "is_match", "bool" }, { "method", "text" }, { "method_version", "text" },
-  { "contrast", "text" }, { "level", "text" }, { "input_sha256", "text" }, { "parameters", "jsonb" },
-  { "details", "jsonb" } }
+  { "component_count", "int4" }, { "is_match", "bool" }, { "method", "text" }, { "parameters_key", "int8" },
+  { "contrast", "text" }, { "level", "text" }, { "input_sha256", "text" }, { "details", "jsonb" } }
 
 --- Fields of a block that are lists, one entry for each signature.
 local LISTS = { "signature_id", "score", "p_value", "coverage", "matched_count", "component_count", "is_match",
@@ -36,6 +35,7 @@ WHERE dataset_id = $1 AND revision = $2 AND method = $3 AND contrast = $4 AND si
 ---@field method_version string
 ---@field contrast string
 ---@field parameters string JSON
+---@field parameters_key integer
 ---@field signature_id string[]
 ---@field score (number|userdata)[]
 ---@field p_value (number|userdata)[]|userdata
@@ -116,7 +116,75 @@ local function row_values(block, run_id)
   return values
 end
 
---- Writes blocks of scores in the caller's transaction, which holds the datasets' locks.
+local INSERT_PARAMETERS = [[
+INSERT INTO score_parameters (key, method, method_version, parameters) VALUES ($1, $2, $3, $4)
+ON CONFLICT (key) DO NOTHING]]
+
+--- Makes sure that how scores are computed is on record. Looked up first: they hardly change.
+local function write_parameters(conn, blocks)
+  local keys, by_key = {}, {}
+  for _, block in ipairs(blocks) do
+    if not by_key[block.parameters_key] then
+      by_key[block.parameters_key] = block
+      keys[#keys + 1] = block.parameters_key
+    end
+  end
+  for _, row in ipairs(conn:query("SELECT key FROM score_parameters WHERE key = ANY ($1::int8[])",
+    pg.int8_array(keys))) do
+    by_key[row.key] = nil
+  end
+  for _, key in ipairs(keys) do
+    local block = by_key[key]
+    if block then
+      conn:query(INSERT_PARAMETERS, key, block.method, block.method_version, block.parameters)
+    end
+  end
+end
+
+---@class ligase.score_writer
+local Writer = {}
+Writer.__index = Writer
+
+--- Sends a block.
+---@param block ligase.score_block
+function Writer:write(block)
+  self.copy:write(#block.signature_id, row_values(block, self.run_id))
+  self.written = self.written + #block.signature_id
+end
+
+--- Ends the sending; what it stood for is written.
+function Writer:finish()
+  self.copy:finish()
+end
+
+--- Abandons it, unless it was finished.
+function Writer:__close()
+  self.copy:close()
+end
+
+--- Sends blocks one by one while more are computed: of datasets of which nothing is stored by
+--- these methods. Nothing else can be asked on the connection meanwhile.
+---@param conn table in a transaction that holds the datasets' locks
+---@param heads ligase.score_block[] method, method_version, parameters and their key, of all blocks to come
+---@param run_id string
+---@return ligase.score_writer close it
+function M.writer(conn, heads, run_id)
+  write_parameters(conn, heads)
+  return setmetatable({ copy = conn:copy_in("dataset_signatures", COLUMNS), run_id = run_id, written = 0 }, Writer)
+end
+
+--- Whether any of the datasets has a score by one of the methods.
+---@param conn table
+---@param ids string[] of datasets
+---@param methods string[]
+---@return boolean
+function M.has_any(conn, ids, methods)
+  return #conn:query("SELECT 1 FROM dataset_signatures WHERE dataset_id = ANY ($1::uuid[]) AND method = ANY "
+    .. "($2::text[]) LIMIT 1", pg.array(ids, "uuid"), pg.array(methods, "text")) > 0
+end
+
+--- Writes blocks of scores in the caller's transaction, which holds the datasets' locks. Scores
+--- of the same inputs stay as they are, others are replaced.
 ---@param conn table
 ---@param blocks ligase.score_block[]
 ---@param run_id string
@@ -124,11 +192,11 @@ end
 function M.write(conn, blocks, run_id)
   local left, counts = left_of(conn, blocks)
   if #left > 0 then
-    local copy <close> = conn:copy_in("dataset_signatures", COLUMNS)
+    local writer <close> = M.writer(conn, left, run_id)
     for _, block in ipairs(left) do
-      copy:write(#block.signature_id, row_values(block, run_id))
+      writer:write(block)
     end
-    copy:finish()
+    writer:finish()
   end
   return counts
 end
@@ -197,12 +265,13 @@ ORDER BY signature_scores.method, is_match DESC NULLS LAST, signature_scores.sco
 end
 
 local STORED = [[
-SELECT score, p_value, coverage, matched_count, component_count, is_match, method, method_version, contrast, level,
-  input_sha256, parameters, details, run_id, revision, to_char(created_at, 'YYYY-MM-DD HH24:MI:SS TZ') AS scored_at
-FROM dataset_signatures
-WHERE dataset_id = $1 AND revision = $2 AND signature_id = $3 AND ($4::text IS NULL OR method = $4)
-  AND ($5::text IS NULL OR contrast = $5)
-ORDER BY method = 'concordance' DESC, method, contrast]]
+SELECT x.score, x.p_value, x.coverage, x.matched_count, x.component_count, x.is_match, x.method, p.method_version,
+  x.contrast, x.level, x.input_sha256, p.parameters, x.details, x.run_id, x.revision,
+  to_char(x.created_at, 'YYYY-MM-DD HH24:MI:SS TZ') AS scored_at
+FROM dataset_signatures AS x LEFT JOIN score_parameters AS p ON p.key = x.parameters_key
+WHERE x.dataset_id = $1 AND x.revision = $2 AND x.signature_id = $3 AND ($4::text IS NULL OR x.method = $4)
+  AND ($5::text IS NULL OR x.contrast = $5)
+ORDER BY x.method = 'concordance' DESC, x.method, x.contrast]]
 
 local function listed(rows)
   local names = {}

@@ -218,7 +218,8 @@ end)
 describe("listing datasets", function()
   it("gives their figures, by name, of one omics type when asked", function()
     local conn = ingesting.fresh()
-    ingesting.ingest(conn, { name = "b", text = "lipid,S1,S2\nA,1,2\nA,3,\n", program = "P" })
+    ingesting.ingest(conn, { name = "b", text = "lipid,S1,S2\nA,1,2\nA,3,\n", program = "P",
+      create = true })
     ingesting.ingest(conn, { name = "a", text = "lipid,S1\nA,1\n", recipe = ingesting.recipe { omics = "other" } })
     local list = datasets.list(conn)
     local names = {}

@@ -196,7 +196,7 @@ for round = 1, 10 do
     return { name = raw .. " of round " .. round, rule = "spec" }
   end }
   ingesting.ingest(conn, { path = %q, name = "d%d round " .. round, recipe = recipe, program = "P" .. round,
-    experiment = "E" })
+    experiment = "E", create = true })
 end]]):format(host.home, conninfo, file, i), "work.lua")
     end
     for i, script in ipairs(scripts) do

@@ -22,7 +22,8 @@ end
 ---@return string conninfo
 function M.fresh()
   shared:script([[
-DELETE FROM outbox; DELETE FROM jobs; DELETE FROM measurements; DELETE FROM revisions; DELETE FROM datasets;
+DELETE FROM outbox; DELETE FROM jobs; DELETE FROM measurements; DELETE FROM revisions;
+DELETE FROM program_datasets; DELETE FROM experiment_datasets; DELETE FROM datasets;
 DELETE FROM features; DELETE FROM feature_names; DELETE FROM experiments; DELETE FROM programs; DELETE FROM runs]])
   return shared, shared_conninfo
 end
@@ -46,7 +47,8 @@ function M.recipe(changes)
   return recipe
 end
 
-local OPTIONS = { "dialect", "set", "linking", "resolver", "outbox", "program", "experiment", "organism" }
+local OPTIONS = { "dialect", "set", "linking", "resolver", "outbox", "program", "experiment", "create",
+  "organism" }
 
 local function request_of(call)
   local options = { name = call.name or call.text and "x" or nil }
@@ -59,7 +61,7 @@ end
 --- Reads and writes one file in one transaction.
 ---@param conn table
 ---@param call table {text= or path=, name=, recipe=, dialect=, set=, linking=, resolver=, outbox=, program=,
---- experiment=, organism=}
+--- experiment=, create=, organism=}
 ---@return table report with findings and plan
 function M.ingest(conn, call)
   return ingest.store(conn, request_of(call))

@@ -79,7 +79,8 @@ describe("a new file", function()
   it("leaves its changes in the journal, with the state before", function()
     local conn = ingesting.fresh()
     pg.use_json(json.decode)
-    local report = ingesting.ingest(conn, { text = TEXT, name = "panel", program = "ALS", experiment = "E1" })
+    local report = ingesting.ingest(conn, { text = TEXT, name = "panel", program = "ALS", experiment = "E1",
+      create = true })
     local run = one(conn, "SELECT * FROM runs")
     assert.same({ report.run_id, "done", "ingest", "spec" }, { run.id, run.outcome, run.command, run.recipe })
     assert.equal(3, run.counts.rows)
@@ -105,8 +106,10 @@ describe("a new file", function()
 
   it("is bound to program, experiment and organism, which are made once", function()
     local conn = ingesting.fresh()
-    ingesting.ingest(conn, { text = TEXT, name = "a", program = "ALS", experiment = "E1", organism = "human" })
-    ingesting.ingest(conn, { text = TEXT, name = "b", program = "ALS", experiment = "E2" })
+    ingesting.ingest(conn, { text = TEXT, name = "a", program = "ALS", experiment = "E1",
+      organism = "human", create = true })
+    ingesting.ingest(conn, { text = TEXT, name = "b", program = "ALS", experiment = "E2",
+      create = true })
     assert.equal(1, ingesting.counts(conn).programs)
     assert.equal(2, ingesting.counts(conn).experiments)
     local rows = conn:query([[
@@ -115,6 +118,49 @@ JOIN programs AS p ON p.id = d.program_id JOIN experiments AS e ON e.id = d.expe
     assert.same({ "a", "ALS", "E1", { "human" } },
       { rows[1].name, rows[1].program, rows[1].experiment, rows[1].organism })
     assert.same({ "b", "ALS", "E2", {} }, { rows[2].name, rows[2].program, rows[2].experiment, rows[2].organism })
+  end)
+
+  local LINKS = [[
+SELECT (SELECT name FROM programs WHERE id = d.program_id) AS program,
+  (SELECT name FROM experiments WHERE id = d.experiment_id) AS experiment,
+  (SELECT string_agg(p.name, ',' ORDER BY p.name) FROM program_datasets AS l JOIN programs AS p ON p.id = l.program_id
+    WHERE l.dataset_id = d.id) AS programs,
+  (SELECT string_agg(e.name, ',' ORDER BY e.name) FROM experiment_datasets AS l
+    JOIN experiments AS e ON e.id = l.experiment_id WHERE l.dataset_id = d.id) AS experiments
+FROM datasets AS d]]
+
+  local function links(conn)
+    local row = one(conn, LINKS)
+    return { row.program, row.programs, row.experiment, row.experiments }
+  end
+
+  it("may belong to many programs and experiments, of which the first stands in its row", function()
+    local conn = ingesting.fresh()
+    pg.use_json(json.decode)
+    ingesting.ingest(conn, { text = TEXT, name = "a", program = { "P1", "P2", "P1", "P3" },
+      experiment = { "E1", "E2" }, create = true })
+    assert.same({ "P1", "P2,P3", "E1", "E2" }, links(conn))
+    local again = ingesting.ingest(conn, { text = TEXT, name = "a", program = { "P1", "P3" } })
+    assert.is_true(again.details_changed)
+    assert.same({ "P1", "P3", "E1", "E2" }, links(conn))
+    local changes = one(conn, "SELECT changes FROM runs WHERE id = $1", again.run_id).changes
+    assert.same({ "program_datasets", true }, { changes[1].table, changes[1].deleted })
+    assert.is_false(ingesting.ingest(conn, { text = TEXT, name = "a", program = { "P1", "P3" } }).details_changed)
+    ingesting.ingest(conn, { text = "lipid,S1\nB,7\n", name = "a", experiment = { "E2" } })
+    assert.same({ "P1", "P3", "E2", pg.null }, links(conn))
+  end)
+
+  it("is refused before its rows are read when a program is unknown", function()
+    local conn = ingesting.fresh()
+    ingesting.ingest(conn, { text = TEXT, name = "a", program = "ALS", create = true })
+    local before = ingesting.counts(conn)
+    local done, failure = pcall(ingesting.ingest, conn, { text = TEXT, name = "b", program = "ASL" })
+    assert.same({ false, "usage", "unknown_program" }, { done, failure.kind, failure.code })
+    assert.matches("Did you mean 'ALS'%?", failure.hint)
+    done, failure = pcall(ingesting.ingest, conn, { text = TEXT, name = "b",
+      program = "0190d7a3-0000-7000-8000-000000000000", create = true })
+    assert.same({ false, "unknown_program" }, { done, failure.code }) -- an id is no name for something new
+    assert.same(before, ingesting.counts(conn))
   end)
 
   it("is told to other systems only when that is asked for", function()
@@ -176,7 +222,7 @@ describe("a file read again", function()
     local conn = ingesting.fresh()
     pg.use_json(json.decode)
     ingesting.ingest(conn, { text = TEXT, name = "a" })
-    local again = ingesting.ingest(conn, { text = TEXT, name = "a", program = "ALS" })
+    local again = ingesting.ingest(conn, { text = TEXT, name = "a", program = "ALS", create = true })
     assert.same({ "unchanged", true }, { again.outcome, again.details_changed })
     local run = one(conn, "SELECT outcome, changes FROM runs WHERE id = $1", again.run_id)
     assert.equal("done", run.outcome)
@@ -228,7 +274,8 @@ describe("an ingestion that fails", function()
     local conn = ingesting.fresh()
     for _, text in ipairs { TEXT .. "x,y\n", "lipid,a,a\nx,1,2\n", "lipid,S1\n", "lipid,S1\nx,y\n",
       TEXT .. '"never closed,1,2,3\n' } do
-      local done, failure = pcall(ingesting.ingest, conn, { text = text, name = "a", program = "P" })
+      local done, failure = pcall(ingesting.ingest, conn, { text = text, name = "a", program = "P",
+        create = true })
       assert.is_false(done)
       assert.is_true(errors.is(failure, "input"), tostring(failure))
       assert.same(NOTHING, ingesting.counts(conn))

@@ -9,8 +9,8 @@ local text = require "ligase.base.text"
 
 local M = {}
 
-M.description = "Lists the stored scores of a dataset, or of a signature, the best first: those that are matches, and of "
-  .. "methods that have no rule for matches all. A name that both a dataset and a signature have means the dataset."
+M.description = "Lists the stored scores of a dataset, or of a signature, the best first: those that are matches, and "
+  .. "of methods that have no rule for matches all. A name that both a dataset and a signature have means the dataset."
 M.example = [[
   ligase matches treated_vs_control
   ligase matches "ALS core" --format csv

@@ -5,7 +5,6 @@ local methods = require "ligase.omics.score"
 local output = require "ligase.cli.output"
 local parsing = require "ligase.cli.parsing"
 local profiles = require "ligase.store.profiles"
-local progress = require "ligase.cli.progress"
 local runs = require "ligase.store.runs"
 local scores = require "ligase.store.scores"
 local scoring = require "ligase.scoring"
@@ -15,9 +14,9 @@ local text = require "ligase.base.text"
 
 local M = {}
 
-M.description = "Scores datasets by signatures and stores the scores. Directions come from the datasets' statistics, or "
-  .. "from two groups of samples (--contrast case/control). A signature of which less than the threshold is found is "
-  .. "not scored. What was computed from the same inputs already stays as it is."
+M.description = "Scores datasets by signatures and stores the scores. Directions come from the datasets' statistics, "
+  .. "or from two groups of samples (--contrast case/control). A signature of which less than the threshold is found "
+  .. "is not scored. What was computed from the same inputs already stays as it is."
 M.example = [[
   ligase score treated_vs_control
   ligase score --all --method concordance --permutations 0
@@ -156,9 +155,7 @@ local function run(conn, arguments, context)
       errors.raise { kind = "usage", code = "no_signatures", message = "there are no signatures to score by",
         hint = "Load some: ligase signature load FILE" }
     end
-    local line <close> = progress.new("scoring", nil)
-    local counts, skipped = scoring.run(conn, session, ids, journal.id)
-    return session, counts, skipped
+    return session, scoring.run(conn, session, ids, journal.id)
   end, errors.explained)
   if not done then
     runs.journal_failure(conn, journal, session)

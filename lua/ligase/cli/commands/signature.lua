@@ -13,11 +13,11 @@ local text = require "ligase.base.text"
 
 local M = {}
 
-M.description = "Loads, lists, shows and deletes signatures: named sets of features with directions and weights. A table "
-  .. "has a column of features and may have columns of directions (up, down, ↑, ↓, +1, -1), weights, feature types and "
-  .. "signatures; GMT, GMX, rank files (.rnk) and plain lists are read too. Comments at the top of a file (# disease: "
-  .. "ALS; FTD) and the options say what else is known. The same file again changes nothing; a changed signature "
-  .. "becomes its next version."
+M.description = "Loads, lists, shows and deletes signatures: named sets of features with directions and weights. A "
+  .. "table has a column of features and may have columns of directions (up, down, ↑, ↓, +1, -1), weights, feature "
+  .. "types and signatures; GMT, GMX, rank files (.rnk) and plain lists are read too. Comments at the top of a file "
+  .. "(# disease: ALS; FTD) and the options say what else is known. The same file again changes nothing; a changed "
+  .. "signature becomes its next version."
 M.example = [[
   ligase signature load als_core.tsv --disease ALS --matrix CSF
   ligase signature load h.all.v7.0.symbols.gmt --type MSigDB --version 7.0
@@ -109,10 +109,10 @@ function actions.load(arguments, context)
   elseif arguments.name and #arguments.words > 1 then
     refuse("--name is for one file, and several were given", "Leave it out")
   end
-  local recipe = recipes.load(arguments.recipe)
-  if recipe.kind ~= "signatures" then
+  local recipe = recipes.load_any(arguments.recipe)
+  if not recipes.is_other(recipe) or recipe.what ~= "signatures" then
     refuse(("the recipe '%s' is none for signatures"):format(recipe.name),
-      "It must end with: return signatures.recipe { ... }")
+      "It must end with: return signature_recipe.recipe { ... }")
   end
   local given, told = M.given_of(arguments)
   return loading.load_all(context, arguments.words, { recipe = recipe, given = given, command = "signature load",

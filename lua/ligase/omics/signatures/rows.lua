@@ -228,7 +228,7 @@ end
 ---@param doubts string[]
 ---@param how {dialect: table, set: table<string, string>, columns: table<string, string[]>}
 ---@return table[] sets {name, line, components}
----@return table<string, string> columns header by role
+---@return {headers: table<string, string>, separator: string, decimal: string} written headers are by role
 function M.read(source, doubts, how)
   local found = dialect.detect({ text = source.text, name = source.shown }, how.dialect)
   local reader <close> = csv.frames({ text = source.text, name = source.shown }, dialect.reader_options(found))
@@ -253,7 +253,7 @@ function M.read(source, doubts, how)
   for _, role in ipairs(M.ROLES) do
     names[role] = columns[role] and header[columns[role]]
   end
-  return sets_of(components), names
+  return sets_of(components), { headers = names, separator = found.separator, decimal = found.decimal }
 end
 
 return M

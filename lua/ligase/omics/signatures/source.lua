@@ -30,7 +30,7 @@ local LISTS = { organism = true, disease = true, matrix = true }
 ---@field bytes integer
 ---@field lines {text: string, number: integer}[] without comments and without blank ones
 ---@field about table<string, string|string[]> what the comments say: name, version, type, ...
----@field options table what csv.frames needs to know of the encoding
+---@field encoding string
 
 --- Raises "input" for a line of the source.
 ---@param source {shown: string}
@@ -119,7 +119,7 @@ function M.read(input, options)
   local plain = (input.shown:match("[^/]*$") or ""):gsub("%.[gG][zZ]$", "")
   local source = { shown = input.shown, name = input.name, ending = (plain:match("%.([%w]+)$") or ""):lower(),
     text = content:gsub("^\xEF\xBB\xBF", ""), sha256 = sys.sha256_file(input.path), bytes = stat.size_bytes, lines = {},
-    about = {} }
+    about = {}, encoding = how.encoding }
   refuse_others(source)
   split(source)
   if #source.lines == 0 then

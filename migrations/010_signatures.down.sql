@@ -2,6 +2,16 @@ SET LOCAL citus.multi_shard_modify_mode = 'sequential';
 
 DROP VIEW signature_scores;
 
+ALTER TABLE dataset_signatures ADD COLUMN method_version text COLLATE "C";
+ALTER TABLE dataset_signatures ADD COLUMN parameters jsonb NOT NULL DEFAULT '{}';
+UPDATE dataset_signatures AS x SET method_version = p.method_version, parameters = p.parameters
+FROM score_parameters AS p WHERE p.key = x.parameters_key;
+ALTER TABLE dataset_signatures ALTER COLUMN method_version SET NOT NULL;
+ALTER TABLE dataset_signatures DROP COLUMN parameters_key;
+DROP TABLE score_parameters;
+
+COMMENT ON COLUMN dataset_signatures.parameters IS 'Parameters of the method: threshold, seed, permutations, ....';
+
 DROP INDEX dataset_signatures_matches;
 CREATE INDEX dataset_signatures_signature_id ON dataset_signatures (signature_id, score);
 
