@@ -48,7 +48,7 @@ function M.run(context)
     local all = comparisons_of(count)
     contestants[#contestants + 1] = { name = count, run = function()
       local _, about
-      found[count], about = discovery.find(all, features, { support = 20, size = 6, datasets = 20,
+      found[count], about = discovery.find(all, features, { support = 20, size = 10, datasets = 20,
         co_occurrence = 0.5, confidence = 0.5, limit = 100000 })
       assert(not about.is_cut and #found[count] > 0)
     end }

@@ -111,6 +111,28 @@ describe("sets of items", function()
     assert.same(one, other)
   end)
 
+  it("are the same beside many others, where pairs are counted by going through transactions", function()
+    math.randomseed(5)
+    local transactions = {}
+    for t = 1, 60 do
+      transactions[t] = {}
+      for item = 1, 12 do
+        if math.random() < (t % 3 == item % 3 and 0.7 or 0.2) then
+          table.insert(transactions[t], item)
+        end
+      end
+    end
+    local options = { items = 1012, support = 4, size = 2, similarity = 0.2 }
+    local alone = mine(transactions, options)
+    for item = 13, 1012 do -- each four times, with no other
+      for _ = 1, 4 do
+        transactions[#transactions + 1] = { item }
+      end
+    end
+    assert.is_true(#alone > 20)
+    assert.same(alone, (mine(transactions, options)))
+  end)
+
   it("of many items alike are one set, at once", function()
     local transactions = {}
     for t = 1, 300 do
