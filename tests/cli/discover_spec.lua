@@ -85,8 +85,8 @@ describe("ligase discover", function()
     write("f.csv", "lipid,log2FC\nCer 34:1;O2,0.2\nCer 36:1;O2,2\nSM 34:1;O2,-3\nSM 34:1;O2,3\n")
     done { "ingest", "--omics", "lipidomics", "f.csv" }
     local out = done { "discover", "--support", "4", "--size", "2" }
-    assert.matches("^6 comparisons of 6 datasets, 6 features with a direction\n1 comparison without p%-values: taken by "
-      .. "the change alone\n1 feature moving both ways within a comparison: left out there\n", out)
+    assert.matches("^6 comparisons of 6 datasets, 6 features with a direction\n1 comparison without p%-values: taken "
+      .. "by the change alone\n1 feature moving both ways within a comparison: left out there\n", out)
     assert.matches("\n%d%. 2 features in 4 comparisons of 4 datasets; co%-occurrence 0%.80, confidence 0%.80\n"
       .. "   up    Cer 34:1;O2, Cer 36:1;O2\n   in    a; b; c; f\n", out)
     out = done { "discover", "--support", "4", "--size", "2", "--min-change", "0.5" }

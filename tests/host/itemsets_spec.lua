@@ -38,8 +38,8 @@ for chosen, (both, any_, most) in passing.items():
 out = []
 for chosen, (both, any_, most) in passing.items():
     if len(chosen) >= size and not any(chosen < other for other in by_where[both]):
-        out.append("%s @ %s | %d of %d, most %d" % (" ".join(map(str, sorted(chosen))), " ".join(map(str, sorted(both))),
-            len(both), any_, most))
+        out.append("%s @ %s | %d of %d, most %d" % (" ".join(map(str, sorted(chosen))),
+            " ".join(map(str, sorted(both))), len(both), any_, most))
 print("\n".join(sorted(out)))
 ]==]
 

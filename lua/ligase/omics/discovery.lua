@@ -34,7 +34,8 @@ local function items_of(comparisons, features, feature_type)
     for direction, keys in pairs { [1] = comparison.up, [-1] = comparison.down } do
       for _, key in ipairs(keys) do
         local feature = features[key]
-        if feature and not by_direction[direction][key] and (not feature_type or feature.feature_type == feature_type) then
+        local is_wanted = feature and (not feature_type or feature.feature_type == feature_type)
+        if is_wanted and not by_direction[direction][key] then
           local item = { feature = feature, direction = direction }
           by_direction[direction][key], items[#items + 1] = item, item
         end

@@ -73,7 +73,8 @@ WHERE m.dataset_id = $1 AND m.revision = $2 AND m.ordinal >= $4 AND m.ordinal <=
   AND m.feature_key IS DISTINCT FROM ($3::int8[])[(m.ordinal - $4::int8)::int + 1] ]]
 
 local DESCRIBE = [[
-UPDATE revisions SET feature_count = $3, dialect = dialect #- '{given,linking}' WHERE dataset_id = $1 AND revision = $2]]
+UPDATE revisions SET feature_count = $3, dialect = dialect #- '{given,linking}'
+WHERE dataset_id = $1 AND revision = $2]]
 
 local COUNT = [[
 SELECT count(DISTINCT feature_key) AS n FROM measurements WHERE dataset_id = $1 AND revision = $2]]

@@ -75,6 +75,9 @@ function M.list(conn, wanted)
   end)
   local columns = found.columns
   local count = found[1] and math.tointeger(tonumber(found[1][#columns])) or 0
+  for _, row in ipairs(found) do
+    row[#columns] = nil
+  end
   columns[#columns] = nil
   return found, count
 end

@@ -12,10 +12,11 @@ local text = require "ligase.base.text"
 
 local M = {}
 
-M.description = "Sets two datasets side by side, or two revisions (A@1 A@2): the features they share, at each level of "
-  .. "their names, and those of one alone; how the directions of their changes agree, and the correlation of these; of "
-  .. "datasets without changes, that of the means over samples. Every pair of contrasts is compared, or those named by "
-  .. "--contrast and --with. With --signatures A and B are signatures: what they share, and where directions contradict."
+M.description = "Sets two datasets side by side, or two revisions (A@1 A@2): the features they share, at each level "
+  .. "of their names, and those of one alone; how the directions of their changes agree, and the correlation of these; "
+  .. "of datasets without changes, that of the means over samples. Every pair of contrasts is compared, or those named by "
+  .. "--contrast and --with. With --signatures A and B are signatures: what they share, and where directions "
+  .. "contradict."
 M.example = [[
   ligase compare treated_a treated_b
   ligase compare plasma_lipids@1 plasma_lipids@2
@@ -188,9 +189,10 @@ end
 
 local function side_line(which, side)
   local more = {}
-  more[#more + 1] = side.repeated > 0 and ("%s in several rows, whose mean is taken"):format(text.number(side.repeated))
-    or nil
-  more[#more + 1] = side.unlinked > 0 and ("%s not linked (ligase link)"):format(text.count(side.unlinked, "row")) or nil
+  more[#more + 1] = side.repeated > 0 and ("%s in several rows, whose mean is taken"):format(
+    text.number(side.repeated)) or nil
+  more[#more + 1] = side.unlinked > 0 and ("%s not linked (ligase link)"):format(
+    text.count(side.unlinked, "row")) or nil
   return { which, ("%s/%s@%d"):format(side.omics_type, side.dataset, side.revision),
     text.count(side.features, "feature") .. (#more > 0 and "; " .. table.concat(more, "; ") or "") }
 end

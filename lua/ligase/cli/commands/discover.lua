@@ -18,11 +18,12 @@ local SETS_MOST = 100000
 --- Sets for people; programs get all.
 local SHOWN = 20
 
-M.description = "Finds sets of features that move together: all of them, each in one direction, in the same comparisons "
-  .. "(contrasts of current revisions). A set is in enough comparisons (--support) of enough datasets, which are "
-  .. "enough of the comparisons in which any of its features moves so (--co-occurrence) and of those in which the most "
+M.description = "Finds sets of features that move together: all of them, each in one direction, in the same "
+  .. "comparisons (contrasts of current revisions). A set is in enough comparisons (--support) of enough datasets, which "
+  .. "are enough of the comparisons in which any of its features moves so (--co-occurrence) and of those in which the most "
   .. "frequent one does (--confidence). Of sets in the same comparisons the largest is kept. A feature moves where its "
-  .. "adjusted p-value, or else its p-value, is at most --max-p; where a comparison has neither, its change alone counts."
+  .. "adjusted p-value, or else its p-value, is at most --max-p; where a comparison has neither, its change alone "
+  .. "counts."
 M.example = [[
   ligase discover
   ligase discover --type lipid --support 5 --size 4 --co-occurrence 0.7
@@ -81,7 +82,8 @@ end
 
 local function refuse_many()
   errors.raise { kind = "usage", code = "too_many_sets", message = ("there are more than %s sets"):format(
-    text.number(SETS_MOST)), hint = "Ask for more: --support, --size, --co-occurrence, --confidence or a smaller --max-p" }
+    text.number(SETS_MOST)),
+    hint = "Ask for more: --support, --size, --co-occurrence, --confidence or a smaller --max-p" }
 end
 
 -- ---- telling ---------------------------------------------------------------
@@ -105,7 +107,8 @@ local COLUMNS = {
   { name = "set", type = "int8" }, { name = "feature", type = "text" }, { name = "type", type = "text" },
   { name = "direction", type = "text" }, { name = "size", type = "int8" }, { name = "support", type = "int8" },
   { name = "datasets", type = "int8" }, { name = "co_occurrence", type = "float8" },
-  { name = "confidence", type = "float8" }, { name = "comparisons", type = "text" }, { name = "feature_id", type = "uuid" },
+  { name = "confidence", type = "float8" }, { name = "comparisons", type = "text" },
+  { name = "feature_id", type = "uuid" },
 }
 
 --- One row for each feature of each set.
@@ -124,7 +127,8 @@ end
 
 local function tell_set(number, set)
   output.write(("\n%d. %s in %s of %s; co-occurrence %.2f, confidence %.2f\n"):format(number,
-    text.count(#set.features, "feature"), text.count(set.support, "comparison"), text.count(set.dataset_count, "dataset"),
+    text.count(#set.features, "feature"), text.count(set.support, "comparison"),
+    text.count(set.dataset_count, "dataset"),
     set.co_occurrence, set.confidence))
   for _, direction in ipairs { 1, -1 } do
     local names = {}

@@ -14,9 +14,9 @@ local text = require "ligase.base.text"
 
 local M = {}
 
-M.description = "Says where a feature occurs in the current revisions: dataset, row and the name as it stood, a summary "
-  .. "of its values, its effects. It is named by anything that is read as it, by its id or an unambiguous start of "
-  .. "that, by its key, or by an unambiguous start of its name. Lipids that say more of the same (PC 16:0_18:1 of PC "
+M.description = "Says where a feature occurs in the current revisions: dataset, row and the name as it stood, a "
+  .. "summary of its values, its effects. It is named by anything that is read as it, by its id or an unambiguous start "
+  .. "of that, by its key, or by an unambiguous start of its name. Lipids that say more of the same (PC 16:0_18:1 of PC "
   .. "34:1), or less, are listed apart and not counted."
 M.example = [[
   ligase feature "PC 34:1"
@@ -138,7 +138,8 @@ end
 
 --- Numbers of one row by quantity: those of samples.
 local function add_values(groups, row)
-  local samples, quantities, units = list_of(row.sample_names), list_of(row.sample_quantities), list_of(row.sample_units)
+  local samples, quantities = list_of(row.sample_names), list_of(row.sample_quantities)
+  local units = list_of(row.sample_units)
   local is_long = sections.given(row.sample_text) ~= nil
   for slot, value in ipairs(list_of(row.values)) do
     local quantity = sections.given(quantities[slot])
@@ -188,8 +189,8 @@ local function places_of(rows)
   for _, row in ipairs(rows) do
     local place = places[#places]
     if not place or place.dataset_id ~= row.dataset_id then
-      place = { dataset = row.dataset, omics_type = row.omics_type, dataset_id = row.dataset_id, revision = row.revision,
-        rows = {} }
+      place = { dataset = row.dataset, omics_type = row.omics_type, dataset_id = row.dataset_id,
+        revision = row.revision, rows = {} }
       places[#places + 1], of[#places + 1] = place, {}
     end
     table.insert(of[#places], row)

@@ -14,20 +14,11 @@ local locate = lazy "ligase.omics.locate"
 
 local M = {}
 
-<<<<<<< HEAD
-M.description = "Says how names were read. Of a feature: which raw names were read as it, by which rule, and where "
-  .. "they stand; it is named by its canonical name or by any name that is read as it. Of a dataset: its names by "
-  .. "rule, those that were not understood, and those that may mean several things. Of a dataset's row, counted from "
-  .. "1: its cell, where that stands, and what it was read as."
-=======
-local TYPES = { "lipid", "protein", "gene", "metabolite" }
-
 M.description = "Says how names were read, and how a score came about. Of a feature: which raw names were read as it, "
   .. "by which rule, and where they stand; it is named by its canonical name or by any name that is read as it. Of a "
   .. "dataset: its names by rule, those that were not understood, and those that may mean several things. Of a "
   .. "dataset's row, counted from 1: its cell, where that stands, and what it was read as. Of a dataset and a "
   .. "signature: the score, the components, and the rows they were found in."
->>>>>>> signatures
 M.example = [[
   ligase why "PC 34:1"
   ligase why "PC 34:1" --type lipid
@@ -423,14 +414,10 @@ end
 ---@param context ligase.context
 function M.run(arguments, context)
   local conn = context:open_existing()
-<<<<<<< HEAD
-  naming.check_type(conn, arguments.feature_type)
-=======
   if arguments.signature then
     return require("ligase.cli.why_score").run(conn, datasets.find(conn, arguments.what), arguments)
   end
-  check_type(conn, arguments.feature_type)
->>>>>>> signatures
+  naming.check_type(conn, arguments.feature_type)
   local meant = find(conn, arguments.what, arguments.feature_type)
   local report
   if meant.features then
