@@ -75,8 +75,10 @@ end
 
 local DATASETS = [[
 SELECT d.id, d.name, d.omics_type, r.revision, r.contrasts, r.sample_names, r.sample_quantities, r.sample_text,
-  r.sample_count
+  r.sample_count, t.feature_type
 FROM datasets AS d JOIN revisions AS r ON r.dataset_id = d.id AND r.revision = d.current_revision
+LEFT JOIN LATERAL (SELECT f.feature_type FROM measurements AS m JOIN features AS f ON f.key = m.feature_key
+  WHERE m.dataset_id = d.id AND m.revision = d.current_revision ORDER BY m.ordinal LIMIT 1) AS t ON true
 WHERE d.id = ANY ($1::uuid[]) ORDER BY d.id]]
 
 ---@class ligase.scored_dataset
@@ -89,6 +91,7 @@ WHERE d.id = ANY ($1::uuid[]) ORDER BY d.id]]
 ---@field sample_quantities (string|userdata)[]|userdata by slot
 ---@field sample_text integer|userdata of a long table
 ---@field sample_count integer
+---@field feature_type string|userdata what its rows are about: a recipe gives all of them one type
 
 --- Datasets that hold data, by their ids.
 ---@param conn table
