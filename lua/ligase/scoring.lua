@@ -23,8 +23,9 @@ local M = {}
 
 local null = pg.null
 
---- Datasets that are scored in one transaction.
-local DATASETS_AT_ONCE = 50
+--- Datasets that are scored in one transaction, and numbers of theirs that are in memory at
+--- once.
+local DATASETS_AT_ONCE, VALUES_AT_ONCE = 50, 2000000
 
 M.MATCHES = { "exact", "contains" }
 M.SCALES = { "linear", "log2" }
@@ -389,27 +390,38 @@ local function score_some(conn, session, ids, run_id, skipped)
   return counts
 end
 
+--- The ids in groups that are scored together: not too many datasets, and not too many numbers
+--- in memory.
+local function groups_of(conn, session, ids)
+  local with_samples = session.options.contrast ~= nil or not needs_no_more(session)
+  local sizes, groups, held = profiles.sizes(conn, ids, with_samples), {}, 0
+  for _, id in ipairs(ids) do
+    local group, size = groups[#groups], sizes[id] or 0
+    if not group or #group == DATASETS_AT_ONCE or held + size > VALUES_AT_ONCE then
+      group, held = {}, 0
+      groups[#groups + 1] = group
+    end
+    group[#group + 1], held = id, held + size
+  end
+  return groups
+end
+
 --- Scores datasets and writes the scores, some datasets at a time in a transaction of their own
 --- (a savepoint, where one is open). What is there already with the same inputs stays as it is.
 ---@param conn table
 ---@param session ligase.score_session
 ---@param ids string[] of datasets
 ---@param run_id string
----@param progress (fun(done: integer))|nil
 ---@return {written: integer, unchanged: integer, matches: integer, datasets: integer} counts
 ---@return {dataset: string, method: string, why: string}[] skipped
-function M.run(conn, session, ids, run_id, progress)
+function M.run(conn, session, ids, run_id)
   local total, skipped = { written = 0, unchanged = 0, matches = 0, datasets = 0 }, {}
   local sorted = table.move(ids, 1, #ids, 1, {})
   table.sort(sorted)
-  for first = 1, #sorted, DATASETS_AT_ONCE do
-    local some = table.move(sorted, first, math.min(first + DATASETS_AT_ONCE - 1, #sorted), 1, {})
-    local counts = conn:transaction(score_some, conn, session, some, run_id, skipped)
+  for _, group in ipairs(groups_of(conn, session, sorted)) do
+    local counts = conn:transaction(score_some, conn, session, group, run_id, skipped)
     for name in pairs(total) do
       total[name] = total[name] + counts[name]
-    end
-    if progress then
-      progress(first + #some - 1)
     end
   end
   return total, skipped

@@ -113,6 +113,25 @@ function M.all_ids(conn)
   return ids
 end
 
+local SIZES = [[
+SELECT d.id, r.row_count * greatest(1, jsonb_array_length(r.contrasts)) AS effects,
+  r.row_count * CASE WHEN r.sample_text IS NULL THEN r.sample_count ELSE 1 END AS sample_values
+FROM datasets AS d JOIN revisions AS r ON r.dataset_id = d.id AND r.revision = d.current_revision
+WHERE d.id = ANY ($1::uuid[])]]
+
+--- How many numbers each dataset has to be asked for.
+---@param conn table
+---@param ids string[]
+---@param with_samples boolean
+---@return table<string, integer> sizes by id
+function M.sizes(conn, ids, with_samples)
+  local sizes = {}
+  for _, row in ipairs(conn:query(SIZES, pg.array(ids, "uuid"))) do
+    sizes[row.id] = row.effects + (with_samples and row.sample_values or 0)
+  end
+  return sizes
+end
+
 -- Rows in file order; the two slots are NULL where there is no such column.
 local EFFECTS = [[
 SELECT coalesce(array_agg(feature_key), '{}') AS keys, coalesce(array_agg(effect), '{}') AS effects,
