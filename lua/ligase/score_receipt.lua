@@ -4,6 +4,7 @@ local containment = require "ligase.omics.scoring.containment"
 local methods = require "ligase.omics.score"
 local pg = require "pg"
 local profiles = require "ligase.store.profiles"
+local score_inputs = require "ligase.score_inputs"
 local scores = require "ligase.store.scores"
 local scoring = require "ligase.scoring"
 local sets = require "sets"
@@ -153,7 +154,7 @@ function M.explain(conn, dataset, signature, method, contrast_name)
   local session = scoring.session(conn, options)
   local scored = profiles.signatures(conn, { signature.id }, true)[1]
   session.signatures[1].names = scored.names
-  local contrast = contrast_named(scoring.read(conn, session, { dataset.id }, {}), stored.contrast)
+  local contrast = contrast_named(score_inputs.read(conn, session, { dataset.id }, {}), stored.contrast)
   local receipt = { score = stored, again = again, components = {} }
   if not contrast then
     return receipt

@@ -8,8 +8,8 @@
 --- signatures with the signatures read once. What a score is computed from is one dataset, one
 --- signature and the parameters; nothing else of the batch enters it.
 local containment = require "ligase.omics.scoring.containment"
-local effects = require "ligase.omics.scoring.effects"
 local errors = require "ligase.base.errors"
+local inputs_of = require "ligase.score_inputs"
 local json = require "ligase.base.json"
 local methods_of = require "ligase.omics.score"
 local options_of = require "ligase.base.options"
@@ -23,8 +23,9 @@ local M = {}
 
 local null = pg.null
 
---- Datasets that are scored in one transaction.
-local DATASETS_AT_ONCE = 50
+--- Datasets that are scored in one transaction, and numbers of theirs that are in memory at
+--- once.
+local DATASETS_AT_ONCE, VALUES_AT_ONCE = 50, 2000000
 
 M.MATCHES = { "exact", "contains" }
 M.SCALES = { "linear", "log2" }
@@ -51,6 +52,11 @@ local OPTIONS = {
 ---@field signatures ligase.scored_signature[]
 ---@field methods {method: ligase.score_method, parameters: table}[]
 ---@field options ligase.score_options
+---@field views table<string, ligase.score_view> by feature type
+
+--- The signatures that a dataset is scored by: those with a component of its feature type.
+---@class ligase.score_view
+---@field signatures ligase.scored_signature[]
 ---@field collection table of the sets
 ---@field ids string[]
 ---@field sizes integer[]
@@ -75,7 +81,7 @@ end
 ---@return ligase.score_session
 function M.session(conn, options)
   options = options_of.check(options or {}, OPTIONS, "scoring.session")
-  local session = { options = options, methods = {}, method_names = {}, ids = {}, sizes = {}, digests = {} }
+  local session = { options = options, methods = {}, method_names = {}, views = {} }
   for i, name in ipairs(options.methods) do
     local method = methods_of.get(name)
     session.methods[i] = { method = method, parameters = methods_of.parameters(method, options.parameters) }
@@ -83,134 +89,53 @@ function M.session(conn, options)
   end
   check_parameters(session.methods, options.parameters)
   session.signatures = profiles.signatures(conn, options.signatures, options.match == "contains")
-  for i, signature in ipairs(session.signatures) do
-    session.ids[i], session.sizes[i], session.digests[i] = signature.id, #signature.keys, signature.sha256
-  end
-  session.collection = sets.collection(session.signatures)
   return session
 end
 
--- ---- contrasts -------------------------------------------------------------
-
-local EFFECTS = { "log2_fold_change", "statistic" }
-
---- The slot of a contrast's effects: of the statistic that was asked for, else of the first
---- that it has.
-local function effect_of(contrast, rank_by)
-  for _, name in ipairs(rank_by and { rank_by } or EFFECTS) do
-    if contrast[name] then
-      return contrast[name], name
+local function has_type(signature, feature_type)
+  for _, its_type in ipairs(signature.types) do
+    if its_type == feature_type then
+      return true
     end
   end
+  return false
 end
 
-local function named_contrast(dataset, contrast, rank_by)
-  local slot, statistic = effect_of(contrast, rank_by)
-  if not slot then
-    return nil
+local function new_view(signatures)
+  local view = { signatures = signatures, ids = {}, sizes = {}, digests = {} }
+  for i, signature in ipairs(signatures) do
+    view.ids[i], view.sizes[i], view.digests[i] = signature.id, #signature.keys, signature.sha256
   end
-  local p_name = contrast.adjusted_p_value and "adjusted_p_value" or contrast.p_value and "p_value" or nil
-  return { dataset = dataset, name = contrast.name or "", kind = "statistic", effect = slot, effect_name = statistic,
-    p = p_name and contrast[p_name], p_name = p_name }
+  view.collection = sets.collection(signatures)
+  return view
 end
 
-local function refuse_contrast(dataset, wanted)
-  local names = {}
-  for i, contrast in ipairs(dataset.contrasts) do
-    names[i] = ("'%s'"):format(contrast.name or "")
-  end
-  errors.raise { kind = "usage", code = "contrast",
-    message = ("'%s' has no contrast '%s'"):format(dataset.name, wanted),
-    hint = (#names > 0 and "It has: " .. table.concat(names, ", ") .. ". " or "")
-      .. "Two groups of samples are named case/control" }
-end
-
---- What of a dataset is to be scored: each contrast that its columns hold; or the one that was
---- named; or the one between two groups; or, where nothing says a direction, what is there.
----@param dataset ligase.scored_dataset
----@param options ligase.score_options
----@return table[] contrasts
-function M.contrasts(dataset, options)
-  local found = {}
-  for _, contrast in ipairs(dataset.contrasts) do
-    local entry = named_contrast(dataset, contrast, options.rank_by)
-    if entry and (not options.contrast or entry.name == options.contrast) then
-      found[#found + 1] = entry
+--- A signature of genes can have nothing in a dataset of lipids: it is scored there only when it
+--- was named.
+local function view_of(session, dataset)
+  local feature_type = not session.options.signatures and dataset.feature_type ~= null and dataset.feature_type or ""
+  local view = session.views[feature_type]
+  if not view then
+    local some = {}
+    for _, signature in ipairs(session.signatures) do
+      some[#some + 1] = (feature_type == "" or has_type(signature, feature_type)) and signature or nil
     end
+    view = new_view(some)
+    session.views[feature_type] = view
   end
-  if #found > 0 then
-    return found
-  elseif options.contrast and effects.split(options.contrast) then
-    return { { dataset = dataset, name = options.contrast, kind = "groups" } }
-  elseif options.contrast then
-    refuse_contrast(dataset, options.contrast)
-  end
-  return { { dataset = dataset, name = "", kind = "none" } }
-end
-
--- ---- what a dataset holds --------------------------------------------------
-
-local function matrix_of(conn, session, dataset)
-  if dataset.matrix == nil then
-    dataset.matrix = profiles.matrix(conn, dataset, session.options.quantity) or false
-  end
-  return dataset.matrix or nil
-end
-
-local function refuse_samples(dataset)
-  errors.raise { kind = "input", code = "no_samples", message = ("'%s' has no samples to make groups of"):format(
-    dataset.name), hint = "Name one of its contrasts, or leave --contrast out" }
-end
-
-local function read_groups(conn, session, contrast)
-  local dataset = contrast.dataset
-  local matrix = matrix_of(conn, session, dataset) or refuse_samples(dataset)
-  contrast.groups = effects.groups(matrix.samples, profiles.declared_groups(conn, dataset.id), contrast.name)
-  return { keys = matrix.keys, effects = effects.between(matrix, contrast.groups, session.options.scale), p = null }
-end
-
---- Runs fn for one dataset among many: what is wrong with it leaves it out and is noted. Of
---- a dataset that was named alone it is raised.
-local function attempt(session, skipped, dataset, fn, ...)
-  if not session.options.lenient then
-    return fn(...)
-  end
-  local done, result = xpcall(fn, errors.explained, ...)
-  if done then
-    return result
-  elseif result.kind ~= "usage" and result.kind ~= "input" then
-    error(result, 0)
-  end
-  skipped[#skipped + 1] = { dataset = dataset.name, why = result.message }
-end
-
---- Reads the effects of all contrasts: those in columns in few round trips.
-local function read_effects(conn, session, contrasts, skipped)
-  local in_columns = {}
-  for _, contrast in ipairs(contrasts) do
-    in_columns[#in_columns + 1] = contrast.kind ~= "groups" and contrast or nil
-  end
-  local of_columns = #in_columns > 0 and profiles.effects(conn, in_columns) or {}
-  for i, contrast in ipairs(in_columns) do
-    contrast.found = of_columns[i]
-  end
-  for _, contrast in ipairs(contrasts) do
-    local found = contrast.found or attempt(session, skipped, contrast.dataset, read_groups, conn, session, contrast)
-    contrast.found = found
-    contrast.profile = found and sets.profile(found.keys, contrast.kind ~= "none" and found.effects or nil)
-  end
+  return view
 end
 
 -- ---- one contrast ----------------------------------------------------------
 
 --- The sets as this dataset is asked for them, and which of their components are contained.
-local function sets_for(conn, session, profile_keys)
+local function sets_for(conn, session, view, profile_keys)
   if session.options.match == "exact" then
-    return session.collection
+    return view.collection
   end
   local index = containment.index(profiles.features(conn, profile_keys, "lipid"))
   local expanded = {}
-  for i, signature in ipairs(session.signatures) do
+  for i, signature in ipairs(view.signatures) do
     expanded[i] = containment.expand(index, signature)
   end
   return sets.collection(expanded), expanded
@@ -236,7 +161,7 @@ local function measure(work, expanded, threshold)
 end
 
 local function add_samples(conn, session, work, contrast, collection)
-  local matrix = contrast.kind ~= "statistic" and matrix_of(conn, session, contrast.dataset) or nil
+  local matrix = contrast.kind ~= "statistic" and inputs_of.matrix(conn, session, contrast.dataset) or nil
   local bytes = {}
   if not matrix then
     work.samples = contrast.kind == "statistic" and { { name = contrast.name, matching = work.matching,
@@ -326,7 +251,8 @@ end
 --- One method's scores of one contrast.
 local function score_by(conn, session, contrast, entry, base)
   local method, parameters = entry.method, entry.parameters
-  local work = { count = #session.signatures, matching = base.matching, found = base.found,
+  local view = base.view
+  local work = { count = #view.signatures, matching = base.matching, found = base.found,
     has_effects = contrast.kind ~= "none" }
   local threshold = method.ungated and 0 or parameters.threshold or 0
   measure(work, base.expanded, threshold)
@@ -351,18 +277,22 @@ local function score_by(conn, session, contrast, entry, base)
     table.concat(inputs, "\n") }, "\0")
   return { dataset_id = contrast.dataset.id, revision = contrast.dataset.revision, method = method.name,
     method_version = method.version, contrast = contrast.name, parameters = head.parameters,
-    parameters_key = head.parameters_key, signature_id = session.ids, score = result.score,
+    parameters_key = head.parameters_key, signature_id = view.ids, score = result.score,
     p_value = result.p_value or null, coverage = work.coverage, matched_count = base.found.matched,
-    component_count = session.sizes, is_match = result.is_match or null,
-    level = work.levels, input_sha256 = sys.sha256_all(session.digests, prefix .. "\0"),
+    component_count = view.sizes, is_match = result.is_match or null,
+    level = work.levels, input_sha256 = sys.sha256_all(view.digests, prefix .. "\0"),
     details = encoded_details(result.details, work.count) }
 end
 
 --- All methods' scores of one contrast.
 local function score_contrast(conn, session, contrast, emit, skipped)
-  local collection, expanded = sets_for(conn, session, contrast.found.keys)
-  local base = { collection = collection, expanded = expanded, matching = contrast.profile:match(collection),
-    digest = sys.sha256(contrast.profile:bytes()) }
+  local view = view_of(session, contrast.dataset)
+  if #view.signatures == 0 then
+    return
+  end
+  local collection, expanded = sets_for(conn, session, view, contrast.found.keys)
+  local base = { view = view, collection = collection, expanded = expanded,
+    matching = contrast.profile:match(collection), digest = sys.sha256(contrast.profile:bytes()) }
   for _, entry in ipairs(session.methods) do
     base.found = base.matching:agreement()
     local block, why = score_by(conn, session, contrast, entry, base)
@@ -379,26 +309,10 @@ end
 ---@param conn table
 ---@param session ligase.score_session
 ---@param ids string[]
----@param skipped table[] what cannot be scored is added
----@return table[] contrasts
----@return ligase.scored_dataset[] datasets
-function M.read(conn, session, ids, skipped)
-  local datasets, contrasts, left = profiles.datasets(conn, ids), {}, {}
-  for _, dataset in ipairs(datasets) do
-    for _, contrast in ipairs(attempt(session, skipped, dataset, M.contrasts, dataset, session.options) or {}) do
-      contrasts[#contrasts + 1] = contrast
-    end
-  end
-  read_effects(conn, session, contrasts, skipped)
-  for _, contrast in ipairs(contrasts) do
-    left[#left + 1] = contrast.found and contrast or nil
-  end
-  return left, datasets
-end
 
 local function score_contrasts(conn, session, contrasts, emit, skipped)
   for _, contrast in ipairs(contrasts) do
-    attempt(session, skipped, contrast.dataset, score_contrast, conn, session, contrast, emit, skipped)
+    inputs_of.attempt(session, skipped, contrast.dataset, score_contrast, conn, session, contrast, emit, skipped)
   end
 end
 
@@ -411,7 +325,7 @@ end
 ---@return ligase.scored_dataset[] datasets
 function M.compute(conn, session, ids)
   local blocks, skipped = {}, {}
-  local contrasts, datasets = M.read(conn, session, ids, skipped)
+  local contrasts, datasets = inputs_of.read(conn, session, ids, skipped)
   score_contrasts(conn, session, contrasts, function(block)
     blocks[#blocks + 1] = block
   end, skipped)
@@ -468,12 +382,28 @@ end
 
 local function score_some(conn, session, ids, run_id, skipped)
   scores.lock(conn, ids)
-  local contrasts, datasets = M.read(conn, session, ids, skipped)
+  local contrasts, datasets = inputs_of.read(conn, session, ids, skipped)
   local counts = { written = 0, unchanged = 0, matches = 0, datasets = #datasets }
   local is_new = needs_no_more(session) and not scores.has_any(conn, ids, session.method_names)
   local write = is_new and write_meanwhile or write_afterwards
   write(conn, session, contrasts, run_id, counts, skipped)
   return counts
+end
+
+--- The ids in groups that are scored together: not too many datasets, and not too many numbers
+--- in memory.
+local function groups_of(conn, session, ids)
+  local with_samples = session.options.contrast ~= nil or not needs_no_more(session)
+  local sizes, groups, held = profiles.sizes(conn, ids, with_samples), {}, 0
+  for _, id in ipairs(ids) do
+    local group, size = groups[#groups], sizes[id] or 0
+    if not group or #group == DATASETS_AT_ONCE or held + size > VALUES_AT_ONCE then
+      group, held = {}, 0
+      groups[#groups + 1] = group
+    end
+    group[#group + 1], held = id, held + size
+  end
+  return groups
 end
 
 --- Scores datasets and writes the scores, some datasets at a time in a transaction of their own
@@ -482,21 +412,16 @@ end
 ---@param session ligase.score_session
 ---@param ids string[] of datasets
 ---@param run_id string
----@param progress (fun(done: integer))|nil
 ---@return {written: integer, unchanged: integer, matches: integer, datasets: integer} counts
 ---@return {dataset: string, method: string, why: string}[] skipped
-function M.run(conn, session, ids, run_id, progress)
+function M.run(conn, session, ids, run_id)
   local total, skipped = { written = 0, unchanged = 0, matches = 0, datasets = 0 }, {}
   local sorted = table.move(ids, 1, #ids, 1, {})
   table.sort(sorted)
-  for first = 1, #sorted, DATASETS_AT_ONCE do
-    local some = table.move(sorted, first, math.min(first + DATASETS_AT_ONCE - 1, #sorted), 1, {})
-    local counts = conn:transaction(score_some, conn, session, some, run_id, skipped)
+  for _, group in ipairs(groups_of(conn, session, sorted)) do
+    local counts = conn:transaction(score_some, conn, session, group, run_id, skipped)
     for name in pairs(total) do
       total[name] = total[name] + counts[name]
-    end
-    if progress then
-      progress(first + #some - 1)
     end
   end
   return total, skipped

@@ -15,7 +15,8 @@ gibberish(((	up	1
 local STATISTICS = "lipid,log2FC,pvalue,padj\nCer 18:1;O2/16:0,1.5,0.001,0.01\nCer 18:1;O2/18:0,0.5,0.01,0.02\n"
   .. "SM 34:1;O2,-0.8,0.001,0.01\nPC 34:1,0.1,0.5,0.6\nPC 36:2,-0.1,0.5,0.6\nPE 36:2,0.2,0.5,0.6\n"
 
-local WIDE = "lipid,a1,a2,c1,c2\nCer 18:1;O2/16:0,8,8,2,2\nCer 18:1;O2/18:0,8,4,2,2\nSM 34:1;O2,1,1,4,4\nPC 34:1,1,2,1,2\n"
+local WIDE = "lipid,a1,a2,c1,c2\nCer 18:1;O2/16:0,8,8,2,2\nCer 18:1;O2/18:0,8,4,2,2\nSM 34:1;O2,1,1,4,4\n"
+  .. "PC 34:1,1,2,1,2\n"
 
 describe("ligase signature, score, matches and why", function()
   local url
@@ -124,7 +125,8 @@ describe("ligase signature, score, matches and why", function()
     assert.equal(2, refused.code)
     assert.matches("is referred to %(.* scores of 2 datasets", refused.stderr)
     assert.matches("good: version 1 deleted", output("signature", "delete", "good"))
-    assert.matches("ALS core: version 1 deleted, with %d+ scores", output("signature", "delete", "ALS core", "--scores"))
+    assert.matches("ALS core: version 1 deleted, with %d+ scores", output("signature", "delete", "ALS core",
+      "--scores"))
   end)
 
   it("refuse misuse with the remedy", function()

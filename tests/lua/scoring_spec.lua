@@ -7,6 +7,7 @@ local pg = require "pg"
 local profiles = require "ligase.store.profiles"
 local recipes = require "ligase.omics.recipes"
 local samples = require "ligase.omics.samples"
+local score_inputs = require "ligase.score_inputs"
 local scores = require "ligase.store.scores"
 local scoring = require "ligase.scoring"
 local signatures = require "ligase.omics.signatures"
@@ -88,7 +89,9 @@ SELECT * FROM signature_scores WHERE dataset = $1 AND signature = $2 AND method 
     load("gene\tdirection\nCERS6\tup\nSMPD1\tup\n", "genes")
     add(planted(), "planted")
     local counts = score()
-    assert.same({ written = 4, unchanged = 0, matches = 1, datasets = 1 }, counts)
+    assert.same({ written = 3, unchanged = 0, matches = 1, datasets = 1 }, counts)
+    assert.is_nil(stored("planted", "genes")) -- which a dataset of lipids cannot have
+    score { signatures = { store.find(conn, "genes").id } } -- unless that is asked
     local found = stored("planted", "core")
     assert.equal(1, found.score)
     assert.equal(1, found.coverage)
@@ -216,7 +219,7 @@ SELECT * FROM signature_scores WHERE dataset = $1 AND signature = $2 AND method 
       assert.equal(1, found.score)
       assert.equal("linear", found.parameters.scale)
       local session = scoring.session(conn, { contrast = "a1,a2/c1,c2" })
-      local contrasts = scoring.read(conn, session, profiles.all_ids(conn), {})
+      local contrasts = score_inputs.read(conn, session, profiles.all_ids(conn), {})
       -- 3 - 1; (2 + 4) / 2 - (1 + 3) / 2; 2 - 1, for 0 has no logarithm; 0 - 2; none; 0
       assert.same({ 2.0, 1.0, 1.0, -2.0, pg.null, 0.0 }, contrasts[1].found.effects)
       conn:script "TRUNCATE dataset_signatures"

@@ -75,8 +75,10 @@ end
 
 local DATASETS = [[
 SELECT d.id, d.name, d.omics_type, r.revision, r.contrasts, r.sample_names, r.sample_quantities, r.sample_text,
-  r.sample_count
+  r.sample_count, t.feature_type
 FROM datasets AS d JOIN revisions AS r ON r.dataset_id = d.id AND r.revision = d.current_revision
+LEFT JOIN LATERAL (SELECT f.feature_type FROM measurements AS m JOIN features AS f ON f.key = m.feature_key
+  WHERE m.dataset_id = d.id AND m.revision = d.current_revision ORDER BY m.ordinal LIMIT 1) AS t ON true
 WHERE d.id = ANY ($1::uuid[]) ORDER BY d.id]]
 
 ---@class ligase.scored_dataset
@@ -89,6 +91,7 @@ WHERE d.id = ANY ($1::uuid[]) ORDER BY d.id]]
 ---@field sample_quantities (string|userdata)[]|userdata by slot
 ---@field sample_text integer|userdata of a long table
 ---@field sample_count integer
+---@field feature_type string|userdata what its rows are about: a recipe gives all of them one type
 
 --- Datasets that hold data, by their ids.
 ---@param conn table
@@ -108,6 +111,25 @@ function M.all_ids(conn)
     ids[i] = row.id
   end
   return ids
+end
+
+local SIZES = [[
+SELECT d.id, r.row_count * greatest(1, jsonb_array_length(r.contrasts)) AS effects,
+  r.row_count * CASE WHEN r.sample_text IS NULL THEN r.sample_count ELSE 1 END AS sample_values
+FROM datasets AS d JOIN revisions AS r ON r.dataset_id = d.id AND r.revision = d.current_revision
+WHERE d.id = ANY ($1::uuid[])]]
+
+--- How many numbers each dataset has to be asked for.
+---@param conn table
+---@param ids string[]
+---@param with_samples boolean
+---@return table<string, integer> sizes by id
+function M.sizes(conn, ids, with_samples)
+  local sizes = {}
+  for _, row in ipairs(conn:query(SIZES, pg.array(ids, "uuid"))) do
+    sizes[row.id] = row.effects + (with_samples and row.sample_values or 0)
+  end
+  return sizes
 end
 
 -- Rows in file order; the two slots are NULL where there is no such column.

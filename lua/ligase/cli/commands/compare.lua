@@ -12,9 +12,9 @@ local text = require "ligase.base.text"
 
 local M = {}
 
-M.description = "Sets two datasets side by side, or two revisions (A@1 A@2): the features they share, at each level "
-  .. "of their names, and those of one alone; how the directions of their changes agree, and the correlation of these; "
-  .. "of datasets without changes, that of the means over samples. Every pair of contrasts is compared, or those named by "
+M.description = "Sets two datasets side by side, or two revisions (A@1 A@2): the features they share, at each level of "
+  .. "their names, and those of one alone; how the directions of their changes agree, and the correlation of these; of "
+  .. "datasets without changes, that of the means over samples. Every pair of contrasts is compared, or those named by "
   .. "--contrast and --with. With --signatures A and B are signatures: what they share, and where directions "
   .. "contradict."
 M.example = [[

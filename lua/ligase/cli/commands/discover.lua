@@ -19,11 +19,11 @@ local SETS_MOST = 100000
 local SHOWN = 20
 
 M.description = "Finds sets of features that move together: all of them, each in one direction, in the same "
-  .. "comparisons (contrasts of current revisions). A set is in enough comparisons (--support) of enough datasets, which "
-  .. "are enough of the comparisons in which any of its features moves so (--co-occurrence) and of those in which the most "
-  .. "frequent one does (--confidence). Of sets in the same comparisons the largest is kept. A feature moves where its "
-  .. "adjusted p-value, or else its p-value, is at most --max-p; where a comparison has neither, its change alone "
-  .. "counts."
+  .. "comparisons (contrasts of current revisions). A set is in enough comparisons (--support) of enough datasets, "
+  .. "which are enough of the comparisons in which any of its features moves so (--co-occurrence) and of those in "
+  .. "which the most frequent one does (--confidence). Of sets in the same comparisons the largest is kept. A feature "
+  .. "moves where its adjusted p-value, or else its p-value, is at most --max-p; where a comparison has neither, its "
+  .. "change alone counts."
 M.example = [[
   ligase discover
   ligase discover --type lipid --support 5 --size 4 --co-occurrence 0.7

@@ -15,9 +15,9 @@ local text = require "ligase.base.text"
 local M = {}
 
 M.description = "Says where a feature occurs in the current revisions: dataset, row and the name as it stood, a "
-  .. "summary of its values, its effects. It is named by anything that is read as it, by its id or an unambiguous start "
-  .. "of that, by its key, or by an unambiguous start of its name. Lipids that say more of the same (PC 16:0_18:1 of PC "
-  .. "34:1), or less, are listed apart and not counted."
+  .. "summary of its values, its effects. It is named by anything that is read as it, by its id or an unambiguous "
+  .. "start of that, by its key, or by an unambiguous start of its name. Lipids that say more of the same (PC "
+  .. "16:0_18:1 of PC 34:1), or less, are listed apart and not counted."
 M.example = [[
   ligase feature "PC 34:1"
   ligase feature cc1a7fe5
