@@ -66,6 +66,8 @@ int luaopen_lig_csv(lua_State *L);
 int luaopen_lig_frame(lua_State *L);
 int luaopen_lig_dictionary(lua_State *L);
 int luaopen_lig_pg(lua_State *L);
+int luaopen_lig_itemsets(lua_State *L);
+int luaopen_lig_sets(lua_State *L);
 int luaopen_lig_sys(lua_State *L);
 int luaopen_lig_host(lua_State *L);
 

@@ -137,6 +137,36 @@ static int hash_hash64(lua_State *L) {
     return 1;
 }
 
+/* sys.sha256_all(list [, prefix]) -> list of the sys.sha256 of prefix .. text. */
+static int hash_sha256_all(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    size_t prefix_length;
+    const char *prefix = luaL_optlstring(L, 2, "", &prefix_length);
+    lua_Integer count = (lua_Integer)lua_rawlen(L, 1);
+    digest *d = digest_own(L);
+    lua_settop(L, 2);
+    lua_createtable(L, count < INT_MAX ? (int)count : 0, 0);
+    for (lua_Integer i = 1; i <= count; i++) {
+        if (lua_rawgeti(L, 1, i) != LUA_TSTRING) {
+            lig_error_usage(L, "sha256_all wants a list of strings, and entry %lld is a %s",
+                            (long long)i, luaL_typename(L, -1));
+        }
+        size_t length;
+        const char *text = lua_tolstring(L, -1, &length);
+        unsigned char out[EVP_MAX_MD_SIZE];
+        if (EVP_DigestInit_ex2(d->context, d->sha256, NULL) != 1 ||
+            EVP_DigestUpdate(d->context, prefix, prefix_length) != 1 ||
+            EVP_DigestUpdate(d->context, text, length) != 1 ||
+            EVP_DigestFinal_ex(d->context, out, NULL) != 1) {
+            digest_raise(L);
+        }
+        lua_pop(L, 1);
+        push_hex(L, out, 32);
+        lua_rawseti(L, 3, i);
+    }
+    return 1;
+}
+
 /* sys.hash64_all(list [, prefix]) -> list of the sys.hash64 of prefix .. text. */
 static int hash_hash64_all(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -332,6 +362,7 @@ static int hash_uuid7(lua_State *L) {
 
 static const luaL_Reg hash_functions[] = {
     {"sha256", hash_sha256},
+    {"sha256_all", hash_sha256_all},
     {"sha1", hash_sha1},
     {"hash64", hash_hash64},
     {"hash64_all", hash_hash64_all},

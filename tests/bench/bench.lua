@@ -1,6 +1,6 @@
 --- Prints how fast ligase is on this machine, beside other ways of doing the same:
 ---
----   build/ligase tests/bench/bench.lua [--only wide,small,reading,memory,batch] [--rounds 5]
+---   build/ligase tests/bench/bench.lua [--only PART,...] [--rounds 5]
 ---
 --- Everything it makes lies in one temporary folder and is gone at the end.
 local errors = require "ligase.base.errors"
@@ -10,9 +10,9 @@ local sys = require "sys"
 package.path = host.home .. "/?.lua;" .. package.path
 local server = require "tests.bench.server"
 
-local PARTS = { "wide", "small", "reading", "memory", "batch" }
+local PARTS = { "wide", "small", "reading", "memory", "batch", "scores", "links", "features", "discovery" }
 local MODULES = { wide = "wide_file", small = "small_files", reading = "reading", memory = "memory",
-  batch = "batch" }
+  batch = "batch", scores = "scores", links = "linking", features = "looking_up", discovery = "discovering" }
 
 local function misuse()
   errors.raise { kind = "usage", code = "usage", message = "unknown argument of the benchmarks",

@@ -134,4 +134,26 @@ function M.small_files(folder, options)
   return paths
 end
 
+--- A folder of tables of changes, one dataset each: log2 fold change, p-value and adjusted
+--- p-value of names from the pool that wide() uses.
+---@param folder string made when it is not there
+---@param options table {files=, rows=, seed=, prefix=, moving=}: moving = share of the rows with a small p-value
+function M.changes(folder, options)
+  local random = generator(options.seed)
+  local pool = species_names(20000)
+  if not sys.stat(folder) then
+    sys.mkdir(folder)
+  end
+  for f = 1, options.files do
+    local file = assert(io.open(("%s/%s_%04d.csv"):format(folder, options.prefix, f), "wb"))
+    file:write("lipid,log2FC,pvalue,padj\n")
+    local start = random(#pool)
+    for i = 1, options.rows do
+      local p = random() < (options.moving or 0.05) and random() * 0.05 or random()
+      file:write(("%s,%.4g,%.4g,%.4g\n"):format(pool[(start + i * 7) % #pool + 1], 4 * random() - 2, p / 2, p))
+    end
+    assert(file:close())
+  end
+end
+
 return M

@@ -56,16 +56,27 @@ function M.settle()
   server.admin:script("CHECKPOINT")
 end
 
-local function child_options(conninfo)
-  return { cwd = server.folder, env = { POSTGRES_URL = conninfo }, timeout_s = 900 }
+--- Drops one of its databases: large ones need not lie there to the end.
+---@param conninfo string
+function M.drop(conninfo)
+  server.admin:script(("DROP DATABASE %s WITH (FORCE)"):format(conninfo:match("postgresql:///([%w_]+)")))
+end
+
+local function child_options(conninfo, env)
+  local options = { cwd = server.folder, env = { POSTGRES_URL = conninfo }, timeout_s = 900 }
+  for name, value in pairs(env or {}) do
+    options.env[name] = value
+  end
+  return options
 end
 
 --- Runs a program to its end; raises with what it said when it fails.
 ---@param argv string[]
 ---@param conninfo? string becomes its POSTGRES_URL
+---@param env? table<string, string> more of its environment
 ---@return string stdout
-function M.run(argv, conninfo)
-  local result = sys.run(argv, child_options(conninfo))
+function M.run(argv, conninfo, env)
+  local result = sys.run(argv, child_options(conninfo, env))
   if result.code ~= 0 then
     error(("%s failed:\n%s%s"):format(argv[1], result.stdout, result.stderr), 2)
   end
@@ -75,9 +86,10 @@ end
 --- `ligase` with these words.
 ---@param conninfo string
 ---@param words string[]
+---@param env? table<string, string> more of its environment
 ---@return string stdout
-function M.ligase(conninfo, words)
-  return M.run(table.move(words, 1, #words, 2, { host.executable }), conninfo)
+function M.ligase(conninfo, words, env)
+  return M.run(table.move(words, 1, #words, 2, { host.executable }), conninfo, env)
 end
 
 --- Like ligase(), watching how much memory the process has at its peak.

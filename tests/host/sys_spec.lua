@@ -135,6 +135,12 @@ describe("sys hash", function()
     assert.matches("entry 2 is a number", e.message)
   end)
 
+  it("digests all of a list", function()
+    assert.same({ sys.sha256 "x\0a", sys.sha256 "x\0" }, sys.sha256_all({ "a", "" }, "x\0"))
+    assert.same({}, sys.sha256_all {})
+    assert.matches("entry 1 is a boolean", select(2, pcall(sys.sha256_all, { true })).message)
+  end)
+
   it("is fast enough for a key per name", function()
     local before, count = os.clock(), 100000
     for i = 1, count do

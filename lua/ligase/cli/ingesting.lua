@@ -14,6 +14,7 @@ local reading = require "ligase.cli.reading"
 local recipes = require "ligase.omics.recipes"
 local requests = require "ligase.cli.requests"
 local runs = require "ligase.store.runs"
+local scoring_ingested = require "ligase.cli.scoring_ingested"
 local sys = require "sys"
 local telling = require "ligase.cli.telling"
 
@@ -88,6 +89,7 @@ local function ingest_file(shared, request, meanwhile)
     report.unasked = shared.options.linking and shared.unasked or nil
   else
     report = ingest.store(shared.conn, request)
+    report.scores = shared.scorer:score(shared.conn, request.name, report)
   end
   report.seconds = sys.monotonic() - started
   return report
@@ -119,7 +121,7 @@ local function shared_by_files(arguments, context, recipe, command)
   requests.check_links(conn, arguments, is_bare)
   options.resolvers = requests.resolvers(context, conn)
   local shared = { recipe = recipe, dry_run = arguments.dry_run, conn = conn, unasked = unasked, is_bare = is_bare,
-    options = options }
+    options = options, scorer = scoring_ingested.new(context.config) }
   options.reconnect = function()
     shared.conn = context:open()
     return context:open()

@@ -49,6 +49,32 @@ function M.whole_number(what, min)
   end
 end
 
+--- A converter that takes a number from 0 to 1.
+---@param what string
+---@return fun(word: string): number
+function M.fraction(what)
+  return function(given)
+    local number = given:find("^[%d.]+[eE]?[+-]?%d*$") and tonumber(given)
+    if not number or number < 0 or number > 1 then
+      refuse(("%s cannot be %s"):format(what, shown(given)), "It is a number from 0 to 1")
+    end
+    return number + 0.0
+  end
+end
+
+--- A converter that takes a number that is not negative.
+---@param what string
+---@return fun(word: string): number
+function M.amount(what)
+  return function(given)
+    local number = given:find("^[%d.]+[eE]?[+-]?%d*$") and tonumber(given)
+    if not number or number == math.huge then
+      refuse(("%s cannot be %s"):format(what, shown(given)), "It is a number, 0 or more")
+    end
+    return number + 0.0
+  end
+end
+
 --- A converter that takes text which Postgres can keep as a name.
 ---@param what string
 ---@return fun(word: string): string

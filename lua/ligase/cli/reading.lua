@@ -12,8 +12,15 @@ function M.configure(parser)
   parser:option("--format", "The file's format, such as maxquant, instead of detection."):argname("NAME")
   parser:option("--samples", "A table with one row per sample: group, timepoint, dose, ...")
     :argname("FILE")
-  parser:option("--set", "A column's role: feature, sample, statistic, annotation, sample_name, value, or a "
-    .. "statistic's name (p_value, ...). May be given again."):argname("COLUMN=ROLE"):count("*")
+  M.configure_dialect(parser, "A column's role: feature, sample, statistic, annotation, sample_name, value, or a "
+    .. "statistic's name (p_value, ...). May be given again.")
+end
+
+--- Adds those that say how a table is written.
+---@param parser table
+---@param roles string what --set is for
+function M.configure_dialect(parser, roles)
+  parser:option("--set", roles):argname("COLUMN=ROLE"):count("*")
   parser:option("--separator", "comma, tab, semicolon, bar, space or the character itself."):argname("CHAR")
     :convert(parsing.character("--separator", dialect.SEPARATOR_WORDS))
   parser:option("--quote", "The quote mark, or none."):argname("CHAR")
@@ -62,6 +69,13 @@ local function roles_set(pairs_given)
     set[column] = role
   end
   return set
+end
+
+--- What the options of configure_dialect say.
+---@param arguments table as parsed
+---@return {dialect: table, set: table<string, string>}
+function M.dialect_of(arguments)
+  return { dialect = dialect_answers(arguments), set = roles_set(arguments.set) }
 end
 
 --- What the options say, as ligase.ingest takes it.

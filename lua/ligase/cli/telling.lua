@@ -101,6 +101,10 @@ local function tell_read(job, report)
   for _, doubt in ipairs(findings.doubts) do
     say("doubt", "%s", text.printable(doubt))
   end
+  if report.scores then
+    say("scores", "%s of %s match", text.number(report.scores.matches), text.count(report.scores.signatures,
+      "signature"))
+  end
   say("took", "%s", text.duration(report.seconds))
 end
 

@@ -12,6 +12,7 @@ local pg = require "pg"
 local recipes = require "ligase.omics.recipes"
 local requests = require "ligase.cli.requests"
 local runs = require "ligase.store.runs"
+local scoring_ingested = require "ligase.cli.scoring_ingested"
 local sys = require "sys"
 
 local M = {}
@@ -81,7 +82,7 @@ local function forget_shared(self)
   if self.resolvers and self.resolvers.aliases then
     self.resolvers.aliases:close()
   end
-  self.shared, self.resolvers = nil, nil
+  self.shared, self.resolvers, self.scorer = nil, nil, nil
 end
 
 --- Looks at a file ahead. What is wrong with it will be said when its turn comes.
@@ -114,6 +115,8 @@ local function store(self, job)
   end
   local started = sys.monotonic()
   local report = ingest.store(self.claims.conn, request)
+  self.scorer = self.scorer or scoring_ingested.new(self.context.config)
+  report.scores = self.scorer:score(self.claims.conn, request.name, report)
   report.seconds = sys.monotonic() - started
   return report
 end

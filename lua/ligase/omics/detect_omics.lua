@@ -80,6 +80,13 @@ local function shares_of(cells)
   return weights
 end
 
+--- The share of names, by weight, that look like those of each type.
+---@param names string[]
+---@return table<string, number> shares
+function M.shares(names)
+  return shares_of(names)
+end
+
 local function is_text_column(cells)
   local texts, filled = 0, 0
   for i = 1, math.min(#cells, 20) do

@@ -17,12 +17,8 @@ Lookup.__index = Lookup
 ---@param connect fun(): table makes a connection
 ---@return ligase.alias_lookup|nil close it
 function M.open(conn, connect)
-  local types
-  for _, row in ipairs(conn:query "SELECT DISTINCT feature_type FROM alias_sources") do
-    types = types or {}
-    types[row.feature_type] = true
-  end
-  return types and setmetatable({ types = types, connect = connect }, Lookup)
+  local types = store.types(conn)
+  return next(types) and setmetatable({ types = types, connect = connect }, Lookup)
 end
 
 --- Makes a resolver ask the tables for its feature type, where there are some.

@@ -244,6 +244,17 @@ function M.sources(conn, feature_type, wanted)
   return sources, table.concat(states, "; ")
 end
 
+--- The feature types that have a table.
+---@param conn table
+---@return table<string, true>
+function M.types(conn)
+  local types = {}
+  for _, row in ipairs(conn:query "SELECT DISTINCT feature_type FROM alias_sources") do
+    types[row.feature_type] = true
+  end
+  return types
+end
+
 --- The tables that are loaded.
 ---@param conn table
 ---@return table result as conn:table gives it

@@ -439,4 +439,38 @@ function M.remember(conn, resolver, waiting, run_id, expected, meanwhile)
   return new_features, new_names
 end
 
+local WITHOUT_SUM = [[
+SELECT key, name FROM features
+WHERE feature_type = 'lipid' AND attributes ? 'class' AND NOT attributes ? 'sum' AND level NOT IN ('category', 'class')
+  AND key > $1
+ORDER BY key LIMIT 5000]]
+
+local FILL = [[
+UPDATE features AS f SET attributes = f.attributes || n.attributes::jsonb, updated_at = now()
+FROM unnest($1::int8[], $2::text[]) AS n (key, attributes) WHERE f.key = n.key]]
+
+--- Describes lipids anew that were stored before sums were kept. Runs in the caller's
+--- transaction.
+---@param conn table
+---@param resolver ligase.resolver
+---@return integer count
+function M.fill_sums(conn, resolver)
+  local filled, after = 0, math.mininteger
+  while resolver.feature_type == "lipid" and resolver.describe do
+    local found, keys, attributes = conn:query(WITHOUT_SUM, after), {}, {}
+    for i, row in ipairs(found) do
+      local described = resolver.describe(row.name)
+      keys[#keys + 1], attributes[#attributes + 1] = described and row.key, described and encode_attributes(described)
+      after = i == #found and row.key or after
+    end
+    if #keys > 0 then
+      filled = filled + conn:query(FILL, pg.array(keys, "int8"), pg.array(attributes, "text")).affected
+    end
+    if #found == 0 then
+      break
+    end
+  end
+  return filled
+end
+
 return M

@@ -6,14 +6,13 @@
 --- to dataset, each statement with its dataset's id. Receipts of the earlier readings
 --- stay. What a rollback needs is kept in the journal, in pieces that can be read one by
 --- one (ligase.store.move_journal).
-local errors = require "ligase.base.errors"
 local features = require "ligase.store.features"
+local link_runs = require "ligase.store.link_runs"
 local pg = require "pg"
 local move_journal = require "ligase.store.move_journal"
 local name_differences = require "ligase.store.name_differences"
 local receipt_changes = require "ligase.store.receipt_changes"
 local runs = require "ligase.store.runs"
-local sys = require "sys"
 
 local M = {}
 
@@ -22,11 +21,6 @@ local PLACES_AT_ONCE = 500
 
 --- Datasets whose statements travel together.
 local DATASETS_AT_ONCE = 100
-
-local ATTEMPTS = 5
-local TRY_AGAIN = { ["40001"] = true, ["40P01"] = true, ["55P03"] = true }
-
-local LOCK_NAME = "names apply"
 
 -- ---- what there is to do -------------------------------------------
 
@@ -238,20 +232,7 @@ local function move_all(conn, plan)
   return rows
 end
 
--- ---- telling others -------------------------------------------------
-
-local INSERT_OUTBOX = [[
-INSERT INTO outbox (entity_type, entity_id, action, payload, run_id)
-SELECT 'datasets', n.id, 'update', jsonb_build_object('revision', n.revision), $1
-FROM unnest($2::uuid[], $3::int[]) WITH ORDINALITY AS n (id, revision, place) ORDER BY n.place]]
-
-local function tell_others(conn, plan, run_id)
-  local ids, revisions = {}, {}
-  for i, dataset in ipairs(plan.datasets) do
-    ids[i], revisions[i] = dataset.id, dataset.revision
-  end
-  conn:query(INSERT_OUTBOX, run_id, pg.array(ids), pg.array(revisions))
-end
+-- ---- all of it ------------------------------------------------------
 
 local function write_all(conn, run, plan, outbox)
   local counts = { names = #plan.raws, datasets = #plan.datasets }
@@ -260,32 +241,9 @@ local function write_all(conn, run, plan, outbox)
   counts.receipts = #plan.receipts
   move_journal.write(conn, run, counts, plan)
   if outbox then
-    tell_others(conn, plan, run.id)
+    link_runs.tell_others(conn, plan, run.id)
   end
   return counts
-end
-
---- Whether Postgres ended one of two that waited for each other, or another transaction
---- wrote the same feature meanwhile: the next try will do.
-local function may_try_again(failure)
-  return errors.is(failure, "database")
-    and (TRY_AGAIN[failure.code] or failure.code == "23505" and (failure.table_name or ""):find("^feature") ~= nil)
-end
-
-local function write_until_done(conn, run, groups, plan, outbox)
-  for try = 1, ATTEMPTS do
-    local done, result = xpcall(conn.transaction, errors.explained, conn, write_all, conn, run, plan, outbox)
-    if done then
-      return result
-    end
-    for _, group in ipairs(groups) do
-      group.resolver:rolled_back()
-    end
-    if not may_try_again(result) or try == ATTEMPTS then
-      error(result, 0)
-    end
-    sys.sleep(math.random() * 0.05 * 2 ^ try)
-  end
 end
 
 local function apply_locked(conn, run, groups, options)
@@ -294,7 +252,11 @@ local function apply_locked(conn, run, groups, options)
     conn:query(runs.INSERT, runs.parameters(run, "unchanged", {}))
     return { outcome = "unchanged", run_id = run.id }
   end
-  local counts = write_until_done(conn, run, groups, plan, options.outbox)
+  local resolvers = {}
+  for i, group in ipairs(groups) do
+    resolvers[i] = group.resolver
+  end
+  local counts = link_runs.until_done(conn, resolvers, write_all, conn, run, plan, options.outbox)
   return { outcome = "done", run_id = run.id, counts = counts }
 end
 
@@ -309,14 +271,7 @@ end
 --- features_new, names_new, receipts
 function M.apply(conn, groups, options)
   local run = runs.new("names apply", nil, options.arguments or {})
-  local lock = sys.hash64(LOCK_NAME)
-  conn:query("SELECT pg_advisory_lock($1::int8)", lock)
-  local done, result = xpcall(apply_locked, errors.explained, conn, run, groups, options)
-  if not done then
-    runs.journal_failure(conn, run, result)
-  end
-  errors.try(conn.query, conn, "SELECT pg_advisory_unlock($1::int8)", lock)
-  return done and result or error(result, 0)
+  return link_runs.locked(conn, run, apply_locked, conn, run, groups, options)
 end
 
 return M

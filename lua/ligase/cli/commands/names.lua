@@ -6,11 +6,10 @@ local output = require "ligase.cli.output"
 local parsing = require "ligase.cli.parsing"
 local pg = require "pg"
 local pipeline = require "ligase.omics.pipeline"
-local recipes = require "ligase.omics.recipes"
 local name_moves = require "ligase.store.name_moves"
 local name_differences = require "ligase.store.name_differences"
+local rules = require "ligase.cli.rules"
 local text = require "ligase.base.text"
-local workspace = require "ligase.base.workspace"
 
 local M = {}
 
@@ -42,44 +41,6 @@ end
 
 -- ---- which rules -----------------------------------------------------------
 
-local function note(message, ...)
-  io.stderr:write("ligase: ", message:format(...), "\n")
-end
-
---- The recipes by name, as they are now.
-local function recipe_loader()
-  local paths, loaded = {}, {}
-  for _, known in ipairs(workspace.recipes()) do
-    paths[known.name] = known.path
-  end
-  return function(name)
-    if not loaded[name] and paths[name] then
-      loaded[name] = recipes.load(paths[name])
-    end
-    return loaded[name]
-  end
-end
-
---- The recipe by which a group's names are read now: the one of the same name, else the
---- standard one of the omics type. nil when there is neither.
-local function recipe_of(load, group)
-  local name = group.recipe ~= pg.null and group.recipe or nil
-  local recipe = name and load(name)
-  if recipe then
-    return recipe
-  end
-  local shown, count = text.printable(name or "-"), text.count(group.datasets, "dataset")
-  recipe = load(group.omics_type)
-  if recipe then
-    note("the recipe '%s' is gone; the names of %s (%s) are read by the recipe '%s'", shown, count,
-      text.printable(group.omics_type), recipe.name)
-  else
-    note("neither the recipe '%s' nor one for %s is there; the names of %s are left out", shown,
-      text.printable(group.omics_type), count)
-  end
-  return recipe
-end
-
 --- The type is one of the four, or one that a recipe here declares.
 local function check_type(feature_type, known)
   if feature_type and not known[feature_type] then
@@ -90,14 +51,14 @@ end
 --- The groups whose names are read anew, each with its resolver, and whether some had to
 --- be left out.
 local function groups_of(conn, arguments, dataset, lookup)
-  local load, groups, known, incomplete = recipe_loader(), {}, {}, false
+  local load, groups, known, incomplete = rules.loader(), {}, {}, false
   for _, group in ipairs(name_differences.groups(conn, dataset and dataset.id)) do
-    local recipe = group.linked and recipe_of(load, group)
+    local recipe = group.linked and rules.recipe_of(load, group)
     if recipe then
       known[recipe.feature_type] = true
     end
     if not group.linked then
-      note("%s (%s) %s stored without links and left out", text.count(group.datasets, "dataset"),
+      rules.note("%s (%s) %s stored without links and left out (ligase link)", text.count(group.datasets, "dataset"),
         text.printable(group.omics_type), group.datasets == 1 and "was" or "were")
     elseif not recipe then
       incomplete = true
@@ -195,7 +156,7 @@ local function tell_count(counts, format)
   if format == "table" then
     output.write(("%s%s\n"):format(counts.names > 0 and "\n" or "", line))
   else
-    note("%s", line)
+    rules.note("%s", line)
   end
 end
 

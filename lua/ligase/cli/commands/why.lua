@@ -3,7 +3,7 @@ local datasets = require "ligase.store.datasets"
 local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
 local lazy = require "ligase.base.lazy"
-local names = require "ligase.omics.names"
+local naming = require "ligase.cli.naming"
 local output = require "ligase.cli.output"
 local parsing = require "ligase.cli.parsing"
 local pg = require "pg"
@@ -14,35 +14,30 @@ local locate = lazy "ligase.omics.locate"
 
 local M = {}
 
-local TYPES = { "lipid", "protein", "gene", "metabolite" }
-
-M.description = "Says how names were read. Of a feature: which raw names were read as it, by which rule, and where "
-  .. "they stand; it is named by its canonical name or by any name that is read as it. Of a dataset: its names by "
-  .. "rule, those that were not understood, and those that may mean several things. Of a dataset's row, counted from "
-  .. "1: its cell, where that stands, and what it was read as."
+M.description = "Says how names were read, and how a score came about. Of a feature: which raw names were read as it, "
+  .. "by which rule, and where they stand; it is named by its canonical name or by any name that is read as it. Of a "
+  .. "dataset: its names by rule, those that were not understood, and those that may mean several things. Of a "
+  .. "dataset's row, counted from 1: its cell, where that stands, and what it was read as. Of a dataset and a "
+  .. "signature: the score, the components, and the rows they were found in."
 M.example = [[
   ligase why "PC 34:1"
   ligase why "PC 34:1" --type lipid
   ligase why plasma_lipids
-  ligase why plasma_lipids:17 --json]]
+  ligase why plasma_lipids:17 --json
+  ligase why treated_vs_control --signature "ALS core"]]
 
 M.surplus = [[A name with blanks goes into quotes: ligase why "PC 34:1"]]
-
-local function utf8_word(word)
-  if not utf8.len(word) then
-    errors.raise { kind = "usage", code = "value", message = ("'%s' is not UTF-8 text"):format(text.printable(word)),
-      hint = "Names are kept as UTF-8: check the terminal's locale" }
-  end
-  return word
-end
 
 --- Declares the command's words.
 ---@param parser table argparse's
 function M.configure(parser)
   parser:argument("WHAT", "A feature, a dataset, or DATASET:ROW."):target("what"):argname("FEATURE|DATASET[:ROW]")
-    :convert(utf8_word)
+    :convert(naming.utf8_word)
   parser:option("--type", "A feature of this type: lipid, protein, gene, metabolite, or a recipe's own.")
     :target("feature_type"):argname("TYPE")
+  parser:option("--signature", "The dataset's score by this signature."):argname("NAME")
+  parser:option("--method", "The score by this method; by concordance without it."):argname("NAME")
+  parser:option("--contrast", "The score of this contrast."):argname("NAME")
   parser:option("--limit", "How many of each kind are listed, 10 without it."):argname("N")
     :convert(parsing.whole_number("--limit", 1)):default("10")
   parser:flag("--json", "Print one JSON object.")
@@ -50,31 +45,15 @@ end
 
 -- ---- what is meant ---------------------------------------------------------
 
-local function check_type(conn, feature_type)
-  for _, known in ipairs(TYPES) do
-    if known == feature_type then
-      return
-    end
-  end
-  if feature_type and not receipts.has_type(conn, feature_type) then
-    parsing.one_of("--type", TYPES)(feature_type)
-  end
-end
-
 --- The features that a word may mean: of this name, read so by the present rules, or read
 --- so once.
 local function features_of(conn, word, feature_type)
   local keys = receipts.keys_by_name(conn, word)
-  for _, each in ipairs(TYPES) do
-    if not feature_type or each == feature_type then
-      local reading = require("ligase.omics.names." .. each).read(word)
-      if reading then
-        keys[#keys + 1] = names.feature_key(each, names.bounded(reading.name))
-      end
-    end
+  for _, more in ipairs { naming.keys_of(naming.readings(conn, word, feature_type)),
+    receipts.keys_by_raw_name(conn, word) } do
+    table.move(more, 1, #more, #keys + 1, keys)
   end
-  local by_raw = receipts.keys_by_raw_name(conn, word)
-  return receipts.features(conn, table.move(by_raw, 1, #by_raw, #keys + 1, keys), feature_type)
+  return receipts.features(conn, keys, feature_type)
 end
 
 --- The dataset and the row in DATASET:ROW.
@@ -435,7 +414,10 @@ end
 ---@param context ligase.context
 function M.run(arguments, context)
   local conn = context:open_existing()
-  check_type(conn, arguments.feature_type)
+  if arguments.signature then
+    return require("ligase.cli.why_score").run(conn, datasets.find(conn, arguments.what), arguments)
+  end
+  naming.check_type(conn, arguments.feature_type)
   local meant = find(conn, arguments.what, arguments.feature_type)
   local report
   if meant.features then

@@ -158,6 +158,14 @@ function M.at_level(structure, level)
   return parser.read(text)
 end
 
+--- What all lipids share that may be the same one: "PC 34:1" of `PC 16:0/18:1(9Z)`. Whatever
+--- contains a lipid, or is contained in it, has the same sum, unless it is a class.
+---@param structure ligase.lipid.structure
+---@return string|nil text nil for a class or a category
+function M.sum(structure)
+  return structures.sum_text(structure)
+end
+
 --- Whether what `b` says is among what `a` leaves open: `PC 34:1` contains `PC 16:0_18:1`.
 --- Each lipid contains itself; two that contain each other are written differently only.
 ---@param a ligase.lipid.structure
@@ -262,7 +270,7 @@ local function describe(name)
   local atoms = structure.rank > structures.RANKS.class and structures.atoms(structure)
   local formula = atoms and elements.formula(atoms)
   return {
-    class = class.name, category = class.category, level = levels[structure.rank],
+    class = class.name, category = class.category, level = levels[structure.rank], sum = structures.sum_text(structure),
     formula = formula or nil, mass = formula and elements.mass(atoms) or nil,
   }
 end
@@ -286,7 +294,7 @@ end
 
 --- What is known of a lipid by its canonical name.
 ---@param name string
----@return table|nil attributes class, category, level, and where the name says them formula and mass (Da,
+---@return table|nil attributes class, category, level, and where the name says them sum, formula and mass (Da,
 --- monoisotopic, neutral); nil when it is no lipid's name. Not to be changed: lipids that share all of it share
 --- the table.
 function M.describe(name)

@@ -65,6 +65,23 @@ end
 
 -- ---- printing ---------------------------------------------------------------------------
 
+--- What all lipids share that may be the same one: class, ethers, carbons and double bonds of
+--- all chains together ("PC 34:1"). Further oxygens are left out, because `SM 34:1` leaves
+--- them open, and vinyl ethers count as ethers. Whatever `contains` says yes to shares it.
+---@param structure ligase.lipid.structure
+---@return string|nil text nil for a class or a category
+function M.sum_text(structure)
+  local head = structure.head
+  if structure.rank < SPECIES then
+    return nil
+  elseif #structure.chains == 0 then
+    return head.full
+  end
+  local total = M.sum(structure)
+  return ("%s %s%d:%d"):format(head.generic or head.class.name, ETHER_PREFIX[total.ethers] or "?", total.carbons,
+    total.double_bonds)
+end
+
 local function nth_chain_text(structure, i, detail)
   local chain = structure.chains[i]
   if not chain then
