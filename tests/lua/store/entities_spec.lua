@@ -308,8 +308,8 @@ describe("deleting", function()
     local dataset = create(conn, "dataset", { omics_type = "lipidomics", name = "D" }).id
     conn:query([[INSERT INTO screening_results (campaign_id, ordinal, compound_id, revision, measure, role)
       VALUES ($1, 1, $2, 1, 'raw', 'sample')]], campaign, compound)
-    conn:query([[INSERT INTO dataset_signatures (dataset_id, signature_id, revision, method, method_version,
-      input_sha256) VALUES ($1, $2, 1, 'm', '1', 'x')]], dataset, signature)
+    conn:query([[INSERT INTO dataset_signatures (dataset_id, signature_id, revision, method, parameters_key,
+      input_sha256) VALUES ($1, $2, 1, 'm', 1, 'x')]], dataset, signature)
     assert.matches("1 screening result: K", refused("referred", delete, conn, "compound", "C").detail)
     assert.matches("1 score: lipidomics/D", refused("referred", delete, conn, "signature", "S/2").detail)
     assert.matches("1 score: S", refused("referred", delete, conn, "dataset", "D").detail)
