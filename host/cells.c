@@ -165,7 +165,7 @@ enum lig_cell_kind lig_cell_number(const struct lig_format *f, struct lig_text c
 
 /* ---- distinct texts ------------------------------------------------------ */
 
-static uint64_t text_hash(struct lig_text t) {
+uint64_t lig_text_hash(struct lig_text t) {
     uint64_t h = UINT64_C(0x9E3779B97F4A7C15) ^ t.length;
     size_t i = 0;
     for (; i + 8 <= t.length; i += 8) {
@@ -199,7 +199,7 @@ bool lig_distinct(const struct lig_cells *c, size_t first, size_t count, uint32_
             codes[i] = UINT32_MAX;
             continue;
         }
-        size_t at = (size_t)text_hash(cell) & (size - 1);
+        size_t at = (size_t)lig_text_hash(cell) & (size - 1);
         while (slots[at] != 0) {
             struct lig_text other = lig_cell(c, first + rows[slots[at] - 1], column);
             if (other.length == cell.length && memcmp(other.at, cell.at, cell.length) == 0) {

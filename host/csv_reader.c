@@ -27,7 +27,8 @@ struct lig_csv {
     uint64_t header_line;
     struct lig_cells *first; /* the first frame, read by lig_csv_start */
     size_t columns;          /* of every row; 0: not known yet */
-    size_t cells_seen;       /* the size of the last frame, to plan the next */
+    size_t text_seen;        /* the size of the last frame, to plan the next: bytes of text */
+    size_t cells_seen;       /* and cells */
     uint64_t rows;
     bool ended;
     struct lig_csv_error error; /* its code is set once reading failed */
@@ -176,7 +177,9 @@ void lig_csv_free(struct lig_csv *r) {
 
 static bool cells_begin(struct lig_csv *r) {
     r->cells = lig_cells_new(r->format);
-    if (r->cells == NULL || !lig_cells_reserve_text(r->cells, r->options.frame_bytes / 8) ||
+    if (r->cells == NULL ||
+        !lig_cells_reserve_text(r->cells, r->text_seen > 0 ? r->text_seen + r->text_seen / 16
+                                                           : r->options.frame_bytes / 4) ||
         !lig_cells_reserve_ends(r->cells, r->cells_seen + 1)) {
         return fail_memory(r);
     }
@@ -420,6 +423,7 @@ static struct lig_cells *frame_read(struct lig_csv *r) {
         return NULL;
     }
     frame->columns = r->columns;
+    r->text_seen = frame->text_used;
     r->cells_seen = frame->end_count;
     return frame;
 }

@@ -98,6 +98,9 @@ enum lig_cell_kind {
 enum lig_cell_kind lig_cell_number(const struct lig_format *format, struct lig_text cell,
                                    double *value, size_t *mark);
 
+/* A hash of a text, for tables that live no longer than this process. */
+uint64_t lig_text_hash(struct lig_text text);
+
 /* Numbers the distinct texts of one column over rows first .. first+count in order
  * of appearance: codes[i] for each row (UINT32_MAX for an empty cell), and rows[code],
  * the row (from first) where each was first seen; both have room for count. */

@@ -64,6 +64,7 @@ void lig_class_new(lua_State *L, const char *name, const luaL_Reg *methods, cons
 /* Openers of the primitives; each pushes its module table. */
 int luaopen_lig_csv(lua_State *L);
 int luaopen_lig_frame(lua_State *L);
+int luaopen_lig_dictionary(lua_State *L);
 int luaopen_lig_pg(lua_State *L);
 int luaopen_lig_itemsets(lua_State *L);
 int luaopen_lig_sets(lua_State *L);

@@ -20,6 +20,9 @@ PGconn *lig_conn_check(lua_State *L, int index) {
     if (conn->pg == NULL) {
         lig_error_usage(L, "the connection is closed");
     }
+    if (conn->connect_by_s > 0) {
+        lig_conn_complete(L, conn);
+    }
     if (PQstatus(conn->pg) != CONNECTION_OK) {
         lig_pg_raise_conn(L, conn->pg, NULL);
     }

@@ -124,13 +124,18 @@ typedef struct lig_conn {
     unsigned copies;        /* COPYs started; the number is the ticket of the last */
     bool copy_outside;      /* the last COPY began outside a transaction */
     int depth;              /* transaction(fn) calls under way */
-    bool echo;              /* to stderr, or to the function in user value 2 */
-    bool echoing;           /* inside the echo function */
-    char failure[256];      /* why the transaction failed, for whoever commits it */
+    double connect_by_s;    /* on lig_pg_clock: until then it may go on connecting; 0: it is done */
+    double connect_timeout_s;
+    bool echo;         /* to stderr, or to the function in user value 2 */
+    bool echoing;      /* inside the echo function */
+    char failure[256]; /* why the transaction failed, for whoever commits it */
 } lig_conn;
 
 /* The box, open or closed; raises when the value is no connection. */
 lig_conn *lig_conn_get(lua_State *L, int index);
+
+/* Waits until a connection that was begun with `later` stands, and sets its session up. */
+void lig_conn_complete(lua_State *L, lig_conn *conn);
 
 /* The open connection; raises when closed or lost. */
 PGconn *lig_conn_check(lua_State *L, int index);

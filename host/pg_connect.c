@@ -230,10 +230,22 @@ static _Noreturn void connect_fail(lua_State *L, lig_conn *conn, const char *mes
     lig_error_raise(L);
 }
 
-static void connect_finish(lua_State *L, lig_conn *conn, double timeout_s) {
+/* Sends the first packet as far as that needs no waiting, so that the server sets out at
+ * once.  What goes wrong is found by who completes it. */
+static void connect_begin(const lig_conn *conn) {
+    while (PQstatus(conn->pg) != CONNECTION_BAD &&
+           PQstatus(conn->pg) != CONNECTION_AWAITING_RESPONSE &&
+           lig_pg_poll(conn->pg, POLLOUT, lig_pg_clock()) == LIG_PG_WRITABLE) {
+        (void)PQconnectPoll(conn->pg);
+    }
+}
+
+static void connect_finish(lua_State *L, lig_conn *conn) {
     PGconn *pg = conn->pg;
-    double until_s = lig_pg_clock() + timeout_s;
-    PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+    double until_s = conn->connect_by_s;
+    PostgresPollingStatusType state = PQstatus(pg) == CONNECTION_AWAITING_RESPONSE
+                                          ? PGRES_POLLING_READING
+                                          : PGRES_POLLING_WRITING;
     while (state != PGRES_POLLING_OK) {
         if (state == PGRES_POLLING_FAILED || PQstatus(pg) == CONNECTION_BAD) {
             connect_fail(L, conn, PQerrorMessage(pg));
@@ -250,7 +262,7 @@ static void connect_finish(lua_State *L, lig_conn *conn, double timeout_s) {
             luaL_error(L, "interrupted");
             break;
         case LIG_PG_TIMEOUT:
-            lua_pushfstring(L, "no answer within %f s", (lua_Number)timeout_s);
+            lua_pushfstring(L, "no answer within %f s", (lua_Number)conn->connect_timeout_s);
             connect_fail(L, conn, lua_tostring(L, -1));
         }
     }
@@ -285,9 +297,19 @@ static void session_setup(lua_State *L, lig_conn *conn) {
     lua_pop(L, 1);
 }
 
-/* Reads {echo=, connect_timeout_s=}; leaves nothing on the stack. */
-static double options_read(lua_State *L, int index) {
+void lig_conn_complete(lua_State *L, lig_conn *conn) {
+    connect_finish(L, conn);
+    conn->connect_by_s = 0;
+    if (PQsetnonblocking(conn->pg, 1) != 0) {
+        lig_pg_raise_conn(L, conn->pg, NULL);
+    }
+    session_setup(L, conn);
+}
+
+/* Reads {echo=, connect_timeout_s=, later=}; leaves nothing on the stack. */
+static double options_read(lua_State *L, int index, bool *later) {
     double timeout_s = CONNECT_TIMEOUT_S;
+    *later = false;
     if (lua_isnoneornil(L, index)) {
         return timeout_s;
     }
@@ -300,9 +322,11 @@ static double options_read(lua_State *L, int index) {
             if (!(timeout_s > 0 && timeout_s <= 86400)) {
                 lig_error_usage(L, "connect_timeout_s must be a number of seconds above 0");
             }
+        } else if (strcmp(name, "later") == 0) {
+            *later = lua_toboolean(L, -1);
         } else if (strcmp(name, "echo") != 0) {
             lua_pushvalue(L, -2);
-            lig_error_usage(L, "unknown option \"%s\"; known are echo and connect_timeout_s",
+            lig_error_usage(L, "unknown option \"%s\"; known are echo, connect_timeout_s and later",
                             luaL_tolstring(L, -1, NULL));
         }
         lua_pop(L, 1);
@@ -320,10 +344,13 @@ static lig_conn *conn_new(lua_State *L) {
 }
 
 /* pg.connect(conninfo, options): conninfo is a URI, a "key=value" string, a database
- * name, a table of settings, or nil for libpq's defaults. */
+ * name, a table of settings, or nil for libpq's defaults.  With {later = true} the
+ * connection is only begun; the first use of it waits for the rest, and raises what went
+ * wrong. */
 int lig_pg_connect(lua_State *L) {
     lua_settop(L, 2);
-    double timeout_s = options_read(L, 2);
+    bool later = false;
+    double timeout_s = options_read(L, 2, &later);
     keywords k = {.count = 0};
     lig_conn *conn = conn_new(L);
     if (!lua_isnil(L, 2)) {
@@ -358,11 +385,13 @@ int lig_pg_connect(lua_State *L) {
         luaL_error(L, "not enough memory");
     }
     PQsetNoticeProcessor(conn->pg, notice_keep, conn);
-    connect_finish(L, conn, timeout_s);
-    if (PQsetnonblocking(conn->pg, 1) != 0) {
-        lig_pg_raise_conn(L, conn->pg, NULL);
+    conn->connect_timeout_s = timeout_s;
+    conn->connect_by_s = lig_pg_clock() + timeout_s;
+    if (later) {
+        connect_begin(conn);
+    } else {
+        lig_conn_complete(L, conn);
     }
-    session_setup(L, conn);
     lua_settop(L, 3);
     return 1;
 }

@@ -13,6 +13,7 @@
 
 #define COPY_CLASS "ligase.copy"
 #define SEND_BYTES ((size_t)64 * 1024)
+#define FIRST_BYTES ((size_t)8 * 1024) /* sent first, so that the server sets out early */
 #define PIECE_BYTES ((size_t)1024 * 1024)
 #define SOCKET_BYTES (2 * 1024 * 1024)
 
@@ -220,10 +221,12 @@ static int copy_write(lua_State *L) {
     misfits_extend(L, c);
     // No Lua runs from here on, so columns and lists stay as they were found.
     c->broken = true;
+    size_t enough = c->written == 0 ? FIRST_BYTES : SEND_BYTES;
     for (size_t row = 0; row < rows; row++) {
         lig_rows_encode(L, &c->rows, names, row);
-        if (c->rows.bytes.used >= SEND_BYTES) {
+        if (c->rows.bytes.used >= enough) {
             bytes_send(L, c, pg, 4);
+            enough = SEND_BYTES;
         }
     }
     c->broken = false;

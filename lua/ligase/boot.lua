@@ -55,7 +55,7 @@ end
 --- What a script and `-e` find without asking for it.
 local function declare_globals()
   local strict = require "ligase.base.strict"
-  for _, name in ipairs { "csv", "frame", "pg", "sys", "host" } do
+  for _, name in ipairs { "csv", "frame", "dictionary", "pg", "sys", "host" } do
     strict.declare(name, require(name))
   end
   strict.declare("json", require "ligase.base.json")
@@ -170,6 +170,11 @@ local function run_script(words)
   return 0
 end
 
+--- Commands close what they open; what a script leaves open is closed with the state.
+local function closes_itself(words)
+  return words[1] ~= "-e" and not (words[1] or ""):find("[./]")
+end
+
 local function main(words)
   local first = words[1]
   if first == "-e" then
@@ -195,6 +200,7 @@ end
 --- Runs one command line and says with which status the process ends.
 ---@param words string[] the words after the program's name
 ---@return integer status 0 done, 1 failed, 2 misuse, 130 interrupted
+---@return boolean|nil closed nothing is left that the end of the process would not free as well, and sooner
 function M.main(words)
   local done, result = xpcall(function()
     prepare()
@@ -202,7 +208,7 @@ function M.main(words)
     return status
   end, explain)
   if done then
-    return M.finish(math.type(result) == "integer" and result or 0)
+    return M.finish(math.type(result) == "integer" and result or 0), closes_itself(words)
   elseif require("ligase.cli.output").is_closed_pipe(result) then
     return 0
   end

@@ -203,7 +203,7 @@ end
 local function store_once(conn, request)
   local ingest <close> = reading_of(request)
   local writer <close> = ingestion.begin(conn, request.run, what_of(request, ingest))
-  ingestion.check_links(conn, request)
+  writer:look_up_links(request)
   if is_unchanged(writer, request) then
     return writer:finish_unchanged(request)
   end
@@ -213,12 +213,9 @@ local function store_once(conn, request)
   writer:seal()
   local waiting = ingest.resolver:take()
   local description = ingestion.describe(findings, ingest.plan)
-  if request.meanwhile then
-    request.meanwhile()
-  end
-  writer:link(ingest.resolver, waiting)
+  writer:link(ingest.resolver, waiting, request.meanwhile)
   local report = writer:finish({ source = request.source.shown, info = info, description = description,
-    recipe = request.recipe, feature_count = not ingest.uncounted and ingest.distinct or nil }, request)
+    recipe = request.recipe, feature_count = not ingest.uncounted and #ingest.seen or nil }, request)
   report.findings, report.plan = findings, ingest.plan
   return report
 end
@@ -297,7 +294,7 @@ local function rehearse_in(conn, request, ingest, report)
   report.counts = { rows = info.rows, values = ingest.counts.values, bytes = info.bytes }
   if ingest.linking and conn and not ingest.uncounted then
     local _, new = features.missing(conn, ingest.resolver.waiting)
-    report.counts.features, report.counts.features_new = ingest.distinct, #new
+    report.counts.features, report.counts.features_new = #ingest.seen, #new
   end
 end
 

@@ -163,7 +163,13 @@ while True:
         break
     sys.stdout.buffer.write(piece)
 ]==], host.executable, file }, { stdout = screen, env = { POSTGRES_URL = url } })
-    sys.sleep(1)
+    for _ = 1, 200 do
+      if conn:query("SELECT count(*) AS n FROM pg_locks WHERE NOT granted")[1].n > 0 then
+        break
+      end
+      sys.sleep(0.1)
+    end
+    sys.sleep(0.7) -- by then it has something to show
     conn:commit()
     assert.equal(0, terminal:wait(20).code)
     local on_terminal = sys.read_file(screen)

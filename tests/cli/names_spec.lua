@@ -58,7 +58,7 @@ describe("ligase names diff", function()
     assert.equal("no stored name would be read differently\n", (done { "names", "diff" }))
     local out, err = done { "names", "diff", "--format", "tsv" }
     assert.equal("raw\told_feature\tnew_feature\told_rule\told_level\tnew_rule\tnew_level\trows\tdatasets\ttype\t"
-      .. "recipe\n", out)
+      .. "recipe\tchange\n", out)
     assert.matches("no stored name", err)
   end)
 
@@ -67,13 +67,14 @@ describe("ligase names diff", function()
     local result = ligase { "names", "diff" }
     assert.equal(1, result.code, result.stderr)
     assert.equal("", result.stderr)
-    assert.matches("\nx1 +x1 +X1 +own%.plain +low +own%.upper +high +3 +2 +lipid +lipidomics\n", result.stdout)
-    assert.matches("\nx2 +x2 +X2 +own%.plain +low +own%.upper +high +1 +1 +lipid +lipidomics\n", result.stdout)
+    assert.matches("\nx1 +x1 +X1 +own%.plain +low +own%.upper +high +3 +2 +lipid +lipidomics +link\n", result.stdout)
+    assert.matches("\nx2 +x2 +X2 +own%.plain +low +own%.upper +high +1 +1 +lipid +lipidomics +link\n", result.stdout)
     assert.matches("\n2 names in 4 rows would be read differently\n$", result.stdout)
     result = ligase { "names", "diff", "--format", "json", "--dataset", "two" }
     assert.equal(1, result.code)
     assert.same({ { raw = "x1", old_feature = "x1", new_feature = "X1", old_rule = "own.plain", old_level = "low",
-      new_rule = "own.upper", new_level = "high", rows = 1, datasets = 1, type = "lipid", recipe = "lipidomics" } },
+      new_rule = "own.upper", new_level = "high", rows = 1, datasets = 1, type = "lipid", recipe = "lipidomics",
+      change = "link" } },
       { json.decode(result.stdout)[1] })
     assert.matches("1 name in 1 row would be read differently", result.stderr)
   end)
@@ -84,7 +85,7 @@ describe("ligase names diff", function()
     rules("panel", UPPER)
     local result = ligase { "names", "diff", "--format", "csv" }
     assert.equal(1, result.code)
-    assert.matches("\nx1,x1,X1,own.plain,low,own.upper,high,1,1,lipid,panel\n$", result.stdout)
+    assert.matches("\nx1,x1,X1,own.plain,low,own.upper,high,1,1,lipid,panel,link\n$", result.stdout)
     assert.equal(0, ligase({ "names", "diff", "--type", "gene" }).code)
     assert.equal(1, ligase({ "names", "diff", "--type", "lipid" }).code)
     assert.equal(2, ligase({ "names", "diff", "--type", "lipit" }).code)
@@ -141,6 +142,19 @@ describe("ligase names apply", function()
     assert.equal("X1", json.decode((done { "why", "two:1", "--json" })).feature)
     local told = json.decode((done { "why", "x1", "--json" }))
     assert.equal(2, #told.features) -- read as both, at different times
+  end)
+
+  it("brings the receipts of names up to date that are read as the same feature otherwise", function()
+    rules("lipidomics", 'if raw == "y" then return { name = raw, rule = "own.y", level = "high" } end')
+    local result = ligase { "names", "diff" }
+    assert.equal(1, result.code, result.stderr)
+    assert.matches("\ny +y +y +own%.plain +low +own%.y +high +1 +1 +lipid +lipidomics +receipt\n", result.stdout)
+    assert.matches("\n1 name in 1 row would be read differently; all of them as the same feature\n$", result.stdout)
+    assert.matches("^brought 1 receipt up to date; no link was moved %(run [%x-]+%)\n$", (done { "names", "apply" }))
+    assert.equal(0, ligase({ "names", "diff" }).code)
+    assert.equal("own.y", json.decode((done { "why", "one:4", "--json" })).rule)
+    rules("lipidomics", UPPER)
+    assert.matches("2 features new; 1 receipt brought up to date", (done { "names", "apply" }))
   end)
 
   it("tells other systems when sync is on", function()

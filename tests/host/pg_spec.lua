@@ -27,6 +27,20 @@ describe("pg", function()
       assert.are.equal(row.db, other:query("SELECT current_database() AS db")[1].db)
     end)
 
+    it("can be begun, and is completed by its first use", function()
+      local begun <close> = pg.connect(db.conninfo, { later = true })
+      assert.are.equal(1, begun:query("SELECT 1 AS one")[1].one)
+      assert.is_true(begun:is_open())
+      assert.are.equal(0.1 + 0.2, begun:query("SELECT 0.30000000000000004::float8 AS v")[1].v)
+      local unused = pg.connect(db.conninfo, { later = true })
+      assert.is_false(unused:is_open())
+      unused:close()
+      assert.are.equal("usage", failure(unused.query, unused, "SELECT 1").kind)
+      local lost <close> = pg.connect({ host = "/nowhere", dbname = "x" }, { later = true })
+      assert.are.equal("08001", failure(lost.query, lost, "SELECT 1").code)
+      assert.are.equal("usage", failure(lost.query, lost, "SELECT 1").kind)
+    end)
+
     it("sets the session up the same everywhere", function()
       conn:script "ALTER ROLE CURRENT_USER SET extra_float_digits = 0"
       conn:script "ALTER ROLE CURRENT_USER SET datestyle = 'German'"

@@ -25,6 +25,23 @@ function Context:__index(name)
   return Context[name]
 end
 
+--- Begins to connect, while the command's own code is loaded. What is wrong with the settings
+--- or the server is said by who needs the connection.
+function Context:connect_ahead()
+  errors.try(function()
+    if self.config:get "USE_POSTGRES_AS_SOT" then
+      self.ahead = require("ligase.store.db").connect_ahead(self.config, self.workspace)
+    end
+  end)
+end
+
+--- What was begun ahead, for one taker.
+local function take_ahead(self)
+  local ahead = rawget(self, "ahead")
+  self.ahead = nil
+  return ahead
+end
+
 --- A context for one command; close it.
 ---@param recipe? ligase.recipe
 ---@return ligase.context
@@ -62,7 +79,8 @@ end
 ---@return table conn
 function Context:open(options)
   self:need_postgres()
-  return keep(self, require("ligase.store.db").open(self.config, self.workspace, options or { migrate = true }))
+  return keep(self, require("ligase.store.db").open(self.config, self.workspace,
+    { migrate = not options or options.migrate, ahead = take_ahead(self) }))
 end
 
 --- A connection to the database with its schema, for looking at what is there: nil
@@ -91,10 +109,14 @@ end
 --- A connection without any look at the schema.
 ---@return table conn
 function Context:connect()
-  return keep(self, require("ligase.store.db").connect(self.config, self.workspace))
+  return keep(self, require("ligase.store.db").connect(self.config, self.workspace, take_ahead(self)))
 end
 
 function Context:__close()
+  local ahead = take_ahead(self)
+  if ahead then
+    ahead:close()
+  end
   for _, conn in ipairs(rawget(self, "conns")) do
     conn:close()
   end

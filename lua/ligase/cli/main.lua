@@ -60,6 +60,10 @@ Without POSTGRES_URL or POSTGRES_HOST, ligase keeps a Postgres of its own in thi
 folder (.ligase) and starts it when it is needed.
 ]]
 
+--- Commands that use the database whatever their words say.
+local USES_DATABASE = { ingest = true, run = true, datasets = true, show = true, export = true, names = true,
+  why = true, runs = true, sql = true }
+
 local HELP = { ["--help"] = true, ["-h"] = true, help = true }
 local OPTIONS = { "--help", "--version", "-e" }
 
@@ -133,6 +137,10 @@ function M.run(words, recipe)
   if not is_command(name) then
     refuse_unknown(name)
   end
+  local context <close> = require("ligase.cli.context").new(recipe)
+  if USES_DATABASE[name] and not wants_help(rest) then
+    context:connect_ahead()
+  end
   local command = require("ligase.cli.commands." .. name)
   local parser = require("ligase.cli.parsing").parser(command, name)
   rest = command.prepare and command.prepare(rest) or rest
@@ -141,7 +149,6 @@ function M.run(words, recipe)
     return 0
   end
   local arguments = parser:parse(rest)
-  local context <close> = require("ligase.cli.context").new(recipe)
   return command.run(arguments, context) or 0
 end
 

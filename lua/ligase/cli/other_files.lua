@@ -91,7 +91,7 @@ end
 ---@return integer status 0, or 1 when a file could not be stored (2: by misuse)
 function M.store_all(arguments, context, recipe, command)
   check(arguments, recipe)
-  local found = finding.find(arguments.files, {})
+  local found = finding.find(arguments.files, { unnamed = true })
   local options, conn = options_of(arguments, context, recipe, command), open_for(arguments, context)
   local lookup <close> = alias_lookup.open(conn, function()
     return context:open { migrate = false }

@@ -5,6 +5,7 @@
 --- dataset. What cannot be a table is refused by the reader, which knows line and byte;
 --- what the columns mean is decided in ligase.omics.columns.
 local csv = require "csv"
+local decimal_mark = require "ligase.io.decimal_mark"
 
 local M = {}
 
@@ -14,9 +15,6 @@ local HEAD_BYTES = 32 * 1024
 local LONG_HEAD_BYTES = 1024 * 1024
 local LEAST_LINES = 4
 local LOOK_RECORDS = 100
---- For the decimal mark: so many cells, or so many that say something.
-local LOOK_CELLS, TELLING_CELLS = 2000, 150
-
 --- In order of preference when two fit equally well: tabs hardly ever stand in cells,
 --- decimal commas often stand in tables with semicolons.
 local SEPARATORS = { "\t", ";", ",", "|" }
@@ -295,82 +293,6 @@ local function settle_shape(dialect, head, at, given)
   return at
 end
 
--- ---- decimal mark ----------------------------------------------------------
-
---- What a cell says about the decimal mark: "," or ".", "?," or "?." when the mark may
---- as well part thousands, nil when it says nothing.
-local function mark_of(cell)
-  local digits = cell:match("^%s*[-+]?([%d.,]+)[eE]?[-+]?%d*%%?%s*$")
-  if not digits then
-    return nil
-  end
-  local comma, point = digits:find(",", 1, true), digits:find(".", 1, true)
-  if comma and point then -- the last one is the decimal mark
-    return digits:match("^.*([.,])")
-  elseif comma then
-    if digits:find(",.*,") then
-      return digits:find("^[1-9]%d?%d?,%d%d%d[,%d]*$") and "." or nil
-    end
-    return digits:find("^[1-9]%d?%d?,%d%d%d$") and "?," or digits:find("%d$") and "," or nil
-  elseif point then
-    if digits:find("%..*%.") then
-      return digits:find("^[1-9]%d?%d?%.%d%d%d%.%d%d%d[.%d]*$") and "," or nil
-    end
-    return digits:find("^[1-9]%d?%d?%.%d%d%d$") and "?." or "."
-  end
-  return nil
-end
-
---- How often each mark was found among the first cells that say something.
-local function count_marks(head, at, separator, quote)
-  local counts = { [","] = 0, ["."] = 0, ["?,"] = 0, ["?."] = 0 }
-  local pattern = ("[^%%%s\r\n]+"):format(separator)
-  if separator == "," then
-    pattern = ("%%%s([^%%%s]*)%%%s"):format(quote, quote, quote)
-  end
-  local seen, telling = 0, 0
-  for cell in head:gmatch(pattern, at) do
-    if quote and cell:sub(1, 1) == quote then
-      cell = cell:sub(2, -2)
-    end
-    local mark = mark_of(cell)
-    if mark then
-      counts[mark] = counts[mark] + 1
-      telling = telling + 1
-    end
-    seen = seen + 1
-    if telling == TELLING_CELLS or seen == LOOK_CELLS then
-      break
-    end
-  end
-  return counts
-end
-
---- Whether numbers are written with a decimal comma. Where the cells do not tell, they
---- are read with a point, and those with a comma are kept as text, with a doubt.
-local function decimal_mark(head, at, dialect)
-  local separator, quote, doubts = dialect.separator, dialect.quote, dialect.doubts
-  -- Where commas part the cells, only a quoted cell can hold one.
-  local telltale = separator ~= "," and "," or quote
-  if not telltale or not head:find(telltale, at, true) then
-    return "."
-  end
-  local counts = count_marks(head, after_line(head, at) or at, separator, quote)
-  if counts[","] > 0 and counts["."] == 0 then
-    if counts["?."] > 0 then
-      doubts[#doubts + 1] = "numbers like 1.234 are kept as text, because others have a decimal comma (--decimal .)"
-    end
-    return ","
-  elseif counts[","] > 0 then
-    doubts[#doubts + 1] = "some numbers have a decimal comma and some a point; those with a comma are kept as text "
-      .. "(--decimal ,)"
-  elseif counts["?,"] > 0 and counts["."] == 0 then
-    doubts[#doubts + 1] = "a comma in numbers like 1,234 may be a decimal mark or part thousands; they are kept as "
-      .. "text (--decimal ,)"
-  end
-  return "."
-end
-
 -- ---- all together ----------------------------------------------------------
 
 ---@class ligase.dialect
@@ -378,6 +300,7 @@ end
 ---@field quote string|false
 ---@field encoding string
 ---@field decimal string "." or ","
+---@field decimal_doubt string|nil why the decimal mark is in doubt, and what settles it
 ---@field skip_lines integer lines before the header
 ---@field comment string|nil
 ---@field missing string[]|nil texts that stand for a missing value; nil: the usual ones
@@ -428,7 +351,7 @@ function M.detect(source, given)
     dialect.skip_lines = leading - 1
   end
   at = settle_shape(dialect, head, at, given)
-  dialect.decimal = given.decimal or decimal_mark(head, at, dialect)
+  dialect.decimal = given.decimal or decimal_mark.find(head, at, dialect, given.header ~= false)
   dialect.preamble = dialect.skip_lines > 0 and head:sub(1, M.after_lines(head, dialect.skip_lines) - 1) or nil
   for _, answer in ipairs { "field_bytes", "column_limit", "header", "names", "ragged" } do
     if given[answer] ~= nil then

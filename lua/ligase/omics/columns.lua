@@ -401,14 +401,16 @@ local function refuse_numberless(tbl, where, hint)
     hint = #tbl.columns == 1 and column_table.ONE_COLUMN or hint })
 end
 
-local function refuse_without_numbers(tbl, feature)
+local function refuse_without_numbers(tbl, feature, opened)
   local any, measured = false, false
   for _, column in ipairs(tbl.columns) do
     any = any or column.number
     measured = measured or feature and column.number and column ~= feature and column.role ~= "annotation"
   end
   if not any then
-    refuse_numberless(tbl, "", "Check the separator and the decimal mark (--separator, --decimal)")
+    local doubt = opened and opened.dialect and opened.dialect.decimal_doubt
+    refuse_numberless(tbl, "", doubt and doubt:gsub("^%l", string.upper)
+      or "Check the separator and the decimal mark (--separator, --decimal)")
   elseif feature and not measured then
     refuse_numberless(tbl, ('names in "%s"; '):format(feature.name),
       "Set the role of a column with numbers: --set COLUMN=sample")
@@ -444,7 +446,7 @@ function M.understand(frame, options)
   local tbl = column_table.new(frame, options.file, options.line)
   known_roles.apply_set(tbl, options.set or {})
   known_roles.apply_format(tbl, options.opened and options.opened.roles or {})
-  refuse_without_numbers(tbl)
+  refuse_without_numbers(tbl, nil, options.opened)
   tbl:doubt_marks()
   local feature = name_column.find(tbl, options.name_columns)
   feature.role = "feature"

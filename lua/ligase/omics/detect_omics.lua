@@ -96,8 +96,36 @@ local function is_text_column(cells)
   return filled > 0 and texts * 2 > filled
 end
 
+--- Whether cells are mostly different from one another: the names of features are, kinds of them are not.
+local function is_various(cells)
+  local met, count, filled = {}, 0, 0
+  for i = 1, math.min(#cells, NAMES_MOST) do
+    if cells[i] ~= "" then
+      filled = filled + 1
+      count = count + (met[cells[i]] and 0 or 1)
+      met[cells[i]] = true
+    end
+  end
+  return count * 2 > filled
+end
+
+--- The first column of texts, if there is one of different texts, that one.
+local function text_position(look)
+  local first
+  for position = 1, #look.header do
+    local cells = look:cells(position)
+    if is_text_column(cells) then
+      if is_various(cells) then
+        return position
+      end
+      first = first or position
+    end
+  end
+  return first
+end
+
 --- The column whose cells are looked at: the one that a person set, else the format's, else
---- the first one whose header stands over names, else the first column of texts.
+--- the first one whose header stands over names, else the first column of texts, best of different ones.
 local function name_position(opened, set)
   for position, header in ipairs(opened.look.header) do
     if set and set[header] == "feature" then
@@ -119,12 +147,8 @@ local function name_position(opened, set)
       end
     end
   end
-  for position = 1, best and 0 or #look.header do
-    if is_text_column(look:cells(position)) then
-      return position
-    end
-  end
-  return best
+  local named = look.at.name
+  return best or named and is_text_column(look:cells(named)) and named or text_position(look)
 end
 
 --- Headers that stand over names of a type, or of any, the likeliest first.
@@ -261,6 +285,7 @@ end
 ---@param known string[] omics types that there are recipes for
 function M.refuse(source, list, known)
   local shown, names = {}, {}
+  local is_weak = #list > 0 and list[1].weight < ENOUGH -- then it may be any other as well
   for i, candidate in ipairs(list) do
     shown[i] = ("%s (%s)"):format(candidate.omics, table.concat(candidate.why, ", "))
     names[i] = candidate.omics
@@ -269,7 +294,7 @@ function M.refuse(source, list, known)
     message = #list == 0 and "nothing in the file says which omics type it is"
       or "it is not clear which omics type it is",
     detail = #shown > 0 and "it may be " .. table.concat(shown, " or ") or nil, candidates = names,
-    hint = "Say --omics with one of: " .. table.concat(#names > 0 and names or known, ", ") }
+    hint = "Say --omics with one of: " .. table.concat(#names > 0 and not is_weak and names or known, ", ") }
 end
 
 return M

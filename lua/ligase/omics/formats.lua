@@ -7,6 +7,7 @@
 --- about equally sure make a doubt. What a format says of the table and its columns wins
 --- over what is found by looking, and loses against what a person said.
 local errors = require "ligase.base.errors"
+local looks = require "ligase.omics.look"
 local options = require "ligase.base.options"
 local sys = require "sys"
 local text = require "ligase.base.text"
@@ -174,6 +175,7 @@ end
 ---@field why string
 ---@field given boolean a person said so
 ---@field doubts string[]
+---@field wanted string[]|nil of a given format that does not recognise the file: headers that it looked for in vain
 
 --- A slip in somebody's format is told as that format's.
 local function refuse_failing(format, look, failure)
@@ -202,6 +204,17 @@ local function by_sureness(look)
   return found
 end
 
+--- Raises "input": a file lacks the columns of the format that it was said to be.
+---@param recognition ligase.recognition
+---@param look ligase.look
+function M.refuse(recognition, look)
+  local wanted = recognition.wanted
+  errors.raise { kind = "input", code = "format", file = look.shown, line = look.dialect.skip_lines + 1,
+    message = ("the file is not %s: it has no column %s"):format(recognition.format.title,
+      table.concat(wanted, ", nor ")),
+    hint = "Leave --format out, or give the format that it is (ligase inspect --formats lists them)" }
+end
+
 --- Which format a file is. Raises "usage" for a name that is none.
 ---@param look ligase.look
 ---@param name string|nil the format that a person said it is
@@ -209,10 +222,12 @@ end
 function M.detect(look, name)
   if name then
     local format = M.get(name)
-    local done, sureness = pcall(format.recognise, look)
+    local done, sureness, wanted = looks.asking(look, format.recognise)
+    local is_like = done and sureness
     return { format = format, sureness = 1, why = "it was given", given = true,
-      doubts = { (not done or not sureness) and ("read as %s, as was said, but it does not look like that")
-        :format(format.title) or nil } }
+      wanted = not is_like and not format.generic and #wanted > 0 and wanted or nil,
+      doubts = { not is_like and ("read as %s, as was said, but it does not look like that"):format(format.title)
+        or nil } }
   end
   local found = by_sureness(look)
   local best, second = found[1], found[2]

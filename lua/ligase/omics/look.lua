@@ -6,6 +6,7 @@
 --- when they are first asked for, and only as many: most formats look at the header alone.
 local dialect = require "ligase.io.dialect"
 local statistics = require "ligase.omics.statistics"
+local text = require "ligase.base.text"
 
 local M = {}
 
@@ -25,6 +26,7 @@ local LINES_BYTES = 64 * 1024
 ---@field placement ligase.placement|nil how the format places the table, once it was asked
 ---@field written_header string[] the header as it stands in the file, set with `header`
 ---@field rows string[][] the records after the header, at most 200; # makes all of them
+---@field wanted string[]|nil headers that were asked for and are not there, for people; kept while it is a table
 ---@field at table<string, integer> position of each header without case, blanks and marks; the first one of each
 local Look = {}
 
@@ -184,6 +186,10 @@ end
 
 M.methods = {}
 
+local function quoted(header)
+  return '"' .. header .. '"'
+end
+
 --- The position of the first header that is one of these, without regard to case, blanks
 --- and marks.
 ---@param look ligase.look
@@ -196,6 +202,14 @@ function M.methods.find(look, ...)
       return position
     end
   end
+  local wanted = rawget(look, "wanted")
+  if wanted then
+    local headers = { ... }
+    for i, header in ipairs(headers) do
+      headers[i] = quoted(header)
+    end
+    wanted[#wanted + 1] = text.enumerate(headers)
+  end
   return nil
 end
 
@@ -204,12 +218,21 @@ end
 ---@param ... string headers
 ---@return boolean
 function M.methods.has(look, ...)
+  local missing
   for i = 1, select("#", ...) do
-    if not look.at[statistics.plain((select(i, ...)))] then
-      return false
+    local header = select(i, ...)
+    if not look.at[statistics.plain(header)] then
+      if not rawget(look, "wanted") then
+        return false
+      end
+      missing = missing or {}
+      missing[#missing + 1] = quoted(header)
     end
   end
-  return true
+  if missing then
+    table.insert(look.wanted, table.concat(missing, ", "))
+  end
+  return missing == nil
 end
 
 --- The cells of one column in the first rows; "" where a row is too short.
@@ -238,6 +261,20 @@ function M.methods.tail(look, bytes)
   local tail = file:read("a")
   file:close()
   return tail or ""
+end
+
+--- Does something with a look and notes which headers it asks for in vain.
+---@param look ligase.look
+---@param fn fun(look: ligase.look): any
+---@return boolean done whether it did not fail
+---@return any result of the function
+---@return string[] wanted for people, those that belong together in one text
+function M.asking(look, fn)
+  rawset(look, "wanted", {})
+  local done, result = pcall(fn, look)
+  local wanted = look.wanted
+  rawset(look, "wanted", nil)
+  return done, result, wanted
 end
 
 --- Looks at a file. Raises "input" for what is no text or cannot be read.

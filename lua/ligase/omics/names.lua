@@ -3,6 +3,7 @@
 --- A feature has two names of one origin that every machine computes alike: `id`, a
 --- UUIDv5 of its type and canonical name, and `key`, 64 bits of SHA-256 of the same.
 --- A resolver reads each distinct name once per process and remembers its key.
+local dictionary = require "dictionary"
 local sys = require "sys"
 
 local M = {}
@@ -58,6 +59,7 @@ local NAME_BYTES_MOST = 1000
 ---@field describe (fun(name: string): table|nil)|nil what follows from a canonical name
 ---@field read_all (fun(raws: string[]): (ligase.reading|false)[])|nil reads many names at once, with one look-up
 ---@field state string|nil what read_all depends on beside its code
+---@field known table what each name that was read stands for, see dictionary
 ---@field waiting ligase.waiting
 ---@field unread table<integer, {raw: string, reason: string}> names that were not understood, by key
 ---@field expects_new boolean|nil the names written last were all new
@@ -75,7 +77,7 @@ end
 ---@param describe (fun(name: string): table|nil)|nil attributes of a new feature
 ---@return ligase.resolver
 function M.resolver(feature_type, read, describe)
-  return setmetatable({ feature_type = feature_type, read = read, describe = describe, keys = {}, count = 0,
+  return setmetatable({ feature_type = feature_type, read = read, describe = describe, known = dictionary.new(),
     waiting = nothing_waiting(), taken = nothing_waiting(), written = {}, unread = {}, rollbacks = 0 }, Resolver)
 end
 
@@ -104,8 +106,26 @@ end
 --- What stands in a cell without a name. "nan" is not among them: a fly has a gene of that name.
 local NO_NAME = { ["NA"] = true, ["N/A"] = true, ["#N/A"] = true, ["null"] = true, ["NULL"] = true, ["-"] = true }
 
+--- Sets the texts that are no names aside, for good.
+local function without_no_names(self, raws)
+  local names, nameless, none = {}, {}, {}
+  for i = 1, #raws do
+    if NO_NAME[raws[i]] then
+      nameless[#nameless + 1], none[#none + 1] = raws[i], false
+    else
+      names[#names + 1] = raws[i]
+    end
+  end
+  self.known:put(nameless, none)
+  return names
+end
+
 --- Reads names that were not met before; their readings wait to be written.
-local function meet(self, raws)
+local function meet(self, texts)
+  local raws = without_no_names(self, texts)
+  if #raws == 0 then
+    return
+  end
   local readings, canonical = read_each(self, raws), {}
   for i = 1, #raws do
     local reading = readings[i]
@@ -115,59 +135,53 @@ local function meet(self, raws)
     canonical[i] = reading and reading.name or ""
   end
   local keys, raw_keys = sys.hash64_all(canonical, origin(self.feature_type, "")), sys.hash64_all(raws)
-  local known, waiting = self.keys, self.waiting
+  local waiting = self.waiting
   local n = #waiting.raws
   for i = 1, #raws do
-    local raw, reading = raws[i], readings[i]
-    known[raw] = reading and keys[i]
+    local reading = readings[i]
     if reading then
       n = n + 1
-      waiting.raws[n], waiting.raw_keys[n], waiting.keys[n], waiting.readings[n] = raw, raw_keys[i], keys[i], reading
+      waiting.raws[n], waiting.raw_keys[n], waiting.keys[n], waiting.readings[n] = raws[i], raw_keys[i], keys[i],
+        reading
       if reading.reason then
-        self.unread[keys[i]] = { raw = raw, reason = reading.reason }
+        self.unread[keys[i]] = { raw = raws[i], reason = reading.reason }
       end
+    else
+      keys[i] = false
     end
   end
-  self.count = self.count + #raws
+  self.known:put(raws, keys)
 end
 
 --- The features' keys for a column of names: each distinct name is read once.
 ---@param column table a text column of a frame
 ---@return table keys int8 column; NULL where there is no name
----@return integer[] distinct the keys of the distinct names (false for none)
 function Resolver:resolve(column)
-  local found, keys, unknown = column:distinct(), self.keys, {}
-  for i = 1, #found do
-    local raw = found[i]
-    if keys[raw] == nil then
-      if NO_NAME[raw] then
-        keys[raw] = false
-      else
-        unknown[#unknown + 1] = raw
-      end
-    end
-  end
-  if #unknown > 0 then
+  local keys, unknown = self.known:map(column)
+  if unknown then
     meet(self, unknown)
+    keys = self.known:map(column)
   end
-  for i = 1, #found do
-    found[i] = keys[found[i]]
-  end
-  return column:map(found), found
+  return keys
 end
 
---- Names as a resolver takes them: each once already, and their keys wanted as a list.
----@param raws string[] each once
----@return table column
-function M.column_of(raws)
-  return {
-    distinct = function()
-      return table.move(raws, 1, #raws, 1, {})
-    end,
-    map = function(_, keys)
-      return keys
-    end,
-  }
+--- The same for a list of names.
+---@param raws string[]
+---@return (integer|false)[] keys false where there is no name
+function Resolver:resolve_all(raws)
+  local known, unknown, asked = self.known, {}, {}
+  for _, raw in ipairs(raws) do
+    if known:get(raw) == nil and not asked[raw] then
+      asked[raw] = true
+      unknown[#unknown + 1] = raw
+    end
+  end
+  meet(self, unknown)
+  local keys = {}
+  for i, raw in ipairs(raws) do
+    keys[i] = known:get(raw)
+  end
+  return keys
 end
 
 --- The UUID of one of its features.
@@ -207,9 +221,7 @@ end
 --- resolved meanwhile may count on some of it, so that they have to be read again.
 function Resolver:rolled_back()
   for _, list in ipairs { self.waiting.raws, self.taken.raws, self.written } do
-    for _, raw in ipairs(list) do
-      self.keys[raw] = nil
-    end
+    self.known:remove(list)
   end
   self.waiting, self.taken, self.written = nothing_waiting(), nothing_waiting(), {}
   self.rollbacks = self.rollbacks + 1
@@ -218,15 +230,16 @@ end
 --- Starts afresh when too much is remembered, also in the middle of a large file; what is
 --- still waiting stays. A name met again is then looked up again.
 function Resolver:forget_some()
-  if self.count <= REMEMBERED_MOST then
+  if #self.known <= REMEMBERED_MOST then
     return
   end
-  local waiting, keys, unread = self.waiting, {}, {}
-  for i, raw in ipairs(waiting.raws) do
-    local key = waiting.keys[i]
-    keys[raw], unread[key] = key, self.unread[key]
+  local waiting, unread = self.waiting, {}
+  for _, key in ipairs(waiting.keys) do
+    unread[key] = self.unread[key]
   end
-  self.keys, self.unread, self.count = keys, unread, #waiting.raws
+  self.unread = unread
+  self.known:close()
+  self.known:put(waiting.raws, waiting.keys)
 end
 
 return M

@@ -71,8 +71,29 @@ local function add_doubts(opened)
   end
 end
 
+--- Refuses a file without the columns of the format that it was said to be, unless the table
+--- has them where the format found it.
+local function check_wanted(opened)
+  local recognition = opened.recognition
+  if not recognition or not recognition.wanted then
+    return
+  elseif opened.look ~= opened.first_look then
+    local done, sureness, wanted = looks.asking(opened.look, recognition.format.recognise)
+    if done and sureness then
+      recognition.doubts = {}
+      return
+    end
+    recognition.wanted = wanted
+  end
+  if #recognition.wanted > 0 then
+    opened:close()
+    formats.refuse(recognition, opened.look)
+  end
+end
+
 --- Finds out what a source is and how it is written. Close it.
---- Raises "input" for what cannot be a table, "usage" for a format that does not exist.
+--- Raises "input" for what cannot be a table or has not the columns of the format given, "usage" for a format that
+--- does not exist.
 ---@param source ligase.source
 ---@param given table answers for the dialect, from a person or a recipe
 ---@param format_name string|nil the format that they say it is
@@ -92,6 +113,7 @@ function M.open(source, given, format_name)
     placed.placement = placement
     opened.look, opened.dialect = placed, placed.dialect
   end
+  check_wanted(opened)
   add_doubts(opened)
   opened.roles = ask(opened, "columns", opened.look.header, opened.look)
   opened.flags = ask(opened, "flags", opened.look.header, opened.look) or {}

@@ -4,6 +4,7 @@
 --- has are here. What is written and how is in ligase.store.ingestion; reading and
 --- writing meet in ligase.ingest.
 local columns = require "ligase.omics.columns"
+local dictionary = require "dictionary"
 local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
 local names = require "ligase.omics.names"
@@ -19,7 +20,7 @@ M.recipe = recipes.define
 
 --- Counts up whenever the same file would be read differently than before: a file is
 --- "unchanged" only if this is unchanged too.
-M.READING_VERSION = 2
+M.READING_VERSION = 3
 
 --- Frames are small, so that Postgres stores one while the next is read, and the first
 --- is large, because what the columns mean is decided by it.
@@ -38,6 +39,8 @@ local COUNTED_MOST = 200000
 ---@field plan ligase.column_plan|nil set by recognise
 ---@field keys table|nil int8 column of the frame's feature keys, set by link
 ---@field resolver ligase.resolver
+---@field seen table a tally of the feature keys met so far
+---@field uncounted boolean|nil there are too many of them to count here
 ---@field writer table|nil ligase.store.ingestion's writer; nil in a dry run
 ---@field counts {rows: integer, values: integer}
 ---@field unread {count: integer, examples: {name: string, reason: string}[]}|nil names that were not understood
@@ -118,21 +121,18 @@ function M.link(ingest, frame)
   if not ingest.linking then
     return
   end
-  local keys, distinct = ingest.resolver:resolve(frame:text(plan.feature.position))
-  ingest.keys = keys
-  local seen, unread = ingest.seen, ingest.resolver.unread
-  for i = 1, #distinct do
-    local key = distinct[i]
-    if key and not seen[key] then
-      seen[key] = true
-      ingest.distinct = ingest.distinct + 1
-      if unread[key] then
-        note_unread(ingest, unread[key])
-      end
+  local names_read <close> = frame:text(plan.feature.position)
+  ingest.keys = ingest.resolver:resolve(names_read)
+  local unread = ingest.resolver.unread
+  local _, fresh = ingest.seen:add(ingest.keys, next(unread) ~= nil)
+  for _, key in ipairs(fresh or {}) do
+    if unread[key] then
+      note_unread(ingest, unread[key])
     end
   end
-  if ingest.distinct > COUNTED_MOST then
-    ingest.uncounted, ingest.seen, ingest.distinct = true, {}, 0
+  if #ingest.seen > COUNTED_MOST then
+    ingest.uncounted = true
+    ingest.seen:close()
   end
 end
 
@@ -146,16 +146,31 @@ local function count_cells(ingest, frame)
   end
 end
 
-local function write_rows(ingest, frame)
+--- The columns of measurements that a frame's rows are written from.
+local function row_columns(ingest, frame)
   local plan = ingest.plan
-  ingest.writer:write(frame, {
+  return {
     ordinal = frame:ordinals(),
     feature_key = ingest.keys,
     source_name = frame:text(plan.feature.position),
     values = #plan.number_positions > 0 and frame:numbers(plan.number_positions) or nil,
     texts = #plan.text_positions > 0 and frame:texts(plan.text_positions) or nil,
     cells = #plan.number_positions > 0 and frame:misfits(plan.number_positions, plan.number_marks) or nil,
-  })
+  }
+end
+
+local function write_rows(ingest, frame)
+  local row_of = row_columns(ingest, frame)
+  local made = {}
+  for _, column in pairs(row_of) do
+    made[#made + 1] = column
+  end
+  ingest.writer:write(frame, row_of)
+  -- An open column keeps its frame's cells alive: the next frame takes their memory.
+  for _, column in ipairs(made) do
+    column:close()
+  end
+  ingest.keys = nil
   local resolver = ingest.resolver
   if resolver:waiting_count() > WAITING_MOST then
     ingest.writer:link(resolver, resolver:take())
@@ -362,8 +377,8 @@ function M.prepare(recipe, source, given, opened)
   return setmetatable({
     recipe = recipe, source = source, given = merged(recipe.dialect, given.dialect),
     set = merged(recipe.set, given.set), linking = given.linking ~= false, progress = given.progress,
-    resolver = given.resolver or M.resolver(recipe), counts = { rows = 0, values = 0 }, seen = {},
-    distinct = 0, misfits = {}, format = given.format or recipe.format, samples = given.samples,
+    resolver = given.resolver or M.resolver(recipe), counts = { rows = 0, values = 0 }, seen = dictionary.tally(),
+    misfits = {}, format = given.format or recipe.format, samples = given.samples,
     opened = opened,
   }, Ingest)
 end

@@ -59,11 +59,23 @@ local TRANSFORMS = { abs = true, absolute = true, neg = true, minus = true, rank
 local SIDES = { ci = true, l = true, r = true, lower = true, upper = true, lwr = true, upr = true, se = true, sd = true,
   sem = true, min = true, max = true, significant = true, sig = true, threshold = true, cutoff = true }
 
+--- Every format asks for its own headers in every file, so they are remembered.
+local plains, plain_count = {}, 0
+local PLAINS_MOST = 20000
+
 --- A header without case, blanks and marks: "adj.P.Val" -> "adjpval".
 ---@param header string
 ---@return string
 function M.plain(header)
-  return (header:lower():gsub("[%s%p]", ""))
+  local plain = plains[header]
+  if not plain then
+    if plain_count == PLAINS_MOST then
+      plains, plain_count = {}, 0
+    end
+    plain = header:lower():gsub("[%s%p]", "")
+    plains[header], plain_count = plain, plain_count + 1
+  end
+  return plain
 end
 
 --- Whether a header can hold a strong one at all; most do not, and are many.

@@ -139,6 +139,16 @@ function M.connect(workspace, options)
   return conn or error(failure, 0)
 end
 
+--- A connection to the private Postgres that is only begun, if there is a cluster: see
+--- pg.connect's `later`. It may turn out not to run.
+---@param workspace string a folder
+---@param options table as for pg.connect, with later = true
+---@return table|nil conn
+function M.connect_ahead(workspace, options)
+  local place = place_of.find(sys.real_path(workspace))
+  return place and pg.connect(conninfo_of(place), options)
+end
+
 --- Makes sure that the private Postgres runs.
 ---@param workspace string a folder
 ---@return ligase.Cluster conninfo

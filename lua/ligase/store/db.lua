@@ -20,14 +20,43 @@ function M.is_private(config)
   return config:postgres() == nil
 end
 
+--- A connection that is only begun, while the caller does something else; nil when there
+--- is nothing to connect to. What is wrong with it shows when connect is given it.
+---@param config ligase.Config
+---@param workspace string a folder
+---@return table|nil ahead
+function M.connect_ahead(config, workspace)
+  local options = { echo = config:get("POSTGRES_ECHO"), later = true }
+  local conninfo = config:postgres()
+  if conninfo then
+    return pg.connect(conninfo, options)
+  end
+  return cluster.connect_ahead(workspace, options)
+end
+
+--- Whether a connection that was begun ahead has come to stand. A private Postgres that is
+--- down has yet to be started; a server of the lab's that cannot be reached is an error.
+local function has_come(config, ahead)
+  local done, failure = pcall(ahead.pid, ahead)
+  if not done then
+    ahead:close()
+    if not M.is_private(config) or errors.is(failure, "interrupted") then
+      error(failure, 0)
+    end
+  end
+  return done
+end
+
 --- A connection without any look at the schema, for `migrate` and `sql`.
 ---@param config ligase.Config
 ---@param workspace string a folder
+---@param ahead table|nil from connect_ahead
 ---@return table conn
-function M.connect(config, workspace)
+function M.connect(config, workspace, ahead)
   local options = { echo = config:get("POSTGRES_ECHO") }
   local conninfo = config:postgres()
-  local conn = conninfo and pg.connect(conninfo, options) or cluster.connect(workspace, options)
+  local conn = ahead and has_come(config, ahead) and ahead
+    or conninfo and pg.connect(conninfo, options) or cluster.connect(workspace, options)
   local version = tonumber((conn:parameter("server_version") or ""):match("^%d+"))
   if version and version < OLDEST_SERVER then
     conn:close()
@@ -74,11 +103,12 @@ end
 --- server of the lab's gets its schema only by `ligase migrate up`.
 ---@param config ligase.Config
 ---@param workspace string a folder
----@param options? {migrate: boolean?} migrate: false without it
+---@param options? {migrate: boolean?, ahead: table?} migrate: false without it; ahead: from connect_ahead
 ---@return table conn
 function M.open(config, workspace, options)
-  options = options_of.check(options, { migrate = { type = "boolean", default = false } }, "db.open")
-  local conn = M.connect(config, workspace)
+  options = options_of.check(options, { migrate = { type = "boolean", default = false },
+    ahead = { type = "userdata" } }, "db.open")
+  local conn = M.connect(config, workspace, options.ahead)
   local checked, problem = pcall(function()
     local state, step, latest = migrate.state(conn)
     if (state == "absent" or state == "older") and options.migrate and M.is_private(config) then

@@ -170,24 +170,88 @@ local function insert_receipts(conn, resolver, run_id, entries)
     gather(entries, "reason"), gather(entries, "aside"), gather(entries, "candidates"))
 end
 
-local function copy_in(conn, tbl, columns, count, values)
+--- Copies rows in; what needs no answer is done while Postgres works on them.
+local function copy_in(conn, tbl, columns, count, values, meanwhile)
   local copy <close> = conn:copy_in(tbl, columns)
   copy:write(count, values)
+  if meanwhile then
+    copy:seal()
+    meanwhile()
+  end
   copy:finish()
 end
 
-local function copy_both(conn, resolver, run_id, missing, new)
-  local feature_type = resolver.feature_type
+local function feature_values(resolver, run_id, entries)
+  return { id = list_of(entries, "id"), key = list_of(entries, "key"), run_id = run_id,
+    feature_type = resolver.feature_type, name = list_of(entries, "name"), level = list_of(entries, "level"),
+    attributes = list_of(entries, "attributes") }
+end
+
+local function receipt_values(resolver, run_id, entries)
+  return { feature_key = list_of(entries, "key"), raw_key = list_of(entries, "raw_key"), run_id = run_id,
+    feature_type = resolver.feature_type, raw_name = list_of(entries, "raw"), rule = list_of(entries, "rule"),
+    level = list_of(entries, "level"), reason = list_of(entries, "reason"), aside = list_of(entries, "aside"),
+    candidates = list_of(entries, "candidates") }
+end
+
+local function copy_both(conn, resolver, run_id, missing, new, meanwhile)
+  local receipts
   if #new > 0 then
-    copy_in(conn, "features", FEATURE_COLUMNS, #new, { id = list_of(new, "id"), key = list_of(new, "key"),
-      run_id = run_id, feature_type = feature_type, name = list_of(new, "name"), level = list_of(new, "level"),
-      attributes = list_of(new, "attributes") })
+    copy_in(conn, "features", FEATURE_COLUMNS, #new, feature_values(resolver, run_id, new), function()
+      receipts = receipt_values(resolver, run_id, missing)
+    end)
   end
-  copy_in(conn, "feature_names", RECEIPT_COLUMNS, #missing, { feature_key = list_of(missing, "key"),
-    raw_key = list_of(missing, "raw_key"), run_id = run_id, feature_type = feature_type,
-    raw_name = list_of(missing, "raw"), rule = list_of(missing, "rule"), level = list_of(missing, "level"),
-    reason = list_of(missing, "reason"), aside = list_of(missing, "aside"),
-    candidates = list_of(missing, "candidates") })
+  copy_in(conn, "feature_names", RECEIPT_COLUMNS, #missing, receipts or receipt_values(resolver, run_id, missing),
+    meanwhile)
+end
+
+--- From so many names on, it is asked first whether this very set was met before. A lab
+--- reads the same panel or genome again and again.
+local SET_LEAST = 2000
+
+--- Some of its names are looked up all the same: somebody may have emptied a table by hand.
+local SAMPLED = 16
+
+local KNOWN_SET = [[
+SELECT 1 FROM name_sets WHERE digest = $1 AND name_count = $2 AND $5 = (
+  SELECT count(*) FROM unnest($3::int8[], $4::int8[]) AS n (key, raw_key)
+  CROSS JOIN LATERAL (SELECT 1 FROM feature_names AS r WHERE r.feature_key = n.key AND r.raw_key = n.raw_key LIMIT 1)
+    AS r)]]
+
+local INSERT_SET = [[
+INSERT INTO name_sets (digest, run_id, name_count) VALUES ($1, $2, $3) ON CONFLICT (digest) DO NOTHING]]
+
+--- 128 bits of a set of names, whatever their order: sums of the mixed keys of each. The keys are
+--- parts of SHA-256 already; the constants are splitmix64's (Steele, Lea and Flood 2014).
+local function digest_of(waiting)
+  local keys, raw_keys, low, high = waiting.keys, waiting.raw_keys, 0, 0
+  for i = 1, #keys do
+    local mixed = (keys[i] ~ (raw_keys[i] >> 7)) * 0xBF58476D1CE4E5B9
+    low = low + (mixed ~ (mixed >> 31))
+    mixed = (raw_keys[i] ~ (keys[i] >> 9)) * 0x94D049BB133111EB
+    high = high + (mixed ~ (mixed >> 29))
+  end
+  local text = ("%016x%016x"):format(high, low)
+  return text:gsub("^(........)(....)(....)(....)", "%1-%2-%3-%4-"), nil
+end
+
+local function is_known_set(conn, waiting)
+  if not waiting.digest then
+    return false
+  end
+  local count, keys, raw_keys = #waiting.raws, {}, {}
+  for i = 1, SAMPLED do
+    local place = count * i // SAMPLED
+    keys[i], raw_keys[i] = waiting.keys[place], waiting.raw_keys[place]
+  end
+  return conn:query(conn:prepare(KNOWN_SET), waiting.digest, count, pg.int8_array(keys), pg.int8_array(raw_keys),
+    SAMPLED)[1] ~= nil
+end
+
+local function remember_set(conn, waiting, run_id)
+  if waiting.digest then
+    conn:query(conn:prepare(INSERT_SET), waiting.digest, run_id, #waiting.raws)
+  end
 end
 
 local function ask(conn, waiting)
@@ -200,7 +264,10 @@ local function ask(conn, waiting)
 end
 
 --- What is to be written of one waiting name.
-local function entry_of(waiting, place)
+---@param waiting ligase.waiting
+---@param place integer
+---@return table entry {raw, raw_key, key, name, level, rule, reason, aside (JSON), candidates (JSON)}
+function M.entry_of(waiting, place)
   local reading = waiting.readings[place]
   return { raw = waiting.raws[place], raw_key = waiting.raw_keys[place], key = waiting.keys[place],
     name = reading.name, level = reading.level, rule = reading.rule, reason = reading.reason,
@@ -213,7 +280,7 @@ local function without_receipt(conn, waiting)
   local missing = {}
   if #waiting.raws > 0 then
     for i, row in ipairs(ask(conn, waiting)) do
-      missing[i] = entry_of(waiting, row.place)
+      missing[i] = M.entry_of(waiting, row.place)
     end
   end
   return missing
@@ -223,7 +290,7 @@ end
 local function all_of(waiting)
   local missing = {}
   for place = 1, #waiting.raws do
-    missing[place] = entry_of(waiting, place)
+    missing[place] = M.entry_of(waiting, place)
   end
   table.sort(missing, function(a, b)
     return a.key < b.key or a.key == b.key and a.raw_key < b.raw_key
@@ -281,9 +348,9 @@ end
 
 --- Copies features and receipts in a savepoint.
 ---@return boolean copied false when some of them are there
-local function try_copy(conn, resolver, run_id, missing, new)
+local function try_copy(conn, resolver, run_id, missing, new, meanwhile)
   complete(resolver, new)
-  local copied, failure = pcall(conn.transaction, conn, copy_both, conn, resolver, run_id, missing, new)
+  local copied, failure = pcall(conn.transaction, conn, copy_both, conn, resolver, run_id, missing, new, meanwhile)
   if not copied and not (errors.is(failure, "database") and failure.code == UNIQUE_VIOLATION) then
     error(failure, 0)
   end
@@ -295,7 +362,7 @@ local function refresh(conn, waiting, run_id)
   local doubtful = {}
   for place = 1, #waiting.raws do
     if waiting.readings[place].reason then
-      doubtful[#doubtful + 1] = entry_of(waiting, place)
+      doubtful[#doubtful + 1] = M.entry_of(waiting, place)
     end
   end
   if #doubtful > 0 then
@@ -305,23 +372,32 @@ local function refresh(conn, waiting, run_id)
   end
 end
 
---- Makes sure that features and receipts of names are there. Runs in the caller's
---- transaction.
----@param conn table
+--- What will be written if all names are as new as those that were written last, and what
+--- a large set of names is known by. Making it asks the database nothing.
 ---@param resolver ligase.resolver
 ---@param waiting ligase.waiting
----@param run_id string the run that met them
----@return integer features how many were new
----@return integer receipts how many were new
-function M.remember(conn, resolver, waiting, run_id)
-  local count, was_expected = #waiting.raws, resolver.expects_new
-  local missing = was_expected and all_of(waiting) or without_receipt(conn, waiting)
-  if count > 0 and #missing == count then -- without receipts, or taken for it
-    local all = one_per_feature(missing)
-    resolver.expects_new = try_copy(conn, resolver, run_id, missing, all)
+---@return {missing: table[], new: table[]}|nil expected nil when there is no telling
+function M.expect(resolver, waiting)
+  waiting.digest = #waiting.raws >= SET_LEAST and digest_of(waiting) or nil
+  if not resolver.expects_new or #waiting.raws == 0 then
+    return nil
+  end
+  local missing = all_of(waiting)
+  local new = one_per_feature(missing)
+  complete(resolver, new)
+  return { missing = missing, new = new }
+end
+
+--- Writes what is missing of names that were met for the first time by this process.
+local function write_missing(conn, resolver, waiting, run_id, expected, meanwhile)
+  local count = #waiting.raws
+  local missing = expected and expected.missing or without_receipt(conn, waiting)
+  if #missing == count then -- without receipts, or taken for it
+    local all = expected and expected.new or one_per_feature(missing)
+    resolver.expects_new = try_copy(conn, resolver, run_id, missing, all, meanwhile)
     if resolver.expects_new then
       return #all, count
-    elseif was_expected then
+    elseif expected then
       missing = without_receipt(conn, waiting)
     end
   end
@@ -332,12 +408,35 @@ function M.remember(conn, resolver, waiting, run_id)
     return 0, 0
   end
   local new = without_feature(conn, missing)
-  if try_copy(conn, resolver, run_id, missing, new) then
+  if try_copy(conn, resolver, run_id, missing, new, meanwhile) then
     return #new, #missing
   end
   local inserted = insert_features(conn, resolver, run_id, new)
   insert_receipts(conn, resolver, run_id, missing)
   return inserted, #missing
+end
+
+--- Makes sure that features and receipts of names are there. Runs in the caller's
+--- transaction.
+---@param conn table
+---@param resolver ligase.resolver
+---@param waiting ligase.waiting
+---@param run_id string the run that met them
+---@param expected {missing: table[], new: table[]}|nil from M.expect, where it was asked ahead
+---@param meanwhile fun()|nil called while Postgres works on the receipts, when there are some
+---@return integer features how many were new
+---@return integer receipts how many were new
+function M.remember(conn, resolver, waiting, run_id, expected, meanwhile)
+  expected = expected or M.expect(resolver, waiting)
+  if #waiting.raws == 0 then
+    return 0, 0
+  elseif not expected and is_known_set(conn, waiting) then
+    refresh(conn, waiting, run_id)
+    return 0, 0
+  end
+  local new_features, new_names = write_missing(conn, resolver, waiting, run_id, expected, meanwhile)
+  remember_set(conn, waiting, run_id)
+  return new_features, new_names
 end
 
 local WITHOUT_SUM = [[

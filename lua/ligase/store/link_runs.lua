@@ -3,10 +3,8 @@
 ---
 --- What such a run moves is described by a plan: names in three lists of one length (the
 --- cell, the key of its feature before, and after), and datasets, each with the places of
---- its names in those lists. docs/receipts.md tells the form in which the journal keeps it,
---- and how it is taken back.
+--- its names in those lists. ligase.store.move_journal writes it down.
 local errors = require "ligase.base.errors"
-local json = require "ligase.base.json"
 local pg = require "pg"
 local runs = require "ligase.store.runs"
 local sys = require "sys"
@@ -23,9 +21,9 @@ local M = {}
 ---@field id string
 ---@field revision integer
 ---@field feature_count integer as it was
----@field places integer[] of its names
+---@field places integer[] of its names, ascending
 ---@field rows table<string, integer[]>|nil ordinals by place, where a name was linked in several ways
----@field unlinked boolean|nil none of its rows was linked, but for `links`; it has no places then
+---@field unlinked boolean|nil none of its rows was linked, but for `links`; its places are none then
 ---@field links table[]|nil {ordinal, key} of rows that were linked all the same
 
 local ATTEMPTS = 5
@@ -33,64 +31,7 @@ local TRY_AGAIN = { ["40001"] = true, ["40P01"] = true, ["55P03"] = true }
 
 local LOCK_NAME = "names apply"
 
---- Items that are made JSON at once.
-local ITEMS_AT_ONCE = 5000
-
--- ---- the journal -----------------------------------------------------------
-
---- 64 bits as text: not every reader of JSON keeps them as a number.
-local function key_text(key)
-  return key == pg.null and json.null or tostring(key)
-end
-
---- A list as JSON without its brackets, put together in pieces: all of it as tables would
---- take many times the room.
-local function items(count, item_of)
-  local pieces = {}
-  for first = 1, count, ITEMS_AT_ONCE do
-    local some = {}
-    for i = first, math.min(first + ITEMS_AT_ONCE - 1, count) do
-      some[#some + 1] = item_of(i)
-    end
-    pieces[#pieces + 1] = json.encode(json.array(some)):sub(2, -2)
-  end
-  return table.concat(pieces, ",")
-end
-
-local function before_of(dataset)
-  if not dataset.unlinked then
-    return { feature_count = dataset.feature_count, names = json.array(dataset.places), rows = dataset.rows }
-  end
-  local links
-  for i, link in ipairs(dataset.links or {}) do
-    links = links or {}
-    links[i] = { link[1], key_text(link[2]) }
-  end
-  return { feature_count = dataset.feature_count, linked = false, links = links }
-end
-
---- The changes as JSON text: first the names, then the datasets with the places of theirs.
-local function changes_of(plan)
-  local moved = items(#plan.raws, function(place)
-    return { plan.raws[place], key_text(plan.olds[place]), key_text(plan.news[place]) }
-  end)
-  local changed = items(#plan.datasets, function(i)
-    local dataset = plan.datasets[i]
-    return { table = "measurements", id = dataset.id, revision = dataset.revision, before = before_of(dataset) }
-  end)
-  return ('[{"table":"feature_names","before":{"names":[%s]}}%s]'):format(moved, changed ~= "" and "," .. changed or "")
-end
-
---- The journal's entry; its changes, the last parameter, are JSON already.
----@param conn table
----@param run ligase.run
----@param counts table
----@param plan ligase.link_plan
-function M.journal(conn, run, counts, plan)
-  local parameters = table.pack(runs.parameters(run, "done", { counts = counts }))
-  parameters[parameters.n] = changes_of(plan)
-  conn:query(runs.INSERT, table.unpack(parameters, 1, parameters.n))
-end
+-- ---- telling others ------------------------------------------------------
 
 local INSERT_OUTBOX = [[
 INSERT INTO outbox (entity_type, entity_id, action, payload, run_id)

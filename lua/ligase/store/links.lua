@@ -8,7 +8,7 @@
 --- ligase.store.name_moves goes to their rows alone.
 local features = require "ligase.store.features"
 local link_runs = require "ligase.store.link_runs"
-local names = require "ligase.omics.names"
+local move_journal = require "ligase.store.move_journal"
 local pg = require "pg"
 local runs = require "ligase.store.runs"
 
@@ -113,7 +113,7 @@ local function keys_of(resolver, raws, known)
     end
   end
   if #unknown > 0 then
-    local found = resolver:resolve(names.column_of(unknown))
+    local found = resolver:resolve_all(unknown)
     for i = 1, #unknown do
       known[unknown[i]] = found[i] or pg.null
     end
@@ -273,7 +273,7 @@ local function finish_dataset(state, target, moves, moved)
     table.sort(moves.places)
     dataset.places, dataset.rows = moves.places, rows_of_mixed(state.plan, moves)
   else
-    dataset.unlinked, dataset.links = true, moves.links
+    dataset.places, dataset.unlinked, dataset.links = {}, true, moves.links
   end
   table.insert(state.plan.datasets, dataset)
 end
@@ -315,7 +315,7 @@ local function resolvers_of(targets)
 end
 
 local function link_all(conn, run, targets, resolvers, outbox)
-  local state = { conn = conn, run = run, places = {}, plan = { raws = {}, olds = {}, news = {}, datasets = {} },
+  local state = { conn = conn, run = run, places = {}, plan = { raws = {}, olds = {}, news = {}, datasets = {}, receipts = {} },
     counts = { rows = 0, features_new = 0, names_new = 0, features_described = 0 } }
   for _, resolver in ipairs(resolvers) do
     state.counts.features_described = state.counts.features_described + features.fill_sums(conn, resolver)
@@ -333,7 +333,7 @@ local function link_all(conn, run, targets, resolvers, outbox)
     conn:query(runs.INSERT, runs.parameters(run, "unchanged", {}))
     return { outcome = "unchanged", run_id = run.id }
   end
-  link_runs.journal(conn, run, counts, state.plan)
+  move_journal.write(conn, run, counts, state.plan)
   if outbox then
     link_runs.tell_others(conn, state.plan, run.id)
   end

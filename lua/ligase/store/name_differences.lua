@@ -1,9 +1,10 @@
---- Names read anew: which stored names the present rules link to another feature.
+--- Names read anew: which stored names the present rules link to another feature, or to
+--- the same one with another receipt.
 ---
 --- All distinct names of current revisions are gone through with a cursor; rows are
 --- looked for only where a name differs. Moving the links is in ligase.store.name_moves.
-local names = require "ligase.omics.names"
 local pg = require "pg"
+local receipt_changes = require "ligase.store.receipt_changes"
 local sys = require "sys"
 
 local M = {}
@@ -23,6 +24,7 @@ M.NAMES_AT_ONCE = 5000
 ---@field raw_key integer
 ---@field old integer|nil key of the feature it is linked to; nil when to none
 ---@field new integer|nil key of the feature it is read as now; nil when the cell holds no name
+---@field is_receipt boolean|nil the feature is the same (`new` is `old`), but its receipt says something else
 ---@field reading ligase.reading|nil by the present rules; nil when the cell holds no name
 ---@field rows integer of current revisions
 ---@field datasets integer
@@ -74,7 +76,7 @@ end
 ---@return table<string, ligase.reading> readings
 ---@return ligase.waiting waiting
 function M.read_names(resolver, raws)
-  local found = resolver:resolve(names.column_of(raws))
+  local found = resolver:resolve_all(raws)
   local waiting, keys, readings = resolver:take(), {}, {}
   for i, raw in ipairs(raws) do
     keys[raw] = found[i]
@@ -96,19 +98,71 @@ local function distinct_names(rows)
   return raws
 end
 
---- Those of the rows that the present rules link to another feature.
-local function differing(group, rows)
-  local raws = distinct_names(rows)
-  local keys, readings = M.read_names(group.resolver, raws)
+--- Those changes that no other group's rules account for: where two recipes read a name as one
+--- feature by different rules, its only receipt may be that of either.
+local function without_others(conn, groups, group, waiting, changes)
+  for _, other in ipairs(groups) do
+    if other ~= group and other.linked and #changes > 0
+      and other.resolver.feature_type == group.resolver.feature_type then
+      local raws, kept, differs = {}, {}, {}
+      for i, change in ipairs(changes) do
+        raws[i] = waiting.raws[change.place]
+      end
+      local keys, _, theirs = M.read_names(other.resolver, raws)
+      for _, change in ipairs(receipt_changes.differing(conn, theirs)) do
+        differs[theirs.raws[change.place]] = true
+      end
+      other.resolver:rolled_back()
+      for _, change in ipairs(changes) do
+        local raw = waiting.raws[change.place]
+        kept[#kept + 1] = (differs[raw] or keys[raw] ~= change.entry.key) and change or nil
+      end
+      changes = kept
+    end
+  end
+  return changes
+end
+
+--- The receipts that say something else than the present rules, of names whose link stays.
+local function differing_receipts(conn, groups, group, waiting, stays)
+  local places = {}
+  for place, raw in ipairs(waiting.raws) do
+    if stays[raw] then
+      places[#places + 1] = place
+    end
+  end
+  return without_others(conn, groups, group, waiting, receipt_changes.differing(conn, waiting, places))
+end
+
+--- Those of the rows that the present rules link to another feature, and those whose receipt
+--- says something else.
+local function differing(conn, groups, group, rows)
+  local keys, readings, waiting = M.read_names(group.resolver, distinct_names(rows))
   group.resolver:rolled_back() -- nothing of it was written, and it need not be remembered
-  local found = {}
+  local found, stays = {}, {}
   for _, row in ipairs(rows) do
     local old = row.feature_key ~= pg.null and row.feature_key or nil
     local new = keys[row.source_name] or nil
     if old ~= new then
       found[#found + 1] = { raw = row.source_name, old = old, new = new, reading = readings[row.source_name],
         group = group }
+    elseif new then
+      stays[row.source_name] = true
     end
+  end
+  local moved = #found
+  for _, change in ipairs(next(stays) and differing_receipts(conn, groups, group, waiting, stays) or {}) do
+    local raw, key = waiting.raws[change.place], change.entry.key
+    found[#found + 1] = { raw = raw, old = key, new = key, is_receipt = true, reading = readings[raw], group = group }
+  end
+  if #found > moved then -- in the order of the names again
+    local order = {}
+    for i, difference in ipairs(found) do
+      order[difference] = i
+    end
+    table.sort(found, function(one, other)
+      return one.raw < other.raw or one.raw == other.raw and order[one] < order[other]
+    end)
   end
   return found
 end
@@ -185,11 +239,11 @@ end
 
 local FETCH = ("FETCH %d FROM stored_names"):format(M.NAMES_AT_ONCE)
 
-local function each_batch_of(conn, group, dataset_id, fn)
+local function each_batch_of(conn, groups, group, dataset_id, fn)
   declare(conn, group, dataset_id)
   repeat
     local rows = conn:query(FETCH)
-    local found = differing(group, rows)
+    local found = differing(conn, groups, group, rows)
     if #found > 0 then
       fn(found)
     end
@@ -206,14 +260,14 @@ end
 function M.each_batch(conn, groups, dataset_id, fn)
   for _, group in ipairs(groups) do
     if group.linked then
-      each_batch_of(conn, group, dataset_id, fn)
+      each_batch_of(conn, groups, group, dataset_id, fn)
     end
   end
 end
 
 --- All names that the present rules read as another feature than the one they are linked
---- to. Any number of names is gone through in little memory. Within a transaction, best
---- one that is read-only and REPEATABLE READ.
+--- to, or as the same one with another receipt. Any number of names is gone through in
+--- little memory. Within a transaction, best one that is read-only and REPEATABLE READ.
 ---@param conn table
 ---@param groups ligase.name_group[] with their resolvers
 ---@param dataset_id string|nil only of this dataset

@@ -1,14 +1,17 @@
---- Moving the links of names that the present rules read as another feature.
+--- Moving the links of names that the present rules read as another feature, and bringing
+--- the receipts of the others up to date.
 ---
 --- Looking (ligase.store.name_differences) and writing are two transactions under one lock.
 --- Writing begins with features and receipts, which are shared, and then goes from dataset
 --- to dataset, each statement with its dataset's id. Receipts of the earlier readings
---- stay. What a rollback needs is kept in the journal, in the form that docs/receipts.md
---- tells.
+--- stay. What a rollback needs is kept in the journal, in pieces that can be read one by
+--- one (ligase.store.move_journal).
 local features = require "ligase.store.features"
 local link_runs = require "ligase.store.link_runs"
 local pg = require "pg"
+local move_journal = require "ligase.store.move_journal"
 local name_differences = require "ligase.store.name_differences"
+local receipt_changes = require "ligase.store.receipt_changes"
 local runs = require "ligase.store.runs"
 
 local M = {}
@@ -21,8 +24,11 @@ local DATASETS_AT_ONCE = 100
 
 -- ---- what there is to do -------------------------------------------
 
+--- `raws`, `olds`, `news` and `group_of` are the names to be moved, in lists of one length; `kept` are names whose
+--- link stays and whose receipt changes; `receipts` are receipts as they were before.
 local function new_plan()
-  return { raws = {}, olds = {}, news = {}, group_of = {}, datasets = {}, by_id = {} }
+  return { raws = {}, olds = {}, news = {}, group_of = {}, datasets = {}, by_id = {},
+    kept = { raws = {}, group_of = {} }, receipts = {} }
 end
 
 --- The dataset's part of the plan.
@@ -34,6 +40,20 @@ local function dataset_of(plan, row)
     plan.datasets[#plan.datasets + 1] = dataset
   end
   return dataset
+end
+
+--- Notes the names whose receipts change; gives the differences that are left, which are to be moved.
+local function plan_receipts(plan, found)
+  local moved, kept = {}, plan.kept
+  for _, difference in ipairs(found) do
+    if difference.is_receipt then
+      kept.raws[#kept.raws + 1] = difference.raw
+      kept.group_of[#kept.raws] = difference.group
+    else
+      moved[#moved + 1] = difference
+    end
+  end
+  return moved
 end
 
 --- Notes some differences and in which datasets they stand.
@@ -59,6 +79,7 @@ local function plan_all(conn, groups, dataset_id)
   conn:transaction(function()
     conn:script("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
     name_differences.each_batch(conn, groups, dataset_id, function(found)
+      found = plan_receipts(plan, found)
       for first = 1, #found, PLACES_AT_ONCE do
         plan_some(conn, plan, dataset_id,
           table.move(found, first, math.min(first + PLACES_AT_ONCE - 1, #found), 1, {}))
@@ -97,14 +118,15 @@ WHERE r.dataset_id = $1 AND r.revision = $2]]
 local BY_DATASET = "SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off; "
   .. "SET LOCAL enable_hashjoin = on; SET LOCAL enable_seqscan = on"
 
---- Writes features and receipts of the names' new readings. They are read once more: the
---- readings of a million names are not kept meanwhile.
-local function remember_names(conn, plan, run_id)
-  local new_features, new_names, first = 0, 0, 1
-  while first <= #plan.raws do
-    local group, last, raws, met = plan.group_of[first], first, {}, {}
-    while plan.group_of[last] == group and #raws < name_differences.NAMES_AT_ONCE do
-      local raw = plan.raws[last]
+--- Reads names once more, some thousand at a time, each once: the readings of a million names are not kept.
+---@param names {raws: string[], group_of: ligase.name_group[]}
+---@param fn fun(group: ligase.name_group, waiting: ligase.waiting, keys: table, first: integer, last: integer)
+local function each_reading(names, fn)
+  local first = 1
+  while first <= #names.raws do
+    local group, last, raws, met = names.group_of[first], first, {}, {}
+    while names.group_of[last] == group and #raws < name_differences.NAMES_AT_ONCE do
+      local raw = names.raws[last]
       if not met[raw] then
         met[raw] = true
         raws[#raws + 1] = raw
@@ -112,17 +134,39 @@ local function remember_names(conn, plan, run_id)
       last = last + 1
     end
     local keys, _, waiting = name_differences.read_names(group.resolver, raws)
+    fn(group, waiting, keys, first, last - 1)
+    group.resolver:rolled_back()
+    collectgarbage() -- as many short-lived lists were made; the next ones need not come on top
+    first = last
+  end
+end
+
+--- Brings the receipts of names up to date and notes how they were.
+local function change_receipts(conn, plan, waiting, run_id)
+  local changes = receipt_changes.differing(conn, waiting)
+  receipt_changes.update(conn, changes, run_id)
+  for _, change in ipairs(changes) do
+    plan.receipts[#plan.receipts + 1] = { waiting.raws[change.place], change.entry.key, change.before }
+  end
+end
+
+--- Writes features and receipts of the names' new readings.
+local function remember_names(conn, plan, run_id)
+  local new_features, new_names = 0, 0
+  plan.receipts = {}
+  each_reading(plan, function(group, waiting, keys, first, last)
     if #waiting.raws > 0 then
+      change_receipts(conn, plan, waiting, run_id)
       local more_features, more_names = features.remember(conn, group.resolver, waiting, run_id)
       new_features, new_names = new_features + more_features, new_names + more_names
     end
-    group.resolver:rolled_back()
-    collectgarbage() -- as many short-lived lists were made; the next ones need not come on top
-    for place = first, last - 1 do
+    for place = first, last do
       plan.news[place] = keys[plan.raws[place]] or pg.null
     end
-    first = last
-  end
+  end)
+  each_reading(plan.kept, function(_, waiting)
+    change_receipts(conn, plan, waiting, run_id)
+  end)
   return new_features, new_names
 end
 
@@ -194,7 +238,8 @@ local function write_all(conn, run, plan, outbox)
   local counts = { names = #plan.raws, datasets = #plan.datasets }
   counts.features_new, counts.names_new = remember_names(conn, plan, run.id)
   counts.rows = move_all(conn, plan)
-  link_runs.journal(conn, run, counts, plan)
+  counts.receipts = #plan.receipts
+  move_journal.write(conn, run, counts, plan)
   if outbox then
     link_runs.tell_others(conn, plan, run.id)
   end
@@ -203,7 +248,7 @@ end
 
 local function apply_locked(conn, run, groups, options)
   local plan = plan_all(conn, groups, options.dataset_id)
-  if #plan.raws == 0 then
+  if #plan.raws == 0 and #plan.kept.raws == 0 then
     conn:query(runs.INSERT, runs.parameters(run, "unchanged", {}))
     return { outcome = "unchanged", run_id = run.id }
   end
@@ -216,14 +261,14 @@ local function apply_locked(conn, run, groups, options)
 end
 
 --- Moves the links of all names that the present rules read as another feature, in the
---- current revisions: one journalled run, one transaction. Applies of one database follow
---- one another. When it raises, nothing was moved, and the journal has the failure.
+--- current revisions, and brings receipts up to date: one journalled run, one transaction.
+--- Applies of one database follow one another. When it raises, nothing was moved, and the journal has the failure.
 ---@param conn table with no open transaction
 ---@param groups ligase.name_group[] with their resolvers
 ---@param options {dataset_id: string|nil, outbox: boolean|nil, arguments: table|nil} only of this dataset; other
 --- systems are to be told; what the journal keeps as the arguments
 ---@return {outcome: "done"|"unchanged", run_id: string, counts: table|nil} report counts: names, rows, datasets,
---- features_new, names_new
+--- features_new, names_new, receipts
 function M.apply(conn, groups, options)
   local run = runs.new("names apply", nil, options.arguments or {})
   return link_runs.locked(conn, run, apply_locked, conn, run, groups, options)

@@ -95,7 +95,7 @@ function M.journal_failure(conn, run, failure)
   end)
 end
 
---- The runs, the latest first.
+--- The runs, the latest first. Entries that only hold further changes of a run are left out.
 ---@param conn table
 ---@param limit integer
 ---@return table result as conn:table gives it
@@ -105,7 +105,7 @@ SELECT left(id::text, 13) AS run, to_char(started_at, 'YYYY-MM-DD HH24:MI:SS') A
   round(extract(epoch FROM finished_at - started_at)::numeric, 2) AS seconds, command, recipe, outcome,
   coalesce(arguments ->> 'source', '') AS source, counts ->> 'rows' AS rows, counts ->> 'features_new' AS new_features,
   error ->> 'message' AS error
-FROM runs ORDER BY started_at DESC, id DESC LIMIT $1]], limit)
+FROM runs WHERE arguments -> 'piece_of' IS NULL ORDER BY started_at DESC, id DESC LIMIT $1]], limit)
 end
 
 --- How a run whose COMMIT got no answer ended.

@@ -63,6 +63,16 @@ describe("the omics type", function()
     assert.equal("Say --omics with one of: lipidomics, metabolomics, proteomics, transcriptomics", failure.hint)
   end)
 
+  it("is told by the column of the names, not by one of their kinds", function()
+    local kinds = "Type,Name,is atomic\nFG,oxy,0\nFG,amine,1\nHGD,hexose chain,0\nHGD,other thing,1\n"
+    assert.is_nil(guess(kinds, "groups.csv"))
+    assert.is_nil(guess((kinds:gsub("Name", "what")), "groups.csv"))
+    assert.equal("lipidomics", guess("kind,what,x\nA,PC 34:1,1\nA,PE 36:2,2\nA,TG 52:2,3\n"))
+    local done, failure = refused(opened("Type,Name,x\nFG,OH,0\nFG,oxo,1\nHGD,x y,0\nHGD,z,1\nHGD,OMe,1\n"))
+    assert.is_false(done)
+    assert.equal("Say --omics with one of: lipidomics, metabolomics, proteomics, transcriptomics", failure.hint)
+  end)
+
   it("is found in the column that a person set", function()
     local file = opened("what\tGene\tx\nPC 34:1\tELANE\t1\nPE 36:2\tAGL\t2\n")
     assert.equal("lipidomics", (detect_omics.guess(file, { what = "feature" })))

@@ -109,4 +109,27 @@ describe("what is no table of any kind", function()
       assert.is_true(done or result.kind == "input" and result.hint ~= nil, format.name .. ": " .. tostring(result))
     end
   end)
+
+  it("is refused when it has not the columns of the format that a person said, which are named", function()
+    local path = support.tmpfile("gene,S1,S2\nTP53,1,2\n", "x.csv")
+    for format, column in pairs { deseq2 = "log2FoldChange", maxquant = "Majority protein IDs", kallisto = "eff_length",
+      skyline = "Replicate Name" } do
+      local done, failure = pcall(inspection.inspect, path, { format = format })
+      assert.is_false(done, format)
+      assert.equal("format", failure.code)
+      assert.matches(("it has no column .*\"%s\""):format(column), failure.message)
+      assert.matches("Leave --format out", failure.hint, 1, true)
+    end
+    path = support.tmpfile("gene,baseMean,log2FoldChange,pvalue\nTP53,1,2,0.1\n", "x.csv")
+    local done, failure = pcall(inspection.inspect, path, { format = "deseq2" })
+    assert.is_false(done)
+    assert.matches('the file is not DESeq2 results%(%): it has no column "padj"$', failure.message)
+  end)
+
+  it("is read as the format that a person said where its columns are there", function()
+    local path = support.tmpfile("gene,baseMean,log2FoldChange,pvalue,padj\nTP53,1,2,0.1,0.2\n", "x.csv")
+    assert.same({}, inspection.inspect(path, { format = "deseq2" }).findings.doubts)
+    path = support.tmpfile("gene,S1\nTP53,1\n", "x.csv")
+    assert.is_true((pcall(inspection.inspect, path, { format = "wide" })))
+  end)
 end)

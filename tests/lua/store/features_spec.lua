@@ -42,6 +42,71 @@ end
 
 setup(ingesting.open)
 
+describe("a large set of names", function()
+  local function many(from, to)
+    local list = {}
+    for i = from, to do
+      list[#list + 1] = { ("name %d"):format(i), ("NAME %d"):format(i) }
+    end
+    return list
+  end
+
+  --- What remembering them asks the database.
+  local function statements(conn, list)
+    local found = {}
+    conn:set_echo(function(sql)
+      found[#found + 1] = sql
+    end)
+    local made, receipts = remember(conn, list)
+    conn:set_echo(false)
+    return made, receipts, table.concat(found, "\n")
+  end
+
+  it("that was met as a whole is looked up as a whole, in any order", function()
+    local conn = ingesting.fresh()
+    local list = many(1, 2500)
+    assert.same({ 2500, 2500 }, { remember(conn, list) })
+    assert.equal(1, count(conn, "name_sets"))
+    for i = 1, #list // 2 do
+      list[i], list[#list - i + 1] = list[#list - i + 1], list[i]
+    end
+    local made, receipts, said = statements(conn, list)
+    assert.same({ 0, 0 }, { made, receipts })
+    assert.matches("name_sets", said)
+    assert.is_nil(said:find("WITH ORDINALITY", 1, true))
+    assert.equal(1, count(conn, "name_sets"))
+  end)
+
+  it("with one name more, less or other is looked up name by name", function()
+    local conn = ingesting.fresh()
+    remember(conn, many(1, 2500))
+    for _, list in ipairs { many(2, 2500), many(1, 2501), many(2, 2501) } do
+      local _, receipts, said = statements(conn, list)
+      assert.equal(list[#list][1] == "name 2501" and list[1][1] == "name 1" and 1 or 0, receipts)
+      assert.matches("WITH ORDINALITY", said)
+    end
+    assert.equal(4, count(conn, "name_sets"))
+    assert.equal(2501, count(conn, "feature_names"))
+  end)
+
+  it("whose receipts somebody deleted is written again", function()
+    local conn = ingesting.fresh()
+    remember(conn, many(1, 2500))
+    conn:script "DELETE FROM feature_names"
+    assert.same({ 0, 2500 }, { remember(conn, many(1, 2500)) })
+  end)
+
+  it("that was rolled back is not known", function()
+    local conn = ingesting.fresh()
+    pcall(conn.transaction, conn, function()
+      remember(conn, many(1, 2500))
+      error "no"
+    end)
+    assert.equal(0, count(conn, "name_sets"))
+    assert.same({ 2500, 2500 }, { remember(conn, many(1, 2500)) })
+  end)
+end)
+
 describe("a feature", function()
   it("has an id and a key that every machine computes alike", function()
     local python = support.python([[

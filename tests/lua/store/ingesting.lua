@@ -24,7 +24,8 @@ function M.fresh()
   shared:script([[
 DELETE FROM outbox; DELETE FROM jobs; DELETE FROM measurements; DELETE FROM revisions;
 DELETE FROM program_datasets; DELETE FROM experiment_datasets; DELETE FROM datasets;
-DELETE FROM features; DELETE FROM feature_names; DELETE FROM experiments; DELETE FROM programs; DELETE FROM runs]])
+DELETE FROM features; DELETE FROM feature_names; DELETE FROM name_sets;
+DELETE FROM experiments; DELETE FROM programs; DELETE FROM runs]])
   return shared, shared_conninfo
 end
 

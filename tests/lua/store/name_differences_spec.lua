@@ -65,23 +65,82 @@ describe("the difference", function()
   end)
 
   it("reads names with one look-up for many when the resolver can", function()
-    ingest("one", "lipid,S1\na,1\nb,2\nB,3\n")
+    ingest("one", "lipid,S1\na,1\nb,2\n#,3\n")
     local groups, calls = name_differences.groups(conn), {}
     groups[1].resolver = names.resolver("lipid", function() error("one by one") end)
     groups[1].resolver.read_all = function(raws)
       calls[#calls + 1] = table.concat(raws, " ")
       local readings = {}
       for i, raw in ipairs(raws) do
-        readings[i] = in_capitals(raw)
+        readings[i] = in_capitals(raw) or false
       end
       return readings
     end
     conn:transaction(function()
       local differences = name_differences.differences(conn, groups)
+      assert.equal("#", differences().raw)
       assert.equal("a", differences().raw)
       assert.equal("b", differences().raw)
       assert.is_nil(differences())
     end)
-    assert.same({ "B a b" }, calls)
+    assert.same({ "# a b" }, calls)
+  end)
+end)
+
+describe("a receipt that says something else than the present rules", function()
+  --- As plainly, but with one field of the reading changed.
+  local function plainly_with(field, value)
+    return function(raw)
+      local reading = plainly(raw)
+      if reading then
+        reading[field] = value
+      end
+      return reading
+    end
+  end
+
+  it("is a difference that moves no link, whatever differs", function()
+    ingest("one", "lipid,S1\na,1\nb,2\na,3\n")
+    for field, value in pairs { rule = "spec.other", level = "high", reason = "why", aside = { was = "x" },
+      candidates = { "p", "q" } } do
+      local read = plainly_with(field, value)
+      assert.same({ { "a", "a", "a", 2, 1 }, { "b", "b", "b", 1, 1 } }, diff(read, nil, true), field)
+      assert.same({}, diff(read), field)
+    end
+    assert.same({}, diff(plainly, nil, true))
+  end)
+
+  it("stands among the others in the order of the names", function()
+    ingest("one", "lipid,S1\na,1\nB,2\nc,3\n")
+    local found = conn:transaction(function()
+      local list = {}
+      for difference in name_differences.differences(conn, groups_read(in_capitals)) do
+        list[#list + 1] = difference.raw .. (difference.is_receipt and " receipt" or "")
+      end
+      return list
+    end)
+    assert.same({ "B receipt", "a", "c" }, found)
+  end)
+
+  it("is none where another recipe reads the name so", function()
+    local other = ingesting.recipe { read_name = plainly }
+    other.name = "panel"
+    ingest("one", "lipid,S1\na,1\n")
+    ingest("two", "lipid,S1\na,1\n", { recipe = other })
+    local groups = name_differences.groups(conn)
+    groups[1].resolver = names.resolver("lipid", plainly)
+    groups[2].resolver = names.resolver("lipid", plainly_with("rule", "spec.other"))
+    local function count()
+      return conn:transaction(function()
+        local n = 0
+        for _ in name_differences.differences(conn, groups) do
+          n = n + 1
+        end
+        return n
+      end)
+    end
+    assert.equal(0, count())
+    groups[1].resolver = names.resolver("lipid", plainly_with("rule", "spec.third"))
+    assert.equal(2, count())
   end)
 end)

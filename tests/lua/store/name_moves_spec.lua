@@ -1,6 +1,7 @@
 local features = require "ligase.store.features"
 local ingesting = require "tests.lua.store.ingesting"
 local names = require "ligase.omics.names"
+local pg = require "pg"
 local name_differences = require "ligase.store.name_differences"
 local rereading = require "tests.lua.store.rereading"
 local support = require "tests.support"
@@ -11,28 +12,55 @@ local apply, diff, groups_read, in_capitals, ingest, key, links, plainly = rerea
 
 local conn, conninfo
 
---- Undoes a run by nothing but its journal entry, as docs/receipts.md says.
+--- Undoes a run by nothing but its journal, as docs/receipts.md says.
 local function undo(run_id)
   conn:query([[
-WITH run AS (SELECT changes FROM runs WHERE id = $1),
+WITH run AS (SELECT id AS piece, changes FROM runs WHERE id = $1 OR batch_id = $1),
 names AS (
-  SELECT place, n ->> 0 AS raw, (n ->> 1)::int8 AS old, (n ->> 2)::int8 AS new
+  SELECT piece, place, n ->> 0 AS raw, (n ->> 1)::int8 AS old, (n ->> 2)::int8 AS new
   FROM run, jsonb_array_elements(changes -> 0 -> 'before' -> 'names') WITH ORDINALITY AS n (n, place)),
 moved AS (
-  SELECT (c ->> 'id')::uuid AS dataset_id, (c ->> 'revision')::int AS revision, p::int8 AS place,
+  SELECT piece, (c ->> 'id')::uuid AS dataset_id, (c ->> 'revision')::int AS revision, p::int8 AS place,
     c -> 'before' -> 'rows' -> p AS "rows"
   FROM run, jsonb_array_elements(changes) AS c, jsonb_array_elements_text(c -> 'before' -> 'names') AS p
   WHERE c ->> 'table' = 'measurements')
 UPDATE measurements AS m SET feature_key = names.old
-FROM moved JOIN names ON names.place = moved.place
+FROM moved JOIN names USING (piece, place)
 WHERE m.dataset_id = moved.dataset_id AND m.revision = moved.revision AND m.source_name = names.raw
   AND m.feature_key IS NOT DISTINCT FROM names.new
   AND (moved."rows" IS NULL OR moved."rows" @> to_jsonb(m.ordinal))]], run_id)
   conn:query([[
 UPDATE revisions AS r SET feature_count = (c -> 'before' ->> 'feature_count')::int8
 FROM runs, jsonb_array_elements(runs.changes) AS c
-WHERE runs.id = $1 AND c ->> 'table' = 'measurements' AND r.dataset_id = (c ->> 'id')::uuid
-  AND r.revision = (c ->> 'revision')::int]], run_id)
+WHERE (runs.id = $1 OR runs.batch_id = $1) AND c ->> 'table' = 'measurements'
+  AND r.dataset_id = (c ->> 'id')::uuid AND r.revision = (c ->> 'revision')::int]], run_id)
+  conn:query([[
+UPDATE feature_names AS f SET rule = old ->> 'rule', level = old ->> 'level', reason = old ->> 'reason',
+  aside = old -> 'aside', candidates = old -> 'candidates', run_id = (old ->> 'run_id')::uuid
+FROM (
+  SELECT r ->> 0 AS raw, (r ->> 1)::int8 AS key, r -> 2 AS old
+  FROM runs, jsonb_array_elements(changes) AS c, jsonb_array_elements(c -> 'before' -> 'receipts') AS r
+  WHERE runs.id = $1 OR runs.batch_id = $1) AS r
+WHERE f.feature_key = r.key AND f.raw_name = r.raw]], run_id)
+end
+
+--- All receipts that there were before a run, as text.
+local function receipts(with_run)
+  local list = {}
+  for i, row in ipairs(conn:query([[
+SELECT n.raw_name, f.name, n.rule, n.level, n.aside::text AS aside, n.reason, n.candidates::text AS candidates,
+  n.run_id
+FROM feature_names AS n JOIN features AS f ON f.key = n.feature_key ORDER BY 1, 2]])) do
+    local function shown(field)
+      return row[field] ~= pg.null and row[field] or "-"
+    end
+    list[i] = ("%s -> %s %s %s %s %s %s"):format(row.raw_name, row.name, row.rule, shown "level", shown "aside",
+      shown "reason", shown "candidates")
+    if with_run then
+      list[i] = list[i] .. " " .. tostring(row.run_id)
+    end
+  end
+  return list
 end
 
 setup(ingesting.open)
@@ -48,16 +76,18 @@ describe("moving links", function()
     ingest("two", "lipid,S1\na,1\nC,2\n")
     local report = apply(in_capitals)
     assert.equal("done", report.outcome)
-    assert.same({ names = 4, rows = 5, datasets = 2, features_new = 2, names_new = 3 }, report.counts)
+    assert.same({ names = 4, rows = 5, datasets = 2, features_new = 2, names_new = 3, receipts = 2, pieces = 1 },
+      report.counts)
     assert.same({ "one/1:1 a -> A (3)", "one/1:2 A -> A (3)", "one/1:3 b -> B (3)", "one/1:4 # -> - (3)",
       "one/1:5   -> BLANK (3)", "two/1:1 a -> a (1)", "two/2:1 a -> A (2)", "two/2:2 C -> C (2)" }, links())
     assert.same({}, diff(in_capitals))
-    local receipts = conn:query([[
+    assert.same({}, diff(in_capitals, nil, true))
+    local stored = conn:query([[
 SELECT rule, level, aside, run_id FROM feature_names WHERE raw_name = 'a' ORDER BY rule]])
-    assert.equal(2, #receipts)
+    assert.equal(2, #stored)
     assert.same({ "spec.new", "high", { was = "a" }, report.run_id },
-      { receipts[1].rule, receipts[1].level, receipts[1].aside, receipts[1].run_id })
-    assert.equal("spec.old", receipts[2].rule)
+      { stored[1].rule, stored[1].level, stored[1].aside, stored[1].run_id })
+    assert.equal("spec.old", stored[2].rule)
     local again = apply(in_capitals)
     assert.equal("unchanged", again.outcome)
     local outcomes = conn:query("SELECT outcome FROM runs WHERE command = 'names apply' ORDER BY started_at")
@@ -67,15 +97,18 @@ SELECT rule, level, aside, run_id FROM feature_names WHERE raw_name = 'a' ORDER 
   it("can be undone exactly by its journal entry", function()
     ingest("one", "lipid,S1\na,1\nA,2\nb,3\n#,4\n ,5\na,6\n")
     ingest("two", "lipid,S1\na,1\nq,2\n")
-    local before = links()
+    local before, before_receipts = links(), receipts(true)
     local report = apply(in_capitals)
     assert.not_same(before, links())
     undo(report.run_id)
     assert.same(before, links())
+    for _, receipt in ipairs(before_receipts) do
+      assert.is_truthy(table.concat(receipts(true), "\n"):find(receipt, 1, true), receipt)
+    end
     local run = conn:query("SELECT command, counts, changes, arguments FROM runs WHERE id = $1", report.run_id)[1]
     assert.same({ "names apply", 7 }, { run.command, run.counts.rows })
     assert.same({ "a", tostring(key "a"), tostring(key "A") }, { table.unpack(run.changes[1].before.names[3]) })
-    assert.equal(3, #run.changes)
+    assert.equal(4, #run.changes) -- names, two datasets, the receipt of "A"
   end)
 
   it("can be undone exactly where a stage had linked one name in two ways", function()
@@ -83,7 +116,7 @@ SELECT rule, level, aside, run_id FROM feature_names WHERE raw_name = 'a' ORDER 
     -- As a recipe's own stage might have done it: row 2 is linked by hand, row 3 not at all.
     conn:transaction(function()
       local resolver = names.resolver("lipid", in_capitals)
-      resolver:resolve({ distinct = function() return { "a" } end, map = function() end })
+      resolver:resolve_all { "a" }
       features.remember(conn, resolver, resolver:take(), sys.uuid7())
     end)
     conn:query("UPDATE measurements SET feature_key = $1 WHERE ordinal = 2", key "A")
@@ -162,6 +195,73 @@ SELECT rule, level, aside, run_id FROM feature_names WHERE raw_name = 'a' ORDER 
   end)
 end)
 
+describe("receipts of names whose link stays", function()
+  it("are brought up to date in the same run, and can be taken back", function()
+    ingest("one", "lipid,S1\nA,1\nB,2\n")
+    local before = receipts(true)
+    local report = apply(in_capitals)
+    assert.equal("done", report.outcome)
+    assert.same({ names = 0, rows = 0, datasets = 0, features_new = 0, names_new = 0, receipts = 2, pieces = 1 },
+      report.counts)
+    assert.same({ 'A -> A spec.new high {"was": "A"} - -', 'B -> B spec.new high {"was": "B"} - -' },
+      receipts())
+    assert.same({}, diff(in_capitals, nil, true))
+    assert.equal("unchanged", apply(in_capitals).outcome)
+    undo(report.run_id)
+    assert.same(before, receipts(true))
+  end)
+
+  it("are also those of features that a name was read as earlier", function()
+    ingest("one", "lipid,S1\na,1\n")
+    apply(in_capitals)
+    apply(plainly) -- back to "a", whose first receipt is there
+    apply(in_capitals)
+    local report = apply(function(raw)
+      return { name = raw, rule = "spec.third", candidates = { "x", "y" }, reason = "it may be either" }
+    end)
+    assert.same({ 1, 1 }, { report.counts.names, report.counts.receipts })
+    assert.equal('a -> a spec.third - - it may be either ["x", "y"]', receipts()[2])
+    assert.equal('a -> A spec.new high {"was": "a"} - -', receipts()[1])
+  end)
+end)
+
+describe("a journal entry", function()
+  it("is written in pieces that are read one by one and undo the whole", function()
+    local move_journal = require "ligase.store.move_journal"
+    local usual = move_journal.PIECE_BYTES
+    finally(function()
+      move_journal.PIECE_BYTES = usual
+    end)
+    move_journal.PIECE_BYTES = 300
+    local lines = { "lipid,S1" }
+    for i = 1, 30 do
+      lines[i + 1] = ("%s %02d,%d"):format(i % 3 == 0 and "KEPT" or "name", i, i)
+    end
+    for _, name in ipairs { "one", "two", "three", "four" } do
+      ingest(name, table.concat(lines, "\n") .. "\n")
+    end
+    local before, before_receipts = links(), receipts(true)
+    local report = apply(in_capitals)
+    assert.same({ 20, 80, 10 }, { report.counts.names, report.counts.rows, report.counts.receipts })
+    assert.is_true(report.counts.pieces > 6, tostring(report.counts.pieces))
+    local pieces = conn:query("SELECT changes, pg_column_size(changes) AS size, arguments FROM runs "
+      .. "WHERE id = $1 OR batch_id = $1 ORDER BY id", report.run_id)
+    assert.equal(report.counts.pieces, #pieces)
+    for i, piece in ipairs(pieces) do
+      assert.is_true(piece.size < 2500, tostring(piece.size))
+      assert.equal(i > 1 and report.run_id or nil, piece.arguments.piece_of)
+    end
+    local listed = require("ligase.store.runs").list(conn, 100)
+    assert.equal(5, #listed) -- four ingests and this one
+    undo(report.run_id)
+    assert.same(before, links())
+    local after = table.concat(receipts(true), "\n")
+    for _, receipt in ipairs(before_receipts) do
+      assert.is_truthy(after:find(receipt, 1, true), receipt)
+    end
+  end)
+end)
+
 describe("many names", function()
   it("are gone through in little memory, and moved #slow", function()
     local lines, count = { "lipid,S1" }, 100000
@@ -173,7 +273,10 @@ describe("many names", function()
       ingesting.ingest(conn, { path = file, name = name, recipe = ingesting.recipe { read_name = plainly } })
     end
     local function in_front(raw)
-      return { name = raw:gsub("^a", "A"), rule = "spec.new" }
+      if raw:find("^a") then
+        return { name = raw:gsub("^a", "A"), rule = "spec.new" }
+      end
+      return plainly(raw)
     end
     lines = nil -- luacheck: ignore
     collectgarbage()
@@ -199,7 +302,7 @@ describe("many names", function()
     began = sys.monotonic()
     local report = apply(in_front)
     assert.same({ names = count // 10, rows = count // 5, datasets = 2, features_new = count // 10,
-      names_new = count // 10 }, report.counts)
+      names_new = count // 10, receipts = 0, pieces = 1 }, report.counts)
     print(("  apply: %.2f s, %s in the journal"):format(sys.monotonic() - began, conn:query(
       "SELECT pg_size_pretty(pg_column_size(changes)::bigint) AS size FROM runs WHERE id = $1", report.run_id)[1].size))
     assert.same({}, diff(in_front))

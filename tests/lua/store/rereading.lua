@@ -72,13 +72,16 @@ end
 --- What would be read differently, in order: {raw, old, new, rows, datasets}.
 ---@param read function
 ---@param dataset_id string|nil
+---@param is_receipt boolean|nil true: names whose link stays; else those whose link would move
 ---@return table[]
-function M.diff(read, dataset_id)
+function M.diff(read, dataset_id, is_receipt)
   return M.conn:transaction(function()
     local found = {}
     for difference in name_differences.differences(M.conn, M.groups_read(read, dataset_id), dataset_id) do
-      found[#found + 1] = { difference.raw, difference.old_name or "-", difference.reading and difference.reading.name
-        or "-", difference.rows, difference.datasets }
+      if difference.is_receipt == is_receipt then
+        found[#found + 1] = { difference.raw, difference.old_name or "-",
+          difference.reading and difference.reading.name or "-", difference.rows, difference.datasets }
+      end
     end
     return found
   end)

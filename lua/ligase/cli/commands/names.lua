@@ -17,8 +17,10 @@ local ACTIONS = { "diff", "apply" }
 local TYPES = { "lipid", "protein", "gene", "metabolite" }
 
 M.description = "diff reads the stored names of all current revisions once more, by the recipes that read them as they "
-  .. "are now, and prints those that would be read as another feature; its status is 1 when there are any. apply moves "
-  .. "their links there, in one transaction, and writes a run into the journal; receipts of the earlier readings stay."
+  .. "are now, and prints those that would be read as another feature, or as the same one by another rule, at another "
+  .. "level or with something else set aside; its status is 1 when there are any. apply moves the links there and "
+  .. "brings the receipts up to date, in one transaction, and writes a run into the journal; receipts of earlier "
+  .. "features stay."
 M.example = [[
   ligase names diff
   ligase names diff --type lipid --format tsv > differ.tsv
@@ -78,7 +80,7 @@ local COLUMNS = {
   { name = "raw", type = "text" }, { name = "old_feature", type = "text" }, { name = "new_feature", type = "text" },
   { name = "old_rule", type = "text" }, { name = "old_level", type = "text" }, { name = "new_rule", type = "text" },
   { name = "new_level", type = "text" }, { name = "rows", type = "int8" }, { name = "datasets", type = "int8" },
-  { name = "type", type = "text" }, { name = "recipe", type = "text" },
+  { name = "type", type = "text" }, { name = "recipe", type = "text" }, { name = "change", type = "text" },
 }
 
 --- Rows that are laid out together: their columns line up, and they are held in memory.
@@ -92,7 +94,8 @@ local function row_of(difference)
   local reading = difference.reading or {}
   return { difference.raw, or_null(difference.old_name), or_null(reading.name), or_null(difference.old_rule),
     or_null(difference.old_level), or_null(reading.rule), or_null(reading.level), tostring(difference.rows),
-    tostring(difference.datasets), difference.group.resolver.feature_type, difference.group.recipe }
+    tostring(difference.datasets), difference.group.resolver.feature_type, difference.group.recipe,
+    difference.is_receipt and "receipt" or "link" }
 end
 
 --- A table of any length, in blocks.
@@ -117,9 +120,9 @@ local function print_blocks(rows)
 end
 
 --- Prints all differences.
----@return {names: integer, rows: integer} counts
+---@return {names: integer, rows: integer, receipts: integer} counts receipts: names whose link would stay
 local function print_differences(conn, groups, dataset, format)
-  local counts = { names = 0, rows = 0 }
+  local counts = { names = 0, rows = 0, receipts = 0 }
   conn:transaction(function()
     conn:script("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
     local differences = name_differences.differences(conn, groups, dataset and dataset.id)
@@ -130,6 +133,7 @@ local function print_differences(conn, groups, dataset, format)
         return nil
       end
       counts.names, counts.rows = counts.names + 1, counts.rows + difference.rows
+      counts.receipts = counts.receipts + (difference.is_receipt and 1 or 0)
       return row_of(difference)
     end
     if format == "table" then
@@ -145,6 +149,10 @@ end
 local function tell_count(counts, format)
   local line = counts.names == 0 and "no stored name would be read differently"
     or ("%s in %s would be read differently"):format(text.count(counts.names, "name"), text.count(counts.rows, "row"))
+  if counts.receipts > 0 then
+    line = ("%s; %s of them as the same feature"):format(line,
+      counts.receipts == counts.names and "all" or tostring(counts.receipts))
+  end
   if format == "table" then
     output.write(("%s%s\n"):format(counts.names > 0 and "\n" or "", line))
   else
@@ -176,10 +184,14 @@ function actions.apply(conn, groups, dataset, arguments, context)
   local counts = report.counts
   if not counts then
     output.write("no stored name is read differently: nothing was moved\n")
+  elseif counts.names == 0 then
+    output.write(("brought %s up to date; no link was moved (run %s)\n"):format(text.count(counts.receipts, "receipt"),
+      report.run_id))
   else
-    output.write(("moved %s in %s of %s; %s new (run %s)\n"):format(text.count(counts.names, "name"),
+    output.write(("moved %s in %s of %s; %s new%s (run %s)\n"):format(text.count(counts.names, "name"),
       text.count(counts.rows, "row"), text.count(counts.datasets, "dataset"),
-      text.count(counts.features_new, "feature"), report.run_id))
+      text.count(counts.features_new, "feature"), counts.receipts > 0
+        and ("; %s brought up to date"):format(text.count(counts.receipts, "receipt")) or "", report.run_id))
   end
   return 0
 end

@@ -8,7 +8,7 @@ return formats.register {
   source = "Bray et al. 2016, doi:10.1038/nbt.3519; kallisto manual, quant",
   omics = { "transcriptomics" },
   recognise = function(look)
-    if #look.header == 5 and look:has("target_id", "length", "eff_length", "est_counts", "tpm") then
+    if look:has("target_id", "length", "eff_length", "est_counts", "tpm") and #look.header == 5 then
       return 0.98, "target_id, length, eff_length, est_counts and tpm"
     end
   end,

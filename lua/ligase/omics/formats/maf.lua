@@ -52,7 +52,7 @@ return formats.register {
     for _, name in ipairs(look.header) do
       count = count + (FIXED[name] and 1 or 0)
     end
-    if count >= 8 and look:has(NAMES[1], "mass_to_charge") then
+    if look:has(NAMES[1], "mass_to_charge") and count >= 8 then
       local named = look.file_name:find("^m_.*_maf%.tsv")
       return named and 1 or 0.95, "it has the columns of a metabolite assignment file"
     end

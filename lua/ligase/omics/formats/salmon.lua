@@ -8,7 +8,7 @@ return formats.register {
   source = "Patro et al. 2017, doi:10.1038/nmeth.4197; salmon documentation, Salmon Output File Formats",
   omics = { "transcriptomics" },
   recognise = function(look)
-    if #look.header == 5 and look:has("Name", "Length", "EffectiveLength", "TPM", "NumReads") then
+    if look:has("Name", "Length", "EffectiveLength", "TPM", "NumReads") and #look.header == 5 then
       return 0.98, "Name, Length, EffectiveLength, TPM and NumReads"
     end
   end,

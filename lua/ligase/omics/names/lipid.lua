@@ -197,6 +197,8 @@ end
 local function readings_of_ambiguous(text)
   if find(text, "^C%d+:%d+$") then
     return { "FA " .. sub(text, 2), "CAR " .. sub(text, 2) }
+  elseif find(text, "^C%d+:?%d*%-DC$") or find(text, "^C%d+:?%d*%-OH$") then -- "C5-DC", "C14:1-OH"
+    return { "FA " .. text, "CAR " .. text }
   elseif find(text, "%d:%d+p%f[%W_]") then -- the vinyl ether is one of the double bonds, or comes on top
     return { (text:gsub("(%d+):(%d+)p", "P-%1:%2")), (text:gsub("(%d+:%d+)p", "O-%1p")) }
   elseif find(text, "%d:%d+a%f[%W_]") then

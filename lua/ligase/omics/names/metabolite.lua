@@ -6,6 +6,7 @@
 --- remark. Everything else belongs to the name: L- and (R)-, the sign of (+)-catechin, the
 --- charge of NAD+, the small c of cAMP. Glutamate and glutamic acid are one molecule in two
 --- states, but only alias tables say which names are synonyms.
+local adducts = require "ligase.omics.names.adduct"
 local cell = require "ligase.omics.names.cell"
 local greek = require "ligase.omics.names.greek"
 local group = require "ligase.omics.names.group"
@@ -128,19 +129,26 @@ local function take_mode(text, aside)
 end
 
 --- "x [M+H]+", "x_[M-H]-", "x (M+Na)", "x M+H".
+---@return string text
+---@return string|nil reason why an adduct stands there that is not understood
 local function take_adduct(text, aside)
   if not find(text, "M", 1, true) then
     return text
   end
-  local before, adduct = match(text, "^(.+)(%[%d*M[%w+-]*%]%d*[+-]*)$")
-  if not before then
-    before, adduct = match(text, "^(.+)%(([%d]*M[+-][%w+-]+)%)$")
+  local before, adduct, reason = adducts.take(text)
+  if reason then
+    return text, reason
+  elseif not before then
+    before, adduct = match(text, "^(.+)%((%d*M[+-][%w+-]+)%)$")
+    if not before then
+      before, adduct = match(text, "^(.+)[ _](%d?M[+-][%w+-]+)$")
+    end
+    if not before or not adducts.check(adduct, true) then
+      return text
+    end
   end
-  if not before then
-    before, adduct = match(text, "^(.+)[ _](%d?M[+-][%w+-]+)$")
-  end
-  before = before and match(before, "^(.-)[%s_-]*$")
-  if before and before ~= "" then
+  before = match(before, "^(.-)[%s_-]*$")
+  if before ~= "" then
     aside.adduct = adduct
     return before
   end
@@ -370,7 +378,11 @@ local function read_one(text)
   local aside = {}
   local body = take_remark(text, aside)
   body = greek.spelled(body)
-  body = take_adduct(take_mode(body, aside), aside)
+  local why_not
+  body, why_not = take_adduct(take_mode(body, aside), aside)
+  if why_not then
+    return verbatim(text, why_not)
+  end
   body = take_salt(take_label(body, aside), aside)
   local name, assumed = spell(body)
   if assumed then

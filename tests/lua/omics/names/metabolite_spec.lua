@@ -54,6 +54,8 @@ local READ = {
   { "Glucose [M+Na]+", "glucose", "name", { adduct = "[M+Na]+" } },
   { "Citrate_[M-H]-", "citrate", "name", { adduct = "[M-H]-" } },
   { "Hexose (M+H)", "hexose", "name", { adduct = "M+H" } },
+  { "Hexose [M+ACN+H]+", "hexose", "name", { adduct = "[M+ACN+H]+" } },
+  { "Solvent (M-phase)", "solvent (M-phase)", "name" },
   { "Pyruvate (sodium salt)", "pyruvate", "name", { salt = "sodium salt" } },
   { "L-Lysine monohydrochloride", "L-lysine", "stereoisomer", { salt = "monohydrochloride" } },
   { "Citric acid monohydrate", "citric acid", "name", { salt = "monohydrate" } },
@@ -84,6 +86,7 @@ local READ = {
 local REFUSED = {
   { "150.1277_1.05", "a signal" }, { "M150T63", "a signal" }, { "Unknown 12", "a signal" }, { "X - 12345", "a signal" },
   { "[M+H]+", "a signal" }, { "834", "a number" }, { "12.5", "a number" }, { "50-99-8", "a number" },
+  { "Glucose [M+Foo]+", "the adduct %[M%+Foo%]%+ is not understood: Foo" },
   { "HMDB001", "7 digits" }, { "1-Mar", "a date" }, { "-", "missing" }, { "NA", "missing" },
   { "glucose\xFF", "not UTF%-8" }, { "glu\1cose", "control character" },
 }

@@ -1,5 +1,6 @@
 --- What stands at a lipid's name and is none of it: adducts, isotope labels, remarks on
 --- isomers and racemates. They are taken off and kept by kind.
+local adducts = require "ligase.omics.names.adduct"
 local lpeg = require "lpeg"
 
 local M = {}
@@ -20,17 +21,17 @@ local function put(aside, kind, value)
   return aside
 end
 
+---@return string text
+---@return table|nil aside
+---@return string|nil reason why an adduct stands there that is not understood
 local function take_adduct(text)
-  local before, found = match(text, "^(.-)%s*(%[%d?M[%w+-]*%]%d*[+-]%d*)$")
-  if not before then
-    before, found = match(text, "^(.-)%s*(%[%d?M[+-][%w+-]*%])$")
-  end
-  if found and before ~= "" then
-    return before, { adduct = found }
+  local before, found, reason = adducts.take(text)
+  if before then
+    return before, found and { adduct = found }, reason
   end
   before, found = match(text, "^(.*%))%s*([+-][%w+-]+)$")
   if not found then
-    before, found = match(text, "^(.*%d:%d+)([+-][%w+-]+)$")
+    before, found = match(text, "^(.*%d:%d+)%s*([+-][%w+-]+)$")
   end
   local adduct = found and BARE_ADDUCTS[found]
   if adduct then
@@ -87,17 +88,18 @@ local CLOSING, PLUS, MINUS = byte "]", byte "+", byte "-"
 ---@param text string trimmed
 ---@return string text
 ---@return table|nil aside adduct, label, isomers
+---@return string|nil reason why something stands there that is not understood
 function M.take(text)
-  local aside = nil
+  local aside, reason
   local last = byte(text, -1)
-  if last == CLOSING or last == PLUS or last == MINUS or find(text, "[+-][%w+-]*$") then
-    text, aside = take_adduct(text)
+  if last == CLOSING or last == PLUS or last == MINUS or find(text, "[+-][%w+-]*$") or find(text, "%]%d+$") then
+    text, aside, reason = take_adduct(text)
     text, aside = take_isomers(text, aside)
   end
   if find(text, "[dD]%d", 1) or find(text, "]", 1, true) or find(text, "13C", 1, true) then
     text, aside = take_labels(text, aside)
   end
-  return text, aside
+  return text, aside, reason
 end
 
 return M

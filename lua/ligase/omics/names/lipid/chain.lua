@@ -16,6 +16,13 @@ M.SUM, M.STRUCTURE, M.FULL = chain_text.SUM, chain_text.STRUCTURE, chain_text.FU
 local CARBONS_MOST = 120 -- of one chain, or of a sum composition
 local ETHERS = { "O-", "dO-", "tO-", "eO-" }
 local HYDROXYLS = { m = { 3 }, d = { 1, 3 }, t = { 1, 3, 4 } }
+local CONVENTIONS = {}
+for letter, places in pairs(HYDROXYLS) do
+  CONVENTIONS[letter] = ("hydroxyl group%s at %s"):format(#places > 1 and "s" or "", table.concat(places, ","))
+end
+
+--- Above the levels of detail: what no level prints (R and S, that an oxo group is an aldehyde).
+local MORE_THAN_FULL = chain_text.FULL + 1
 
 --- Hydrogens that come or go with such an atom: it has three bonds, or one.
 local HYDROGENS = { N = 1, P = 1, As = 1, Br = -1, Cl = -1, F = -1, I = -1 }
@@ -30,6 +37,10 @@ local HYDROGENS = { N = 1, P = 1, As = 1, Br = -1, Cl = -1, F = -1, I = -1 }
 ---@field groups table[] {name=, at=, chain=, joint=, ring=}
 ---@field extra table<string, integer> atoms whose group is not known
 ---@field level integer how much it says
+---@field complete integer the lowest level at which it is printed with all that was written; 4: not even at the highest
+---@field source string|nil as it was written
+---@field convention string|nil where its hydroxyl groups stand by the convention of d, t and m
+---@field doubt string|nil why the places of its double bonds were left out
 ---@field text string[] printed at each level
 ---@field headed string[] the same without the hydroxyl group that the class's rest stands on
 ---@field sum table {carbons=, double_bonds=, extra=}
@@ -117,10 +128,38 @@ local function level_of(chain)
   return level
 end
 
+--- The lowest level at which nothing of what was written of these groups is missing.
+local function complete_groups(list)
+  local most = M.SUM
+  for _, group in ipairs(list) do
+    local ring = group.ring
+    if group.at and not group.is_implied or ring and (ring.from or ring.positions) then
+      most = math.max(most, M.FULL)
+    elseif not group.is_implied then
+      most = math.max(most, M.STRUCTURE)
+    end
+    if ring then
+      most = math.max(most, complete_groups(ring.groups), ring.says_more and MORE_THAN_FULL or 0)
+    elseif group.chain then
+      most = math.max(most, group.chain.complete)
+    end
+  end
+  return most
+end
+
+local function complete_level(chain)
+  local most = complete_groups(chain.groups)
+  for _, position in ipairs(chain.positions or {}) do
+    most = math.max(most, position.geometry and M.FULL or M.STRUCTURE)
+  end
+  return (chain.says_more or chain.doubt) and MORE_THAN_FULL or most
+end
+
 --- Completes a chain: sums, level and texts.
 local function finish(chain)
   amount(chain)
   chain.level = level_of(chain)
+  chain.complete = complete_level(chain)
   local core = ("%s%d:%d"):format(chain.bond, chain.carbons, chain.double_bonds)
   local sum = chain.sum
   chain.text = { ("%s%d:%d%s"):format(chain.bond, sum.carbons, sum.double_bonds, chain_text.extra(sum.extra)) }
@@ -157,6 +196,7 @@ local add_item
 local adders = {
   group = function(chain, item)
     local name = groups.find(item.name).name
+    chain.says_more = chain.says_more or item.stereo ~= nil or item.name == "CHO" -- at the end
     local places = item.places or { item.at }
     local count = item.count or math.max(#places, 1)
     if count > 30 or #places > 0 and #places ~= count then
@@ -199,6 +239,7 @@ local adders = {
   end,
   --- The ring's third carbon is not counted in LIPID MAPS' "18:0(11Cp)".
   cyclopropane = function(chain, item)
+    chain.says_more = chain.says_more or item.stereo ~= nil
     chain.carbons = chain.carbons + 1
     chain.groups[#chain.groups + 1] = { ring = { from = item.at, to = item.at and item.at + 2, size = 3, hetero = "",
       double_bonds = 0, groups = {} } }
@@ -261,9 +302,10 @@ local function apply_prefix(chain, written)
     chain.groups[#chain.groups + 1] = { name = "OH" }
   elseif written.hydroxyls then
     for _, at in ipairs(HYDROXYLS[written.hydroxyls]) do
-      chain.groups[#chain.groups + 1] = { name = "OH", at = at }
+      chain.groups[#chain.groups + 1] = { name = "OH", at = at, is_implied = true }
     end
     chain.is_base, chain.said, chain.marked = true, true, true
+    chain.convention = CONVENTIONS[written.hydroxyls]
   end
   if written.iso then
     if chain.carbons < 4 then
@@ -296,34 +338,56 @@ local function settle_base(chain, headed)
     for _, group in ipairs(chain.groups) do
       is_placed = is_placed and (group.at or group.ring) ~= nil
     end
-    table.insert(chain.groups, 1, { name = "OH", at = is_placed and 1 or nil })
+    table.insert(chain.groups, 1, { name = "OH", at = is_placed and 1 or nil, is_implied = true })
   end
 end
 
---- Why the places of double bonds and groups cannot be. A bond beyond the end is let through:
---- LIPID MAPS itself has a slip of that kind (54Z for 4Z), and which place was meant changes
---- no formula.
+--- Whether there is such a bond in the chain: between two of its carbons, and not the vinyl ether's own.
+local function is_bond(chain, at)
+  return at >= 1 and at < chain.carbons and not (at == 1 and chain.bond == "P-")
+end
+
+--- Why the places of double bonds cannot be. Where one of three or more is impossible and the others
+--- are not, that place is the slip and not the chain's size: then all places are left out, with the doubt.
+---@return string|nil reason
+local function impossible_bonds(chain)
+  local positions = chain.positions
+  if not positions then
+    return nil
+  elseif #positions ~= chain.double_bonds then
+    return ("%d double bonds, but %d places of them"):format(chain.double_bonds, #positions)
+  end
+  local met, wrong, impossible = {}, 0, nil
+  for _, position in ipairs(positions) do
+    local at = position.at
+    if met[at] then
+      return ("two double bonds at %d"):format(at)
+    elseif not is_bond(chain, at) then
+      wrong, impossible = wrong + 1, ("a double bond at %d in a chain of %d carbons"):format(at, chain.carbons)
+    end
+    met[at] = true
+  end
+  if wrong == 1 and #positions >= 3 then
+    chain.positions, chain.doubt = nil, impossible
+    return nil
+  end
+  return impossible
+end
+
+--- Why the places of double bonds and groups cannot be.
 ---@return string|nil reason
 local function impossible_place(chain)
-  if chain.positions and #chain.positions ~= chain.double_bonds then
-    return ("%d double bonds, but %d places of them"):format(chain.double_bonds, #chain.positions)
-  end
-  local bonds = {}
-  for i, position in ipairs(chain.positions or {}) do
-    bonds[i] = position.at
-  end
-  table.sort(bonds)
-  for i, at in ipairs(bonds) do
-    if bonds[i - 1] == at then
-      return ("two double bonds at %d"):format(at)
-    end
-  end
+  local reason = impossible_bonds(chain)
   for _, group in ipairs(chain.groups) do
-    if math.type(group.at) == "integer" and group.at > chain.carbons then
-      return ("a group at %d in a chain of %d carbons"):format(group.at, chain.carbons)
+    local at = group.at or 1
+    if at > chain.carbons or at < 1 then
+      reason = reason or ("a group at %d in a chain of %d carbons"):format(at, chain.carbons)
+    elseif group.ring and group.ring.from and (group.ring.from < 1 or group.ring.to > chain.carbons) then
+      reason = reason or ("a ring from %d to %d in a chain of %d carbons"):format(group.ring.from, group.ring.to,
+        chain.carbons)
     end
   end
-  return nil
+  return reason
 end
 
 local function make(text, role)
@@ -336,7 +400,7 @@ local function make(text, role)
   local chain = {
     carbons = written.carbons, double_bonds = written.double_bonds, groups = {}, extra = {}, said = false,
     bond = written.bond and (written.bond == "P" and "P-" or ETHERS[written.ethers or 1]) or "",
-    positions = written.positions and sorted_positions(written.positions), is_base = false,
+    positions = written.positions and sorted_positions(written.positions), is_base = false, source = text,
   }
   local reason = apply_suffix(chain, written) or apply_prefix(chain, written)
   for _, item in ipairs(written.items) do

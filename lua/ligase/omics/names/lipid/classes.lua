@@ -113,7 +113,7 @@ local ACYL = {
     LPIM1  | 2 | 1 | C15H27O16P    |
     LPIM2  | 2 | 1 | C21H37O21P    |
     LPIM3  | 2 | 1 | C27H47O26P    |
-    LPIM4  | 2 | 1 | C33H57O31P    |
+    LPIM4  | 2 | 1 | C34H59O30P    |
     LPIM5  | 2 | 1 | C39H67O36P    |
     LPIM6  | 2 | 1 | C45H77O41P    |
     PIN    | 2 | 2 | C15H28NO15P   |

@@ -3,6 +3,7 @@
 ---
 --- Each rule rewrites a name into one that the grammar reads, adding nothing to it.
 local heads = require "ligase.omics.names.lipid.heads"
+local vendors = require "ligase.omics.names.lipid.vendors"
 
 local M = {}
 
@@ -35,7 +36,10 @@ local function sterol_ester(text)
     name, chain = text:match("^(%a+)[ %(](%d+:%d[^()]*)%)?$")
     sterol = name and STEROL_CODES[name]
   end
-  return sterol and ("SE %s/%s"):format(sterol, chain), "lipid.sterol-ester"
+  if sterol then
+    return ("SE %s/%s"):format(sterol, chain), "lipid.sterol-ester", { detail = name }
+  end
+  return nil
 end
 
 local SNAKE = {
@@ -145,7 +149,8 @@ local function plus_oxygen(text)
   local inner = before:match("^(.*)%)$")
   local class, chain = (inner or before):match(inner and "^(.-) ?%(([^()]*)$" or "^(.-) ([^ ]*)$")
   if class and what then
-    return ("%s %s;O%s"):format(class, chain, number > 1 and math.tointeger(number) or ""), "lipid.plus-oxygen"
+    return ("%s %s;O%s"):format(class, chain, number > 1 and math.tointeger(number) or ""), "lipid.plus-oxygen",
+      what == "OH" and { detail = text:match "%+ *(.*)$" } or nil
   end
   return nil
 end
@@ -160,6 +165,7 @@ local MARKS = {
 local function respell(text)
   local plain = text:gsub("[\xC2\xE2][\x80-\xBF][\x80-\xBF]?", MARKS)
   plain = plain:gsub("\xC2\xA0", " ")
+  plain = plain:gsub("(%d:%d+) (%(%d+[EZ]?[,%)])", "%1%2") -- "20:4 (5Z,8Z,11Z,13E)"
   plain = plain:gsub("([%(/])o%-(%d)", "%1O-%2"):gsub("([%(%[/])i%-(%d)", "%1iso-%2")
   if plain ~= text then
     return plain, "lipid.respelled"
@@ -170,20 +176,23 @@ end
 local RULES = {
   chain_first, sterol_ester, snake, biocrates, alex, plasmalogen, ether_first, doubted, plus_oxygen, respell,
 }
+table.move(vendors.RULES, 1, #vendors.RULES, #RULES + 1, RULES)
 
 --- The same name as the grammar reads it.
 ---@param text string
 ---@return string|nil rewritten nil when no rule applies
----@return string|nil rule
+---@return string|nil rule the reason, where a rule knows the form but nothing of that kind can be
 ---@return table|nil aside
 function M.rewrite(text)
+  local reason
   for _, rule in ipairs(RULES) do
     local rewritten, name, aside = rule(text)
     if rewritten then
       return rewritten, name, aside
     end
+    reason = reason or name
   end
-  return nil
+  return nil, reason
 end
 
 return M

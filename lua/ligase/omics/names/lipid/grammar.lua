@@ -31,7 +31,7 @@ end
 
 local position = Ct(Cg(number, "at") * P "'" ^ -1 * Cg(C(S "EZ"), "geometry") ^ -1)
 local positions = "(" * Ct(position * (comma * position) ^ 0) * ")"
-local stereo = ("[" * S "RS" * "]") ^ -1
+local stereo = ("[" * Cg(C(S "RS"), "stereo") * "]") ^ -1
 local name = C(spelling)
 local at = Cg(number, "at") ^ -1
 local count = Cg(number, "count") ^ -1

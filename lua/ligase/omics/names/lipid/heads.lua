@@ -19,6 +19,7 @@ local M = {}
 ---@field rest string|nil formula that takes the place of the class's
 ---@field atoms table|nil of the whole lipid, where it has no chains
 ---@field chain string|nil the chain on the head
+---@field is_less boolean|nil it was written as one that says more ("Sulfatide" is a galactosylceramide)
 ---@field aside table|nil
 
 --- Anhydro residues, and the generic sugar that stands for them where isomers are not told apart.
@@ -57,6 +58,12 @@ local SYNONYMS = {
   HexCer = "Hex1Cer CMH CerG1 MHCer MHCER HEXCER Hexosylceramide HCER", Hex2Cer = "CDH CerG2 LCER",
   Hex3Cer = "CTH CerG3",
 }
+
+--- Names of a core that say which sugars it has, or where the sulfate stands.
+local SAYS_MORE = {}
+for name in ("(3'-sulfo)Galbeta-Cer (3'-sulfo)GalCer SulfoGalCer Sulfatide sulfatide (3'-sulfo)LacCer"):gmatch "%S+" do
+  SAYS_MORE[name] = true
+end
 
 --- Gangliosides of the Gal-GalNAc-Gal-Glc series: how much of the core there is, and how many sialic acids.
 local function put_gangliosides()
@@ -270,6 +277,9 @@ function M.find(text)
   if head == nil then
     local bare = text:gsub("[%(%[]1[%)%]]$", "")
     head = plain(bare) or inositide(bare) or glycolipid(bare) or ceramide_kind(bare) or acylceramide(bare) or false
+    if head and SAYS_MORE[bare] then
+      head.is_less = true
+    end
     if known_count < KNOWN_MOST and #text < 60 then
       known[text], known_count = head, known_count + 1
     end

@@ -2,6 +2,7 @@
 --- dialect, and says why where that cannot be done.
 local asides = require "ligase.omics.names.lipid.asides"
 local classes = require "ligase.omics.names.lipid.classes"
+local details = require "ligase.omics.names.lipid.details"
 local dialects = require "ligase.omics.names.lipid.dialects"
 local grammar = require "ligase.omics.names.lipid.grammar"
 local heads = require "ligase.omics.names.lipid.heads"
@@ -115,8 +116,17 @@ local function from_split(text)
   local structure, why = chains_of(found, head)
   if structure and find(found.head, "^Ox%u") and not has_groups(structure) then
     return nil, "it is oxidised, but no oxygen is written"
+  elseif not structure then
+    return nil, why
   end
-  return structure, why, head.aside
+  local aside = details.of(structure, found.head)
+  if head.aside then
+    aside = aside or {}
+    for kind, value in pairs(head.aside) do -- shared by all names with this head
+      aside[kind] = value
+    end
+  end
+  return structure, nil, aside
 end
 
 --- A chain alone is a fatty acid: "20:2(7Z,14Z)".
@@ -160,17 +170,45 @@ local function merge(first, second)
     return second
   end
   for kind, value in pairs(second or {}) do
-    first[kind] = value
+    first[kind] = first[kind] and first[kind] .. "; " .. value or value
   end
   return first
 end
 
+local understand
+
+--- "PC(16:0_18:1) + O", "PE(P-16:0/18:1)<OH>": an oxygen of the lipid as a whole, wherever it is; so it can only
+--- be read as a sum.
+---@return ligase.lipid.structure|nil structure
+---@return string|nil body what was written of the chains
+local function oxidised(text)
+  if not find(text, "[+>]") then
+    return nil
+  end
+  local before, count, more = match(text, "^(.-) *%+ *(%d?)OH?(%d?)$")
+  if not before then
+    before, count = match(text, "^(.*%))<(%d?)OH?>$")
+    more = ""
+  end
+  local number = count and tonumber(count ~= "" and count or more ~= "" and more or 1)
+  local structure = number and number > 0 and understand(before)
+  if not structure or not structure.pieces or structure.trivial then
+    return nil
+  end
+  local sum = structures.print(structure, "species")
+  if find(sum, ";", 1, true) then
+    return nil
+  end
+  local read = understand(("%s;O%s"):format(sum, number > 1 and math.tointeger(number) or ""))
+  return read, table.concat(structure.pieces, structure.pieces.separator) .. sub(text, #before + 1)
+end
+
 --- The steps of reading, the most common first; each gives a structure, or nil and perhaps a reason.
-local function understand(text)
+function understand(text)
   if sterols.begins(text) then
     local structure, reason = sterols.read(text)
     if structure or reason then
-      return structure, reason, "lipid.shorthand"
+      return structure, reason, "lipid.shorthand", structure and details.of(structure)
     end
   end
   local structure, reason, aside = from_split(text)
@@ -179,22 +217,28 @@ local function understand(text)
   end
   local chain, why = from_chain(text)
   if chain then
-    return chain, nil, "lipid.shorthand"
+    return chain, nil, "lipid.shorthand", details.of(chain)
   end
   structure = from_name(text)
   if structure then
     return structure, nil, "lipid.class"
   end
-  structure = trivial.read(text)
+  local says_less
+  structure, says_less = trivial.read(text)
   if structure then
-    return structure, nil, "lipid.trivial"
+    says_less = says_less or not structure.trivial and details.is_lost(structure)
+    return structure, nil, "lipid.trivial", says_less and { detail = text } or nil
   end
   local rewritten, rule, other_aside = dialects.rewrite(text)
   if rewritten and rewritten ~= text then
     local again, second, _, third = understand(rewritten)
     return again, second, rule, merge(other_aside, third)
   end
-  return nil, why or reason or "it is not understood"
+  local whole, body = oxidised(text)
+  if whole then
+    return whole, nil, "lipid.plus-oxygen", { detail = body }
+  end
+  return nil, not rewritten and rule or why or reason or "it is not understood"
 end
 
 --- Reads a name.
@@ -209,7 +253,10 @@ function M.read(text)
   elseif byte(text) == 0x2D or find(text, "\n", 1, true) then
     return nil, "it is not understood"
   end
-  local bare, aside = asides.take(text)
+  local bare, aside, why_not = asides.take(text)
+  if why_not then
+    return nil, why_not
+  end
   local structure, reason, rule, other = understand(bare)
   if not structure and aside then
     local whole, _, whole_rule, whole_aside = understand(text)

@@ -18,6 +18,9 @@ local M = {}
 ---@field rank integer its level, as an index into LEVELS
 ---@field detail integer how much is said of its chains (1 to 3)
 ---@field trivial string|nil the trivial name by which it is printed
+---@field pieces string[]|nil its chains as they were written, and the field separator
+---@field head_piece string|nil the chain on its head as it was written
+---@field is_merged boolean|nil chains that were written apart have become one sum
 
 M.LEVELS = require "ligase.omics.names.lipid.levels"
 local CATEGORY, CLASS, SPECIES, MOLECULAR, SN = 1, 2, 3, 4, 5
@@ -124,6 +127,17 @@ local function chains_text(structure, detail, is_ordered)
   end
   local mark = (is_ordered or structure.head.class.kind ~= "acyl") and structure.order ~= "_" and "/" or "_"
   return table.concat(parts, mark)
+end
+
+--- The head as it is printed in the structure's own name, without a chain on it.
+---@param structure ligase.lipid.structure
+---@return string
+function M.head_at_own_level(structure)
+  local head = structure.head
+  if #structure.chains == 0 or structure.rank > SN then
+    return head.full
+  end
+  return structure.rank == SPECIES and not structure.is_sum and head.species or head.low
 end
 
 --- Prints a structure at a level it reaches.
@@ -264,12 +278,47 @@ local function single(head, list, head_chain, head_sum)
     local total = M.sum(structure)
     structure.chains = { chains.sum(total.carbons, total.double_bonds, ETHER_PREFIX[total.ethers], total.extra,
       class.kind == "base") }
-    structure.head_chain, structure.head_sum = nil, true
+    structure.head_chain, structure.head_sum, structure.is_merged = nil, true, true
   end
   return settle(structure)
 end
 
+--- A chain longer than this is taken for the sum of those that are not written.
+local ONE_CHAIN_MOST = 26
+
+--- "TG 16:0_36:2": some chains of a class with three or more, and the sum of the others; all becomes one sum.
+local function with_rest(head, list)
+  local class, long, long_carbons = head.class, 0, 0
+  for _, chain in ipairs(list) do
+    if chain.sum.carbons > ONE_CHAIN_MOST then
+      long, long_carbons = long + 1, long_carbons + chain.sum.carbons
+    end
+  end
+  if long == 0 then
+    return nil, ("%s has %d chains, not %d, and none of these is long enough to be the sum of the others"):format(
+      class.name, class.chains, #list)
+  elseif long_carbons > (class.chains - #list + long) * ONE_CHAIN_MOST then
+    return nil, ("%d carbons are too many for the other chains"):format(long_carbons)
+  end
+  local total = M.sum { chains = list }
+  local bond = ETHER_PREFIX[total.ethers]
+  if not bond then
+    return nil, "more ethers than the shorthand has a sign for"
+  end
+  local structure = single(head, { chains.sum(total.carbons, total.double_bonds, bond, total.extra) })
+  structure.is_merged = true
+  return structure
+end
+
+local function is_with_rest(head, list, left, head_chain)
+  local class = head.class
+  return class.kind == "acyl" and class.chains > 2 and #list < class.chains and left == #list and not head_chain
+end
+
 local function several(head, list, left, order, head_chain)
+  if order == "_" and is_with_rest(head, list, left, head_chain) then
+    return with_rest(head, list)
+  end
   local class, total = head.class, #list
   local slots = class.slots - (head_chain and 1 or 0)
   local wanted = class.chains - (head_chain and 1 or 0)
@@ -297,15 +346,8 @@ local function several(head, list, left, order, head_chain)
   return settle { head = head, chains = list, order = order, head_chain = head_chain }
 end
 
---- Makes a structure of a head and the texts of its chains.
----@param head ligase.lipid.head
----@param pieces string[] and field separator
----@param head_piece? string the chain on the head; "" when it is only said to be there
----@return ligase.lipid.structure|nil structure
----@return string|nil reason
-function M.make(head, pieces, head_piece)
+local function of_pieces(head, pieces, head_piece)
   local class = head.class
-  head_piece = head_piece or head.chain
   local head_chain, reason
   if head_piece and head_piece ~= "" then
     head_chain, reason = chains.get(head_piece)
@@ -325,7 +367,22 @@ function M.make(head, pieces, head_piece)
   if class.kind == "base" and mark == "-" then
     return nil, "a hyphen between a sphingoid base and an acyl chain"
   end
-  return several(head, list, left, (mark == "/" or mark == "\\") and "/" or "_", head_chain)
+  return several(head, list, left, (mark == "/" or mark == "\\") and "/" or mark, head_chain)
+end
+
+--- Makes a structure of a head and the texts of its chains.
+---@param head ligase.lipid.head
+---@param pieces string[] and field separator
+---@param head_piece? string the chain on the head; "" when it is only said to be there
+---@return ligase.lipid.structure|nil structure
+---@return string|nil reason
+function M.make(head, pieces, head_piece)
+  head_piece = head_piece or head.chain
+  local structure, reason = of_pieces(head, pieces, head_piece)
+  if structure then
+    structure.pieces, structure.head_piece = pieces, head_piece
+  end
+  return structure, reason
 end
 
 --- A structure that is a head alone: a class, a category, a sterol.

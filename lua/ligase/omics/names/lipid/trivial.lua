@@ -268,13 +268,28 @@ local function acid(text)
   return ACIDS[stem] or ACIDS[stem:sub(1, 1):lower() .. stem:sub(2)] or ACIDS[stem:lower()]
 end
 
+--- Whether a systematic name tells of R, S, E or Z what its shorthand does not.
+local function has_more_stereo(text, printed)
+  for mark in text:gmatch("%f[%w](%d*[RSEZ])%f[%W]") do
+    if not printed:find(mark, 1, true) then
+      return true
+    end
+  end
+  return false
+end
+
 --- Reads a trivial name.
 ---@param text string
 ---@return ligase.lipid.structure|nil structure
+---@return boolean|nil says_less the shorthand says less than the name: which sterol it is, R and S
 function M.read(text)
-  local plain = NAMES[text] or acid(text) or sphingoid(text)
+  local plain = NAMES[text] or acid(text)
   if plain then
-    return parse(plain)
+    return parse(plain), plain:find("^ST ") ~= nil
+  end
+  plain = sphingoid(text)
+  if plain then
+    return parse(plain), plain:find(":1", 1, true) ~= nil -- where its double bond is
   end
   local name = OTHER_MEDIATORS[text] or text
   if MEDIATORS[name] then
@@ -289,8 +304,8 @@ function M.read(text)
     return named(parse(chain), spelled)
   end
   chain = systematic.shorthand(text)
-  return chain and parse(chain)
+  local structure = chain and parse(chain)
+  return structure, structure and has_more_stereo(text, structures.print(structure))
 end
-
 
 return M
