@@ -85,6 +85,7 @@ static void modules_preload(lua_State *L) {
                                        {"dictionary", luaopen_lig_dictionary},
                                        {"itemsets", luaopen_lig_itemsets},
                                        {"pg", luaopen_lig_pg},
+                                       {"itemsets", luaopen_lig_itemsets},
                                        {"sets", luaopen_lig_sets},
                                        {"sys", luaopen_lig_sys},
                                        {"host", luaopen_lig_host},

@@ -1,9 +1,8 @@
---- Runs that move links of stored rows: one at a time, one transaction, one entry in the
---- journal that says how all of it was.
+--- Runs that move links of stored rows: one at a time, one transaction.
 ---
 --- What such a run moves is described by a plan: names in three lists of one length (the
 --- cell, the key of its feature before, and after), and datasets, each with the places of
---- its names in those lists. ligase.store.move_journal writes it down.
+--- its names in those lists. How the journal keeps it is ligase.store.move_journal's.
 local errors = require "ligase.base.errors"
 local pg = require "pg"
 local runs = require "ligase.store.runs"
@@ -31,7 +30,7 @@ local TRY_AGAIN = { ["40001"] = true, ["40P01"] = true, ["55P03"] = true }
 
 local LOCK_NAME = "names apply"
 
--- ---- telling others ------------------------------------------------------
+-- ---- telling others -------------------------------------------------------
 
 local INSERT_OUTBOX = [[
 INSERT INTO outbox (entity_type, entity_id, action, payload, run_id)

@@ -1,4 +1,4 @@
---- The journal of `names apply` and `link`: what they changed, in pieces that can each be read and taken back alone.
+--- The journal of runs that move links: what they changed, in pieces that can each be read and taken back alone.
 ---
 --- A million names make 50 MB of JSON: beyond what ligase reads, and many more beyond what
 --- Postgres keeps in one value. So an entry holds a few megabytes, and what is more goes into
@@ -36,7 +36,7 @@ local function encoded_items(item_of, count)
 end
 
 --- The places of a dataset's names from `first` to `last`, counted from 1 within these.
----@param dataset table of the plan; its places ascend
+---@param dataset ligase.link_plan_dataset its places ascend
 ---@param cursor table<table, integer> how far each dataset has been gone through
 local function places_within(dataset, cursor, first, last)
   local places, rows, at = {}, nil, cursor[dataset] or 1
@@ -67,7 +67,10 @@ end
 local function emit_names(plan, names, cursor, first, last, emit)
   local parts, bytes = { names_text(names) }, 0
   for _, dataset in ipairs(plan.datasets) do
-    local places, rows = places_within(dataset, cursor, first, last)
+    local places, rows = {}, nil
+    if not dataset.unlinked then
+      places, rows = places_within(dataset, cursor, first, last)
+    end
     if #places > 0 then
       local text = dataset_text(dataset, places, rows)
       if bytes > 0 and bytes + #text > M.PIECE_BYTES then
@@ -78,6 +81,21 @@ local function emit_names(plan, names, cursor, first, last, emit)
     end
   end
   emit(table.concat(parts, ","))
+end
+
+--- Datasets that had no links, and those few of their rows that had one all the same.
+local function emit_unlinked(plan, emit)
+  for _, dataset in ipairs(plan.datasets) do
+    if dataset.unlinked then
+      local links
+      for i, link in ipairs(dataset.links or {}) do
+        links = links or {}
+        links[i] = { link[1], key_text(link[2]) }
+      end
+      emit(json.encode { table = "measurements", id = dataset.id, revision = dataset.revision,
+        before = { feature_count = dataset.feature_count, linked = false, links = links } }, true)
+    end
+  end
 end
 
 local function emit_moves(plan, emit)
@@ -147,7 +165,7 @@ local function emit_receipts(plan, emit)
       texts, bytes = {}, 0
     end
   end
-  for _, receipt in ipairs(plan.receipts) do
+  for _, receipt in ipairs(plan.receipts or {}) do
     local text = receipt_text(receipt)
     if bytes > 0 and bytes + #text > M.PIECE_BYTES then
       flush()
@@ -167,8 +185,7 @@ end
 ---@param conn table in a transaction
 ---@param run ligase.run
 ---@param counts table<string, integer> gets `pieces`, the entries that hold the changes
----@param plan table what was moved: raws, olds, news, datasets (with id, revision, feature_count, places, rows,
---- unlinked, links), receipts ({raw name, key, how it was})
+---@param plan ligase.link_plan what was moved, and in `receipts` ({raw name, key, how it was}) what was changed
 function M.write(conn, run, counts, plan)
   local first, pending
   counts.pieces = 0
