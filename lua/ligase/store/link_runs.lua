@@ -20,9 +20,9 @@ local M = {}
 ---@field id string
 ---@field revision integer
 ---@field feature_count integer as it was
----@field places integer[] of its names, ascending
+---@field places integer[] of its names
 ---@field rows table<string, integer[]>|nil ordinals by place, where a name was linked in several ways
----@field unlinked boolean|nil none of its rows was linked, but for `links`; its places are none then
+---@field unlinked boolean|nil none of its rows was linked, but for `links`; it has no places then
 ---@field links table[]|nil {ordinal, key} of rows that were linked all the same
 
 local ATTEMPTS = 5

@@ -273,7 +273,7 @@ local function finish_dataset(state, target, moves, moved)
     table.sort(moves.places)
     dataset.places, dataset.rows = moves.places, rows_of_mixed(state.plan, moves)
   else
-    dataset.places, dataset.unlinked, dataset.links = {}, true, moves.links
+    dataset.unlinked, dataset.links = true, moves.links
   end
   table.insert(state.plan.datasets, dataset)
 end
@@ -315,7 +315,7 @@ local function resolvers_of(targets)
 end
 
 local function link_all(conn, run, targets, resolvers, outbox)
-  local state = { conn = conn, run = run, places = {}, plan = { raws = {}, olds = {}, news = {}, datasets = {}, receipts = {} },
+  local state = { conn = conn, run = run, places = {}, plan = { raws = {}, olds = {}, news = {}, datasets = {} },
     counts = { rows = 0, features_new = 0, names_new = 0, features_described = 0 } }
   for _, resolver in ipairs(resolvers) do
     state.counts.features_described = state.counts.features_described + features.fill_sums(conn, resolver)

@@ -117,34 +117,6 @@ local function emit_moves(plan, emit)
   end
 end
 
---- Of a dataset without links there is nothing to say of its names.
-local function unlinked_text(dataset)
-  local links
-  for i, link in ipairs(dataset.links or {}) do
-    links = links or {}
-    links[i] = { link[1], key_text(link[2]) }
-  end
-  return json.encode { table = "measurements", id = dataset.id, revision = dataset.revision,
-    before = { feature_count = dataset.feature_count, linked = false, links = links } }
-end
-
-local function emit_unlinked(plan, emit)
-  local parts, bytes = {}, 0
-  for _, dataset in ipairs(plan.datasets) do
-    if dataset.unlinked then
-      local text = unlinked_text(dataset)
-      if bytes > 0 and bytes + #text > M.PIECE_BYTES then
-        emit(table.concat(parts, ","), true)
-        parts, bytes = {}, 0
-      end
-      parts[#parts + 1], bytes = text, bytes + #text
-    end
-  end
-  if #parts > 0 then
-    emit(table.concat(parts, ","), true)
-  end
-end
-
 --- A receipt as it was: aside and candidates are JSON already.
 local function receipt_text(receipt)
   local before, parts = receipt[3], {}

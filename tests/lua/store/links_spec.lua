@@ -1,6 +1,5 @@
 local ingesting = require "tests.lua.store.ingesting"
 local links = require "ligase.store.links"
-local move_journal = require "ligase.store.move_journal"
 local names = require "ligase.omics.names"
 local pg = require "pg"
 local rereading = require "tests.lua.store.rereading"
@@ -74,38 +73,30 @@ describe("linking anew", function()
     assert.equal(2, conn:query("SELECT count(*) AS n FROM feature_names WHERE raw_name = 'a'")[1].n)
   end)
 
-  for _, piece_bytes in ipairs { move_journal.PIECE_BYTES, 100 } do
-    it(("can be undone exactly by its journal, in pieces of %d bytes"):format(piece_bytes), function()
-      local usual = move_journal.PIECE_BYTES
-      finally(function()
-        move_journal.PIECE_BYTES = usual
-      end)
-      move_journal.PIECE_BYTES = piece_bytes
-      unlinked("none", "lipid,S1\na,1\nb,2\n,3\n")
-      ingest("one", "lipid,S1\na,1\na,2\na,3\nb,4\n")
-      unlinked("some", "lipid,S1\na,1\nb,2\n")
-      -- As a recipe's own stage might have done it: linked by hand, in several ways, and among those without links.
-      conn:query("UPDATE measurements AS m SET feature_key = $1 FROM datasets AS d WHERE d.id = m.dataset_id "
-        .. "AND d.name = 'one' AND m.ordinal = 2", key "b")
-      conn:query("UPDATE measurements AS m SET feature_key = NULL FROM datasets AS d WHERE d.id = m.dataset_id "
-        .. "AND d.name = 'one' AND m.ordinal = 3")
-      conn:query("UPDATE measurements AS m SET feature_key = $1 FROM datasets AS d WHERE d.id = m.dataset_id "
-        .. "AND d.name = 'some' AND m.ordinal = 2", key "a")
-      local before, counts = links_now(), conn:query("SELECT dialect, feature_count FROM revisions ORDER BY dataset_id")
-      local report = link(in_capitals)
-      assert.same({ "none/1:1 a -> A (2)", "none/1:2 b -> B (2)", "none/1:3 userdata: (nil) -> - (2)",
-        "one/1:1 a -> A (2)", "one/1:2 a -> A (2)", "one/1:3 a -> A (2)", "one/1:4 b -> B (2)", "some/1:1 a -> A (2)",
-        "some/1:2 b -> B (2)" }, links_now())
-      assert.equal(piece_bytes == 100, report.counts.pieces > 1)
-      undo(report.run_id)
-      assert.same(before, links_now())
-      local after = conn:query("SELECT dialect, feature_count FROM revisions ORDER BY dataset_id")
-      for i = 1, 3 do
-        assert.same(counts[i].dialect, after[i].dialect)
-        assert.equal(counts[i].feature_count, after[i].feature_count)
-      end
-    end)
-  end
+  it("can be undone exactly by its journal entry", function()
+    unlinked("none", "lipid,S1\na,1\nb,2\n,3\n")
+    ingest("one", "lipid,S1\na,1\na,2\na,3\nb,4\n")
+    unlinked("some", "lipid,S1\na,1\nb,2\n")
+    -- As a recipe's own stage might have done it: linked by hand, in several ways, and among those without links.
+    conn:query("UPDATE measurements AS m SET feature_key = $1 FROM datasets AS d WHERE d.id = m.dataset_id "
+      .. "AND d.name = 'one' AND m.ordinal = 2", key "b")
+    conn:query("UPDATE measurements AS m SET feature_key = NULL FROM datasets AS d WHERE d.id = m.dataset_id "
+      .. "AND d.name = 'one' AND m.ordinal = 3")
+    conn:query("UPDATE measurements AS m SET feature_key = $1 FROM datasets AS d WHERE d.id = m.dataset_id "
+      .. "AND d.name = 'some' AND m.ordinal = 2", key "a")
+    local before, counts = links_now(), conn:query("SELECT dialect, feature_count FROM revisions ORDER BY dataset_id")
+    local report = link(in_capitals)
+    assert.same({ "none/1:1 a -> A (2)", "none/1:2 b -> B (2)", "none/1:3 userdata: (nil) -> - (2)",
+      "one/1:1 a -> A (2)", "one/1:2 a -> A (2)", "one/1:3 a -> A (2)", "one/1:4 b -> B (2)", "some/1:1 a -> A (2)",
+      "some/1:2 b -> B (2)" }, links_now())
+    undo(report.run_id)
+    assert.same(before, links_now())
+    local after = conn:query("SELECT dialect, feature_count FROM revisions ORDER BY dataset_id")
+    for i = 1, 3 do
+      assert.same(counts[i].dialect, after[i].dialect)
+      assert.equal(counts[i].feature_count, after[i].feature_count)
+    end
+  end)
 
   it("links what lies in several pieces, with rows that are missing between", function()
     local lines = { "lipid,S1" }
