@@ -1,6 +1,7 @@
 --- From the names in a signature to features: of which type they are, what they are read as,
 --- and whether one signature says two things of one feature.
 local detect_omics = require "ligase.omics.detect_omics"
+local frame = require "frame"
 local pipeline = require "ligase.omics.pipeline"
 local recipes = require "ligase.omics.recipes"
 local refuse = require("ligase.omics.signatures.source").refuse
@@ -89,12 +90,12 @@ local function names_by_type(sets)
     for _, component in ipairs(set.components) do
       local names = by_type[component.feature_type]
       if not names then
-        names = { list = {}, seen = {} }
+        names = { rows = {}, seen = {} }
         by_type[component.feature_type] = names
       end
       if not names.seen[component.raw] then
         names.seen[component.raw] = true
-        names.list[#names.list + 1] = component.raw
+        names.rows[#names.rows + 1] = { component.raw }
       end
     end
   end
@@ -113,8 +114,9 @@ end
 
 --- What was read of each name: {key, reading}; names that nobody understands are taken out of
 --- those that wait, because they name no feature.
-local function read_names(resolver, names)
-  resolver:resolve_all(names)
+local function read_names(resolver, rows)
+  local names <close> = frame.new({ "name" }, rows)
+  resolver:resolve(names:text(1))
   local waiting, read = resolver:take(), {}
   local known = { raws = {}, raw_keys = {}, keys = {}, readings = {} }
   for i, raw in ipairs(waiting.raws) do
@@ -143,7 +145,7 @@ function M.link(sets, aliases)
   local linked, read_by_type = {}, {}
   for feature_type, names in pairs(names_by_type(sets)) do
     local resolver = resolver_for(feature_type, aliases)
-    local read, waiting = read_names(resolver, names.list)
+    local read, waiting = read_names(resolver, names.rows)
     read_by_type[feature_type] = read
     linked[#linked + 1] = { resolver = resolver, waiting = waiting }
   end
