@@ -20,7 +20,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fra
 # Debian's headers are not ours to warn about, hence -isystem.
 COMPILE := -std=c11 -D_GNU_SOURCE $(WARNINGS) -isystem $(LUA_INCLUDE) -isystem $(PG_INCLUDE) -MMD -MP
 # -E: C modules for Lua (lua-cjson, lua-lpeg) find the Lua API in this process.
-LINK    := -Wl,-E -llua5.4 -lpq -lcsv -lz -lcrypto -lm
+LINK    := -Wl,-E -llua5.4 -lpq -lcsv -lsqlite3 -lz -lcrypto -lm
 
 SOURCES := $(sort $(wildcard host/*.c))
 OBJECTS := $(SOURCES:%.c=build/%.o)
@@ -62,7 +62,7 @@ build/fuzz/%: build/fuzz/tests/fuzz/%.o $(FUZZ_OBJECTS)
 
 # --- set-up: Debian packages ------------------------------------------------
 
-PACKAGES_BUILD := gcc libc6-dev liblua5.4-dev libpq-dev libcsv-dev libssl-dev zlib1g-dev
+PACKAGES_BUILD := gcc libc6-dev liblua5.4-dev libpq-dev libcsv-dev libsqlite3-dev libssl-dev zlib1g-dev
 PACKAGES_RUN   := lua-cjson lua-lpeg lua-argparse postgresql
 PACKAGES_TEST  := lua-busted python3
 PACKAGES_CHECK := lua-check clang-format

@@ -65,6 +65,7 @@ void lig_class_new(lua_State *L, const char *name, const luaL_Reg *methods, cons
 int luaopen_lig_csv(lua_State *L);
 int luaopen_lig_frame(lua_State *L);
 int luaopen_lig_pg(lua_State *L);
+int luaopen_lig_sqlite(lua_State *L);
 int luaopen_lig_sys(lua_State *L);
 int luaopen_lig_host(lua_State *L);
 

@@ -79,9 +79,13 @@ int luaopen_lig_host(lua_State *L) {
 /* ---- running ------------------------------------------------------------ */
 
 static void modules_preload(lua_State *L) {
-    static const luaL_Reg modules[] = {{"csv", luaopen_lig_csv},   {"frame", luaopen_lig_frame},
-                                       {"pg", luaopen_lig_pg},     {"sys", luaopen_lig_sys},
-                                       {"host", luaopen_lig_host}, {NULL, NULL}};
+    static const luaL_Reg modules[] = {{"csv", luaopen_lig_csv},
+                                       {"frame", luaopen_lig_frame},
+                                       {"pg", luaopen_lig_pg},
+                                       {"sys", luaopen_lig_sys},
+                                       {"sqlite", luaopen_lig_sqlite},
+                                       {"host", luaopen_lig_host},
+                                       {NULL, NULL}};
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     luaL_setfuncs(L, modules, 0);
     lua_pop(L, 1);
