@@ -1,0 +1,500 @@
+--- A screening table as results: one per data row and column of results.
+---
+--- Results are kept as lists, one per field, because there can be a million of them.
+--- What cannot be read is kept verbatim and counted; what would make numbers wrong (a well
+--- twice, two units for one kind of value, a role that nobody knows) is refused with its
+--- place.
+local amounts = require "ligase.screening.amounts"
+local errors = require "ligase.base.errors"
+local hit_rule = require "ligase.screening.hit_rule"
+local host = require "host"
+local json = require "ligase.base.json"
+local text = require "ligase.base.text"
+local wells = require "ligase.screening.wells"
+
+local M = {}
+
+local null = host.null
+
+--- The lists of results; `source` and `line` say where each stands.
+M.FIELDS = { "ordinal", "plate", "well", "role", "measure", "value", "relation", "unit", "concentration_m",
+  "source_name", "cells", "source", "line" }
+
+---@class ligase.screening_results
+---@field n integer
+---@field sources {shown: string, rows: integer, first_ordinal: integer}[]
+---@field notes table<string, {count: integer, first: string, examples: string[]}> by what was noted
+local Results = {}
+Results.__index = Results
+
+--- How a table is to be read.
+---@class ligase.screening_reading
+---@field controls ligase.control_map
+---@field roles table<string, string> role by word in lower case
+---@field unit string|nil of values where the table says none
+---@field concentration_unit string|nil
+---@field duplicates "refuse"|"keep"|"exclude"
+---@field direction string|nil of the campaign, for percentages that are named by one
+
+--- No results yet.
+---@param reading ligase.screening_reading
+---@return ligase.screening_results
+function M.new(reading)
+  local results = { n = 0, rows = 0, sources = {}, notes = {}, reading = reading, units = {}, seen_wells = {},
+    twice = {} }
+  for _, field in ipairs(M.FIELDS) do
+    results[field] = {}
+  end
+  return setmetatable(results, Results)
+end
+
+local NOTED_MOST = 3
+
+--- Notes something about a row that people should know of.
+function Results:note(what, example, line)
+  local note = self.notes[what]
+  if not note then
+    note = { count = 0, examples = {} }
+    self.notes[what] = note
+  end
+  note.count = note.count + 1
+  if #note.examples < NOTED_MOST then
+    note.examples[#note.examples + 1] = line and ("%s (line %d)"):format(text.shown(example, 40), line)
+      or text.shown(example, 40)
+  end
+end
+
+-- ---- one source ------------------------------------------------------------
+
+---@class ligase.screening_source
+---@field shown string
+---@field plan table from ligase.screening.columns
+---@field decimal string
+---@field missing table<string, boolean>
+---@field plate string|nil of all rows, where no column names plates
+
+local function refuse(state, line, field, message, hint)
+  local column = field and state.source.plan.at[field]
+  errors.raise { kind = "input", code = "table", file = state.source.shown, line = line,
+    column = column and column.position, message = message, hint = hint }
+end
+
+local function plate_of(state, cell, line)
+  if not state.at.plate then
+    return state.source.plate or null
+  elseif not cell then
+    refuse(state, line, "plate", "the row names no plate", "Fill it in, or leave the row out of the file")
+  end
+  return cell
+end
+
+--- A well's name; what is none is kept as it stands, and belongs to no place on the plate.
+local function well_of(state, row, line)
+  local at = state.at
+  if at.well then
+    local cell = state.cells.well[row]
+    if not cell then
+      return null
+    end
+    local known = state.known_wells[cell]
+    if known == nil then
+      known = wells.read(cell) or false
+      state.known_wells[cell] = known
+    end
+    if not known then
+      refuse(state, line, "well", ("'%s' is no well"):format(text.shown(cell, 30)),
+        "A well is a letter and a number, from A1 to AF48")
+    end
+    return known
+  elseif at.row then
+    local letter, number = state.cells.row[row], state.cells.column[row]
+    local well = letter and number and wells.from(letter, number)
+    if not well then
+      refuse(state, line, "row", ("row '%s', column '%s' is no well"):format(text.shown(letter or "", 20),
+        text.shown(number or "", 20)), "Rows are A to AF or 1 to 32, columns 1 to 48")
+    end
+    return well
+  end
+  return null
+end
+
+--- What the table itself says of the role: nil for nothing. Words that people declared come
+--- first.
+local function told_role(state, cell, line)
+  local known = state.known_roles[cell]
+  if known == nil then
+    known = state.reading.controls:of_name(cell) or state.reading.roles[cell:lower()] or false
+    state.known_roles[cell] = known
+  end
+  if not known then
+    local words = {}
+    for word in pairs(state.reading.roles) do
+      words[#words + 1] = word
+    end
+    local near = text.nearest(cell:lower(), words)
+    refuse(state, line, "role", ("nobody knows the role '%s'"):format(text.shown(cell, 30)),
+      (near and ("Did you mean '%s'? "):format(near) or "") .. ("Say what it is: --role '%s=positive' (or negative, "
+        .. "sample, blank, empty, excluded)"):format(text.printable(cell)))
+  end
+  return known
+end
+
+local function role_of(state, row, line, well, compound)
+  local controls = state.reading.controls
+  local cell = state.at.role and state.cells.role[row]
+  local told = cell and told_role(state, cell, line)
+  local declared = well ~= null and controls:of_well(well) or nil
+  local named = compound and controls:of_name(compound) or nil
+  if declared and named and declared ~= named then
+    refuse(state, line, "compound", ("well %s is declared %s, and '%s' in it %s"):format(well, declared,
+      text.shown(compound, 30), named), "Mend the declaration, or the row")
+  end
+  declared = declared or named
+  if declared and told and told ~= "sample" and told ~= "empty" and told ~= declared then
+    refuse(state, line, "role", ("the row says %s, and the controls are declared so that it is %s"):format(told,
+      declared), "Mend the declaration, or the row")
+  end
+  if declared or told then
+    return declared or told
+  elseif compound or not state.at.compound then
+    return "sample"
+  end
+  state.results:note("unnamed", well ~= null and well or "a row", line)
+  return "empty"
+end
+
+-- ---- values ----------------------------------------------------------------
+
+--- Cells kept verbatim, as JSON by position.
+local function keep(state, kept, column, cell)
+  if not cell then
+    return kept
+  end
+  return (kept and kept .. "," or "{") .. state.keys[column.position] .. json.encode(cell)
+end
+
+--- The unit of a value, from the surest that says one; and whether a column says it.
+local function unit_of(state, row, column, amount)
+  local cell = state.at.unit and state.cells.unit[row] or nil
+  return amount and amount.unit or cell or column.unit or state.reading.unit
+end
+
+local MEASURE_WORDS = { raw = "raw", value = "raw", signal = "raw", readout = "raw", percent = "percent",
+  inhibition = "percent", percentinhibition = "percent", activation = "percent", percentactivation = "percent" }
+
+--- What a column of measures says: the kind of result, and whether it is a negative
+--- logarithm.
+local function measure_of(state, cell)
+  local known = state.known_measures[cell]
+  if not known then
+    local plain = cell:lower():gsub("[%s%p]", "")
+    local concentration = hit_rule.CONCENTRATIONS[plain] and plain
+    local logarithm = hit_rule.CONCENTRATIONS[plain:sub(2)] and plain:sub(1, 1) == "p" and plain:sub(2)
+    known = { measure = concentration or logarithm or MEASURE_WORDS[plain] or cell:lower(),
+      logarithm = logarithm and true or false }
+    state.known_measures[cell] = known
+  end
+  return known.measure, known.logarithm
+end
+
+--- One kind of value has one unit; concentrations were made comparable before.
+local function check_unit(state, measure, unit, line)
+  local units = state.results.units
+  local first = units[measure]
+  if not first then
+    units[measure] = { unit = unit, line = line, shown = state.source.shown }
+  elseif first.unit ~= unit then
+    local function named(word)
+      return word and ("in '%s'"):format(text.shown(word, 20)) or "without a unit"
+    end
+    errors.raise { kind = "input", code = "mixed_units", file = state.source.shown, line = line,
+      message = ("the value is %s, others are %s (%s, line %d)"):format(named(unit), named(first.unit), first.shown,
+        first.line), hint = "Values of one campaign need one unit: convert them, or make them two campaigns" }
+  end
+end
+
+--- Sets what a concentration (IC50, ...) says: in mol/L, with its cell and its unit kept as
+--- they stand.
+local function read_concentration(state, i, row, column, amount, logarithm)
+  local results = state.results
+  if logarithm then
+    results.value[i], results.relation[i] = amounts.from_logarithm(amount)
+    results.relation[i] = results.relation[i] or null
+    results.unit[i] = "M"
+    return true
+  end
+  local value, unit = amounts.molar(amount, unit_of(state, row, column))
+  if value then
+    results.value[i], results.relation[i], results.unit[i] = value, amount.relation or null, "M"
+    return true
+  end
+  results:note(unit == "" and "without_unit" or "unknown_unit", unit == "" and amount.digits or unit,
+    results.line[i])
+  return false
+end
+
+local function read_value(state, i, row, column, logarithm)
+  local results, line = state.results, state.results.line[i]
+  local number, cell = state.numbers[column.position][row], state.texts[column.position][row]
+  results.value[i], results.relation[i], results.unit[i] = null, null, null
+  if cell == null or state.source.missing[cell] then
+    results:note("no_value", results.well[i] ~= null and results.well[i] or results.source_name[i] ~= null
+      and results.source_name[i] or "a row", line)
+    return nil
+  end
+  local measure = results.measure[i]
+  local is_concentration = hit_rule.CONCENTRATIONS[measure]
+  local amount
+  if number == null or is_concentration or state.at.relation then
+    amount = amounts.read(cell, state.source.decimal)
+  end
+  local sign = amount and state.at.relation and state.cells.relation[row]
+  if sign then
+    local relation = amounts.relation(sign)
+    if relation == false or amount.relation and amount.relation ~= relation then
+      refuse(state, line, "relation", ("'%s' is no relation for '%s'"):format(text.shown(sign, 10),
+        text.shown(cell, 30)), "It is one of = < <= > >= ~")
+    end
+    amount.relation = relation
+  end
+  if is_concentration then
+    if not amount then
+      results:note("not_numeric", cell, line)
+    elseif read_concentration(state, i, row, column, amount, logarithm) and tostring(cell) == amount.digits
+      and results.unit[i] == "M" and unit_of(state, row, column) == "M" then
+      return nil
+    end
+    local kept = keep(state, nil, column, cell)
+    return keep(state, kept, state.at.unit or column, state.at.unit and state.cells.unit[row] or nil)
+  elseif amount or number ~= null then
+    results.value[i] = amount and amount.number or number
+    results.relation[i] = amount and amount.relation or null
+    local unit = unit_of(state, row, column, amount)
+    check_unit(state, measure, unit, line)
+    results.unit[i] = unit or null
+    return amount and amount.unit and keep(state, nil, column, cell) or nil
+  end
+  results:note("not_numeric", cell, line)
+  return keep(state, nil, column, cell)
+end
+
+local function read_dose(state, i, row, kept)
+  local results, at = state.results, state.at
+  results.concentration_m[i] = null
+  local cell = at.concentration and state.cells.concentration[row]
+  if not cell then
+    return kept
+  end
+  local unit = at.concentration_unit and state.cells.concentration_unit[row] or nil
+  local memo = cell .. "\0" .. (unit or "")
+  local known = state.known_doses[memo]
+  if known == nil then
+    local amount = amounts.read(cell, state.source.decimal)
+    local value, problem = nil, nil
+    if amount and not amount.relation then
+      value, problem = amounts.molar(amount, unit or at.concentration.unit or state.reading.concentration_unit)
+    end
+    known = { value = value, problem = problem }
+    state.known_doses[memo] = known
+  end
+  if known.value then
+    results.concentration_m[i] = known.value
+    return kept
+  end
+  results:note(known.problem == "" and "dose_without_unit" or "dose_not_read",
+    cell .. (unit and " " .. unit or ""), results.line[i])
+  kept = keep(state, kept, at.concentration, cell)
+  return keep(state, kept, at.concentration_unit or at.concentration, unit)
+end
+
+-- ---- rows ------------------------------------------------------------------
+
+--- A well that stands twice with values of one kind counts twice, which only a person can
+--- want.
+local function note_well(state, i)
+  local results = state.results
+  if results.well[i] == null then
+    return
+  end
+  local place = (results.plate[i] == null and "" or results.plate[i]) .. "\0" .. results.measure[i]
+  local seen = results.seen_wells[place]
+  if not seen then
+    seen = {}
+    results.seen_wells[place] = seen
+  end
+  local first = seen[results.well[i]]
+  if not first then
+    seen[results.well[i]] = i
+    return
+  end
+  if state.reading.duplicates == "refuse" then
+    local same = results.source[first] == results.source[i]
+    refuse(state, results.line[i], "well", ("well %s%s stands twice, first on line %d%s"):format(results.well[i],
+      results.plate[i] ~= null and (" of plate '%s'"):format(text.shown(results.plate[i], 40)) or "",
+      results.line[first], same and "" or " of " .. results.sources[results.source[first]].shown),
+      "If both count: --duplicates keep; if neither does: --duplicates exclude; else mend the file")
+  end
+  results:note("twice", results.well[i], results.line[i])
+  results.twice[#results.twice + 1] = { first, i }
+end
+
+local function percent_column_sign(column, direction)
+  local header = column.header:lower()
+  local named = header:find("inhib", 1, true) and "inhibition" or header:find("activation", 1, true) and "activation"
+    or nil
+  return not named or named == direction, named
+end
+
+local function add_result(state, row, line, column, shared, kept, is_first)
+  local results = state.results
+  local i = results.n + 1
+  results.n = i
+  local measure, logarithm = shared.measure or column.result, shared.measure and shared.logarithm or column.logarithm
+  results.ordinal[i] = (results.rows - 1) * state.width + shared.place
+  results.plate[i], results.well[i], results.role[i] = shared.plate, shared.well, shared.role
+  results.measure[i], results.source_name[i] = measure, shared.compound or null
+  results.source[i], results.line[i] = #results.sources, line
+  local own = read_value(state, i, row, column, logarithm)
+  own = read_dose(state, i, row, own)
+  if is_first and kept then
+    own = own and own .. "," .. kept or "{" .. kept
+  end
+  results.cells[i] = own and own .. "}" or null
+  if measure == "raw" or measure == "percent" then
+    note_well(state, i)
+  end
+end
+
+--- The cells of columns that nobody asked for.
+local function left_cells(state, row)
+  local kept
+  for _, column in ipairs(state.left) do
+    local cell = state.texts[column.position][row]
+    if cell ~= null then
+      kept = (kept and kept .. "," or "") .. state.keys[column.position] .. json.encode(cell)
+    end
+  end
+  return kept
+end
+
+local function add_row(state, frame, row)
+  local results, line = state.results, frame:line(row)
+  results.rows = results.rows + 1
+  local shared = { compound = state.at.compound and state.cells.compound[row] or nil }
+  shared.plate = plate_of(state, state.at.plate and state.cells.plate[row], line)
+  shared.well = well_of(state, row, line)
+  shared.role = role_of(state, row, line, shared.well, shared.compound)
+  if state.at.measure then
+    local cell = state.cells.measure[row]
+    if not cell then
+      refuse(state, line, "measure", "the row does not say what its value is", "Fill it in")
+    end
+    shared.measure, shared.logarithm = measure_of(state, cell)
+  end
+  local kept, any = left_cells(state, row), false
+  for place, column in ipairs(state.columns) do
+    local cell = state.texts[column.position][row]
+    if cell ~= null and not state.source.missing[cell] or place == #state.columns and not any then
+      shared.place = place
+      add_result(state, row, line, column, shared, kept, not any)
+      any = true
+    end
+  end
+end
+
+local function trimmed(list)
+  for i, cell in ipairs(list) do
+    if cell ~= null then
+      local clean = cell:match("^%s*(.-)%s*$")
+      list[i] = clean ~= "" and clean or null
+    end
+  end
+  return list
+end
+
+--- The cells of a frame that are looked at, as lists.
+local function open_frame(state, frame)
+  state.cells, state.texts, state.numbers = {}, {}, {}
+  for field, column in pairs(state.at) do
+    local texts <close> = frame:text(column.position)
+    local list = trimmed(texts:values())
+    state.texts[column.position] = list
+    local cells = {}
+    for i, cell in ipairs(list) do
+      cells[i] = cell ~= null and not state.source.missing[cell] and cell or false
+    end
+    state.cells[field] = cells
+  end
+  for _, column in ipairs(state.columns) do
+    local numbers <close> = frame:number(column.position)
+    state.numbers[column.position] = numbers:values()
+  end
+  for _, column in ipairs(state.left) do
+    local texts <close> = frame:text(column.position)
+    state.texts[column.position] = texts:values()
+  end
+end
+
+local function state_of(results, source, fields)
+  local state = { results = results, source = source, reading = results.reading, at = source.plan.at, columns = {},
+    left = {}, keys = {}, known_wells = {}, known_roles = {}, known_measures = {}, known_doses = {} }
+  for _, column in ipairs(source.plan.columns) do
+    state.keys[column.position] = ('"%d":'):format(column.position)
+    if not column.field then
+      state.left[#state.left + 1] = column
+    elseif fields[column.field].result then
+      state.columns[#state.columns + 1] = { position = column.position, header = column.header, unit = column.unit,
+        result = fields[column.field].result, logarithm = fields[column.field].logarithm or false }
+    end
+  end
+  state.width = #state.columns
+  for _, column in ipairs(state.columns) do
+    local fits, named = percent_column_sign(column, results.reading.direction)
+    if column.result == "percent" and results.reading.direction and not fits then
+      errors.raise { kind = "input", code = "direction", file = source.shown, column = column.position,
+        message = ('"%s" is of %s, and the campaign of %s'):format(text.printable(column.header), named,
+          results.reading.direction), hint = "Is it the right campaign? Its direction: ligase campaign update NAME "
+          .. "--direction " .. named }
+    end
+  end
+  return state
+end
+
+--- Reads the frames of one source.
+---@param source ligase.screening_source
+---@param fields table ligase.screening.columns' FIELDS
+---@param frames fun(): table|nil an iterator over frames
+function Results:read(source, fields, frames)
+  if self.width and self.width ~= #source.plan.results then
+    errors.raise { kind = "input", code = "table", file = source.shown,
+      message = ("it has %s of results, and %s has %d"):format(text.count(#source.plan.results, "column"),
+        self.sources[#self.sources].shown, self.width), hint = "Files read together are tables of one form" }
+  end
+  self.width = #source.plan.results
+  local before = self.rows
+  self.sources[#self.sources + 1] = { shown = source.shown, first_ordinal = self.rows * self.width + 1 }
+  local state = state_of(self, source, fields)
+  for frame in frames do
+    open_frame(state, frame)
+    for row = 1, #frame do
+      add_row(state, frame, row)
+    end
+    frame:close()
+  end
+  self.sources[#self.sources].rows = self.rows - before
+  if self.rows == before then
+    refuse(state, nil, nil, "the file has a header and no rows", "Check that the export finished")
+  end
+end
+
+--- Takes wells that stand twice out of what counts, where that was asked for. To be called
+--- after the last source.
+function Results:finish()
+  if self.reading.duplicates == "exclude" then
+    for _, pair in ipairs(self.twice) do
+      self.role[pair[1]], self.role[pair[2]] = "excluded", "excluded"
+    end
+  end
+end
+
+return M
