@@ -100,7 +100,7 @@ static void path_set(lua_State *L) {
     const char *home = lua_tostring(L, -1);
     lua_getglobal(L, "package"); // host home package
     lua_getfield(L, -1, "path"); // host home package path
-    lua_pushfstring(L, "%s/lua/?.lua;%s", home, lua_tostring(L, -1));
+    lua_pushfstring(L, "%s/lua/?.lua;%s/lua/?/init.lua;%s", home, home, lua_tostring(L, -1));
     lua_setfield(L, -3, "path");
     lua_settop(L, lua_gettop(L) - 4);
 }

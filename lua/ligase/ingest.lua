@@ -20,7 +20,6 @@ local pipeline = require "ligase.omics.pipeline"
 local recipes = require "ligase.omics.recipes"
 local runs = require "ligase.store.runs"
 local sys = require "sys"
-local workspace = require "ligase.base.workspace"
 
 local M = {}
 
@@ -110,7 +109,7 @@ local function refuse_doubtful(request, candidates)
     pipeline.read(reading)
   end
   local known = {}
-  for i, recipe in ipairs(workspace.recipes()) do
+  for i, recipe in ipairs(recipes.all()) do
     known[i] = recipe.name
   end
   detect_omics.refuse(request.source.shown, candidates, known)

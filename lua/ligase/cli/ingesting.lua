@@ -11,6 +11,7 @@ local inputs = require "ligase.io.inputs"
 local parsing = require "ligase.cli.parsing"
 local progress = require "ligase.cli.progress"
 local reading = require "ligase.cli.reading"
+local recipes = require "ligase.omics.recipes"
 local requests = require "ligase.cli.requests"
 local runs = require "ligase.store.runs"
 local sys = require "sys"
@@ -189,10 +190,13 @@ end
 --- queue. A bad file is reported and the rest goes on.
 ---@param arguments table as parsed
 ---@param context ligase.context
----@param recipe ligase.recipe|nil nil: for each file the one for what is in it
+---@param recipe ligase.recipe|ligase.other_recipe|nil nil: for each file the one for what is in it
 ---@param command string
 ---@return integer status 0, or 1 when a file could not be ingested (2: by misuse)
 function M.ingest_all(arguments, context, recipe, command)
+  if recipes.is_other(recipe) then
+    return require("ligase.cli.other_files").store_all(arguments, context, recipe, command)
+  end
   check(arguments)
   local found = finding.find(arguments.files, { name = arguments.name, except = arguments.samples })
   if batch.is_wanted(arguments, found) then

@@ -43,8 +43,8 @@ end
 ---@return ligase.recipe
 function M.plain_recipe(omics)
   local headers = {}
-  for _, known in ipairs(workspace.recipes()) do
-    table.move(recipes.load(known.name).name_columns, 1, 1000, #headers + 1, headers)
+  for _, recipe in ipairs(recipes.all()) do
+    table.move(recipe.name_columns, 1, 1000, #headers + 1, headers)
   end
   table.move(detect_omics.headers(omics), 1, 1000, #headers + 1, headers)
   return pipeline.recipe { omics = omics or "unknown", feature_type = "feature", name_columns = headers,

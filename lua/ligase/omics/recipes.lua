@@ -9,6 +9,7 @@ local workspace = require "ligase.base.workspace"
 local M = {}
 
 local RECIPE = {} -- marks a checked recipe
+local OTHER = {} -- marks a recipe for files that are no datasets
 
 ---@class ligase.recipe
 ---@field omics string omics type of its datasets ("lipidomics")
@@ -120,11 +121,37 @@ function M.define(definition)
   return setmetatable(recipe, RECIPE)
 end
 
---- Whether a value is a recipe made by define.
+---@class ligase.other_recipe a recipe for files that are no datasets: programs, compounds, ...
+---@field what string what a row is, in the plural
+---@field store fun(conn: table, source: ligase.source, options: table): table stores one file in one transaction with
+--- one run, and gives a report: {outcome, lines, ...}
+---@field name string set on loading
+---@field path string set on loading
+---@field sha256 string set on loading: of the recipe's text
+
+local OTHER_SPEC = { what = { type = "string", required = true }, store = { type = "function", required = true },
+  definition = { type = "table" } }
+
+--- Makes a recipe for files that are no datasets: it does itself what is to be done with
+--- them. See ligase.cli.other_files for what it is asked and what its report is.
+---@param definition table
+---@return ligase.other_recipe
+function M.define_other(definition)
+  return setmetatable(options.check(definition, OTHER_SPEC, "recipe"), OTHER)
+end
+
+--- Whether a value is a recipe for files that are no datasets.
+---@param value any
+---@return boolean
+function M.is_other(value)
+  return getmetatable(value) == OTHER
+end
+
+--- Whether a value is a recipe, made by define or define_other.
 ---@param value any
 ---@return boolean
 function M.is_recipe(value)
-  return getmetatable(value) == RECIPE
+  return getmetatable(value) == RECIPE or M.is_other(value)
 end
 
 --- The SHA-256 of every module that was loaded from the workspace's own lua/ folder: a
@@ -171,11 +198,11 @@ local function mend(path, problem, code)
     line = is_here and math.tointeger(line) or nil, hint = "Mend the recipe at the line named" }
 end
 
---- Loads a recipe by name (from the workspace's recipes/, then ligase's own) or path.
---- Raises "usage" with file and line when it cannot be used.
+--- Loads a recipe of any kind by name (from the workspace's recipes/, then ligase's own) or
+--- path. Raises "usage" with file and line when it cannot be used.
 ---@param name string
----@return ligase.recipe
-function M.load(name)
+---@return ligase.recipe|ligase.other_recipe
+function M.load_any(name)
   local path = workspace.find_recipe(name)
   local source = sys.read_file(path)
   local text = source:gsub("^\xEF\xBB\xBF", ""):gsub("^#[^\n]*", "") -- as Windows saves it, as a script begins
@@ -191,6 +218,30 @@ function M.load(name)
       hint = "It must end with: return pipeline.recipe { ... }" }
   end
   return M.adopt(recipe, path, source)
+end
+
+--- Loads a recipe for datasets. Raises "usage" when it is one for other files.
+---@param name string
+---@return ligase.recipe
+function M.load(name)
+  local recipe = M.load_any(name)
+  if M.is_other(recipe) then
+    refuse(("the recipe '%s' reads %s, not datasets"):format(recipe.name, recipe.what),
+      ("Read such a file with: ligase run %s FILE"):format(recipe.name))
+  end
+  return recipe
+end
+
+--- The recipes for datasets that there are, those of the workspace first where two have one
+--- name.
+---@return ligase.recipe[]
+function M.all()
+  local all = {}
+  for _, known in ipairs(workspace.recipes()) do
+    local recipe = M.load_any(known.path)
+    all[#all + 1] = not M.is_other(recipe) and recipe or nil
+  end
+  return all
 end
 
 return M

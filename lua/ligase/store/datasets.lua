@@ -78,24 +78,33 @@ end
 --- All datasets with their figures, for a table.
 ---@param conn table
 ---@param omics string|nil
+---@param program_id string|nil only those of this program, first of all or further
+---@param experiment_id string|nil only those of this experiment
 ---@return table result as conn:table gives it
-function M.list(conn, omics)
+function M.list(conn, omics, program_id, experiment_id)
   return conn:table([[
 SELECT name, omics_type AS omics, program, revision, row_count AS rows, feature_count AS features,
   sample_count AS samples, value_count AS "values", to_char(revised_at, 'YYYY-MM-DD HH24:MI') AS ingested,
   left(id::text, 13) AS id
-FROM dataset_overview WHERE $1::text IS NULL OR omics_type = $1 ORDER BY name, omics_type]], omics or pg.null)
+FROM dataset_overview AS o
+WHERE ($1::text IS NULL OR omics_type = $1)
+  AND ($2::uuid IS NULL OR id IN (SELECT dataset_id FROM dataset_programs WHERE program_id = $2))
+  AND ($3::uuid IS NULL OR id IN (SELECT dataset_id FROM dataset_experiments WHERE experiment_id = $3))
+ORDER BY name, omics_type]], omics or pg.null, program_id or pg.null, experiment_id or pg.null)
 end
 
---- A dataset's program, experiment, organism, and the figures of its current revision.
+--- A dataset's programs, experiments, organism, and the figures of its current revision.
 ---@param conn table
 ---@param dataset_id string
 ---@return {program: string, experiment: string, organism: string, sample_count: integer, contrast_count: integer,
 --- run_id: string}
 function M.details(conn, dataset_id)
   return conn:query([[
-SELECT o.program, o.experiment, array_to_string(d.organism, ', ') AS organism, o.sample_count, o.contrast_count,
-  o.run_id
+SELECT (SELECT string_agg(program, '; ' ORDER BY NOT is_main, program) FROM dataset_programs
+    WHERE dataset_id = $1) AS program,
+  (SELECT string_agg(experiment, '; ' ORDER BY NOT is_main, experiment) FROM dataset_experiments
+    WHERE dataset_id = $1) AS experiment,
+  array_to_string(d.organism, ', ') AS organism, o.sample_count, o.contrast_count, o.run_id
 FROM dataset_overview AS o JOIN datasets AS d ON d.id = o.id WHERE o.id = $1]], dataset_id)[1]
 end
 

@@ -17,6 +17,7 @@ local finding = require "ligase.store.entity_finding"
 local json = require "ligase.base.json"
 local kinds = require "ligase.store.entity_kinds"
 local links_of = require "ligase.store.entity_links"
+local pg = require "pg"
 local records_of = require "ligase.store.entity_records"
 local runs = require "ligase.store.runs"
 local sys = require "sys"
@@ -28,11 +29,18 @@ local M = {}
 M.find, M.lookup, M.find_all = finding.find, finding.lookup, finding.find_all
 M.is_id, M.unknown, M.unknown_link = finding.is_id, finding.unknown, finding.unknown_link
 
+--- Records that are wrong and named at once.
+local FAILURES_MOST = 10
+
 --- Rows sent by one statement.
 local ROWS_AT_ONCE = 1000
 
 --- Held to the transaction's end: what is found is still so when it is written.
 local LOCK = "SELECT pg_advisory_xact_lock($1)"
+
+local DUPLICATES = [[
+SELECT OWN AS value, array_agg(SHOWN ORDER BY t.created_at, t.id) AS names FROM TABLE_NAME AS t
+WHERE OWN = ANY($1::text[]) GROUP BY OWN HAVING count(*) > 1 ORDER BY OWN]]
 
 ---@class ligase.changes
 ---@field conn table
@@ -151,8 +159,23 @@ function Changes:upsert(kind_name, given, mode)
   local function resolve(linked, word)
     return self:resolve(linked, word)
   end
+  local failures = {}
   for place, fields in ipairs(given) do
-    records[place] = records_of.read(kind, fields, place, resolve)
+    local read, result = pcall(records_of.read, kind, fields, place, resolve)
+    if read then
+      records[place] = result
+    elseif not errors.is(result, "usage") then
+      error(result, 0)
+    else
+      failures[#failures + 1] = result
+      if #failures == FAILURES_MOST then
+        break
+      end
+    end
+  end
+  if #failures > 0 then -- the others go with the first one, for who can say where they are
+    failures[1].others = table.move(failures, 2, #failures, 1, {})
+    error(failures[1], 0)
   end
   local plan = records_of.plan(self.conn, kind, records, mode)
   write_rows(self, kind, plan)
@@ -210,18 +233,51 @@ function Changes:delete(kind_name, wanted, options)
   return { id = row.id, outcome = "deleted", row = row }
 end
 
+--- Entities that have in common what should be one's own, such as an InChIKey.
+---@param kind_name string
+---@param outcomes {row: table}[] from upsert: what to look for
+---@return {value: string, names: string[]}[]
+function Changes:duplicates(kind_name, outcomes)
+  local kind, wanted = kinds.get(kind_name), {}
+  for _, outcome in ipairs(outcomes) do
+    local value = kind.own and outcome.row[kind.own]
+    wanted[#wanted + 1] = value ~= json.null and value or nil
+  end
+  if #wanted == 0 then
+    return {}
+  end
+  local sql = DUPLICATES:gsub("SHOWN", kind.shown):gsub("OWN", "t." .. kind.own):gsub("TABLE_NAME", kind.table)
+  local found = self.conn:query(sql, pg.array(wanted))
+  return table.move(found, 1, #found, 1, {})
+end
+
+--- Counts something for the journal.
+---@param name string
+---@param count integer
+function Changes:count(name, count)
+  self.counts[name] = (self.counts[name] or 0) + count
+end
+
+--- Whether nothing was changed.
+---@return boolean
+function Changes:is_unchanged()
+  return self.noted:is_empty() and not self.has_more
+end
+
+--- Says that more was changed than is noted here.
+function Changes:touch()
+  self.has_more = true
+end
+
 --- Writes the journal's entry and what other systems have to learn. Nothing may be changed
 --- afterwards.
----@param more table|nil further counts for the journal
 ---@return "done"|"unchanged" outcome
-function Changes:write(more)
+function Changes:write()
   local counts = {}
-  for _, list in ipairs { self.counts, more or {} } do
-    for name, count in pairs(list) do
-      counts[name] = count ~= 0 and count or nil
-    end
+  for name, count in pairs(self.counts) do
+    counts[name] = count ~= 0 and count or nil
   end
-  local outcome = self.noted:is_empty() and "unchanged" or "done"
+  local outcome = self:is_unchanged() and "unchanged" or "done"
   self.noted:write(self.conn, self.conn, outcome, counts)
   return outcome
 end
@@ -233,19 +289,33 @@ end
 local ATTEMPTS = 5
 local TRY_AGAIN = { ["40001"] = true, ["40P01"] = true, ["23505"] = true }
 
+local REHEARSED = {} -- is raised to undo
+
 local function attempt(conn, run, options, work)
-  return conn:transaction(function()
+  local rehearsed
+  local results = table.pack(pcall(conn.transaction, conn, function()
     local changes = M.changes(conn, run, options)
     local result = work(changes)
+    if options.rehearse then
+      rehearsed = { result, changes:is_unchanged() and "unchanged" or "done", run.id }
+      error(REHEARSED)
+    end
     return result, changes:write(), run.id
-  end)
+  end))
+  if rehearsed then
+    return table.unpack(rehearsed)
+  elseif not results[1] then
+    error(results[2], 0)
+  end
+  return table.unpack(results, 2, results.n)
 end
 
 --- Changes entities in one transaction with one journal entry: all or nothing. In a
 --- transaction that is open already it is a part of that one.
 ---@generic T
 ---@param conn table
----@param options {command: string, arguments: table|nil, recipe: table|nil, outbox: boolean|nil, create: boolean|nil}
+---@param options {command: string, arguments: table|nil, recipe: table|nil, outbox: boolean|nil, create: boolean|nil,
+--- rehearse: boolean|nil} rehearse: everything is undone in the end
 ---@param work fun(changes: ligase.changes): T what is done; it may be called again
 ---@return T result what work returned
 ---@return "done"|"unchanged" outcome

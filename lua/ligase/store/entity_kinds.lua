@@ -24,6 +24,8 @@ local M = {}
 ---@field what string for people: "dataset"
 ---@field table string
 ---@field column string that holds the entity's id
+---@field own string|nil a column whose values should be one entity's each; that several have one is reported
+---@field fixed boolean|nil made and deleted elsewhere
 ---@field shown string SQL over the table's alias r that names the row for people
 
 ---@class ligase.entity_part
@@ -125,7 +127,7 @@ local kinds = {
       description = TEXT },
     order = { "code", "name", "smiles", "inchi", "inchi_key", "cas_number", "chembl_id", "pubchem_cid", "formula",
       "molecular_weight", "exact_mass", "description", "attributes" },
-    identity = { "code" }, words = { "t.inchi_key", "t.cas_number", "t.chembl_id" },
+    identity = { "code" }, own = "inchi_key", words = { "t.inchi_key", "t.cas_number", "t.chembl_id" },
     links = { programs = { kind = "program", table = "program_compounds", own = "compound_id",
       other = "program_id" } },
     link_order = { "programs" }, parts = {},

@@ -89,6 +89,9 @@ function M.write(conn, noted, kind, plan)
   return touched
 end
 
+local READ = [[
+SELECT e.id, e.name FROM (%s) AS l (id, place) JOIN %s AS e ON e.id = l.id ORDER BY l.place, e.name]]
+
 --- What an entity is linked to, the first one first.
 ---@param conn table
 ---@param kind ligase.entity_kind
@@ -105,8 +108,7 @@ function M.read(conn, kind, row)
       parts[#parts + 1] = ("SELECT %s, 1 FROM %s WHERE %s = $1"):format(link.other, link.table, link.own)
     end
     local to = link.kind == "program" and "programs" or "experiments"
-    local rows = conn:query(("SELECT e.id, e.name FROM (%s) AS l JOIN %s AS e ON e.id = l.id ORDER BY l.place, e.name")
-      :format(table.concat(parts, " UNION ALL "), to), row.id)
+    local rows = conn:query(READ:format(table.concat(parts, " UNION ALL "), to), row.id)
     found[name] = table.move(rows, 1, #rows, 1, {})
   end
   return found

@@ -1,4 +1,5 @@
 --- `ligase ingest`: files into Postgres.
+local errors = require "ligase.base.errors"
 local ingesting = require "ligase.cli.ingesting"
 local recipes = require "ligase.omics.recipes"
 
@@ -12,6 +13,7 @@ M.example = [[
   ligase ingest --program ALS --set lipid=feature plasma_lipids.csv treated_vs_control.csv
   ligase ingest --jobs 2 --report report.json results/
   ligase ingest --retry
+  ligase ingest --recipe compounds library.csv
   cat plasma_lipids.csv | ligase ingest --name plasma -]]
 
 --- Declares the command's words.
@@ -19,6 +21,8 @@ M.example = [[
 function M.configure(parser)
   parser:option("--omics", "The omics type, such as lipidomics, and with it the recipe; without it, what each file "
     .. "holds decides."):argname("TYPE")
+  parser:option("--recipe", "The recipe, by name or path; also one for programs, experiments, compounds or features.")
+    :argname("NAME")
   ingesting.configure(parser)
 end
 
@@ -27,7 +31,13 @@ end
 ---@param context ligase.context
 ---@return integer status
 function M.run(arguments, context)
-  return ingesting.ingest_all(arguments, context, arguments.omics and recipes.load(arguments.omics) or nil, "ingest")
+  if arguments.omics and arguments.recipe then
+    errors.raise { kind = "usage", code = "usage", message = "--omics and --recipe both say by which recipe to read",
+      hint = "Give one of them" }
+  end
+  local recipe = arguments.recipe and recipes.load_any(arguments.recipe)
+    or arguments.omics and recipes.load(arguments.omics) or nil
+  return ingesting.ingest_all(arguments, context, recipe, "ingest")
 end
 
 return M

@@ -8,6 +8,7 @@ M.description = "Like ingest, with a recipe named by its file or by its name in 
   .. "The recipe's file itself can be run too: ligase recipes/my_panel.lua FILE."
 M.example = [[
   ligase run lipidomics plasma_lipids.csv
+  ligase run compounds library.csv
   ligase run lipidomics --dry-run --decimal . --missing=-,NA plasma_lipids.csv]]
 
 --- Declares the command's words.
@@ -22,7 +23,7 @@ end
 ---@param context ligase.context
 ---@return integer status
 function M.run(arguments, context)
-  return ingesting.ingest_all(arguments, context, context.recipe or recipes.load(arguments.recipe), "run")
+  return ingesting.ingest_all(arguments, context, context.recipe or recipes.load_any(arguments.recipe), "run")
 end
 
 return M

@@ -1,0 +1,191 @@
+--- ligase for scripts: the lab's entities, on a connection that is opened when it is first
+--- needed.
+---
+---   local ligase = require "ligase"
+---   ligase.programs:create { name = "ALS", disease = { "ALS", "FTD" } }
+---   ligase.datasets:update("plasma_lipids", { programs = { "ALS", "Ageing" } }, { create = true })
+---   for _, compound in ipairs(ligase.compounds:list { program = "ALS" }) do print(compound.code) end
+---
+--- The database is the one of the workspace's settings. Every call is a transaction with an
+--- entry in the journal; `ligase.change` makes one of many.
+local config_of = require "ligase.base.config"
+local db = require "ligase.store.db"
+local entities = require "ligase.store.entities"
+local errors = require "ligase.base.errors"
+local kinds = require "ligase.store.entity_kinds"
+local lists = require "ligase.store.entity_lists"
+local options_of = require "ligase.base.options"
+local workspace = require "ligase.base.workspace"
+
+local M = {}
+
+-- ---- the connection --------------------------------------------------------
+
+local opened = {} -- {conn, config}: one process, one database
+
+local function config()
+  opened.config = opened.config or config_of.load { workspace = workspace.find() }
+  return opened.config
+end
+
+--- The connection, opened when it is first asked for.
+---@return table conn
+function M.connection()
+  if not opened.conn then
+    if not config():get "USE_POSTGRES_AS_SOT" then
+      errors.raise { kind = "usage", code = "postgres_off",
+        message = "Postgres is switched off: USE_POSTGRES_AS_SOT is false",
+        hint = "Set USE_POSTGRES_AS_SOT=true to use it" }
+    end
+    opened.conn = db.open(config(), workspace.find(), { migrate = true })
+  end
+  return opened.conn
+end
+
+--- Uses a connection of the caller's from here on, who also closes it.
+---@param conn table
+function M.use(conn)
+  M.close()
+  opened.conn, opened.is_lent = conn, true
+end
+
+--- Closes the connection; the next call opens it anew. It is closed with the process too.
+function M.close()
+  if opened.conn and not opened.is_lent then
+    opened.conn:close()
+  end
+  opened = {}
+end
+
+-- ---- changes ---------------------------------------------------------------
+
+local OPTIONS = { command = { type = "string" }, create = { type = "boolean" }, outbox = { type = "boolean" },
+  data = { type = "boolean" } }
+
+local function told()
+  return config():get "ENABLE_NOTION_SYNC" or config():get "ENABLE_DUAL_WRITE"
+end
+
+--- Makes many changes in one transaction with one journal entry: all or none.
+---@generic T
+---@param work fun(changes: ligase.changes): T it may be called again when the server asks for that
+---@param options {command: string|nil, create: boolean|nil, outbox: boolean|nil}|nil create: programs and experiments
+--- that are linked to and not there are made; outbox: other systems are told, else as the settings say
+---@return T result what work returned
+---@return "done"|"unchanged" outcome
+---@return string run_id
+function M.change(work, options)
+  options = options_of.check(options, OPTIONS, "ligase.change")
+  local outbox = options.outbox
+  if outbox == nil then
+    outbox = told()
+  end
+  return entities.change(M.connection(), { command = options.command or "script", create = options.create,
+    outbox = outbox }, work)
+end
+
+-- ---- one kind --------------------------------------------------------------
+
+---@class ligase.entity_service
+---@field kind ligase.entity_kind
+local Service = {}
+Service.__index = Service
+
+local function changed(self, options, action, work)
+  options = options_of.check(options, OPTIONS, ("ligase.%s:%s"):format(self.kind.plural, action))
+  options.command = options.command or ("%s %s"):format(self.kind.name, action)
+  local data = options.data
+  options.data = nil
+  return (M.change(function(changes)
+    return work(changes, data)
+  end, options))
+end
+
+--- Makes one. Raises "usage" when there is one of its name.
+---@param fields table
+---@param options {create: boolean|nil, command: string|nil, outbox: boolean|nil}|nil
+---@return table row its columns by name, NULL as json.null
+function Service:create(fields, options)
+  return changed(self, options, "create", function(changes)
+    return changes:create(self.kind.name, fields).row
+  end)
+end
+
+--- Changes one, in the fields given; json.null empties a field, links replace those it had.
+---@param which string its name, id, ...
+---@param fields table
+---@param options {create: boolean|nil, command: string|nil, outbox: boolean|nil}|nil
+---@return table row
+---@return "updated"|"unchanged" outcome
+function Service:update(which, fields, options)
+  local result = changed(self, options, "update", function(changes)
+    return changes:update(self.kind.name, which, fields)
+  end)
+  return result.row, result.outcome
+end
+
+--- Makes and changes many at once: those that are there, by id or name, are changed.
+---@param list table[] fields of each
+---@param options {create: boolean|nil, command: string|nil, outbox: boolean|nil}|nil
+---@return {id: string, outcome: "created"|"updated"|"unchanged", row: table}[]
+function Service:upsert(list, options)
+  return changed(self, options, "upsert", function(changes)
+    return changes:upsert(self.kind.name, list)
+  end)
+end
+
+--- Deletes one. Raises "usage" when others refer to it, with the list of them.
+---@param which string
+---@param options {data: boolean|nil, command: string|nil, outbox: boolean|nil}|nil data: also what was read from files
+---@return table row as it was
+function Service:delete(which, options)
+  return changed(self, options, "delete", function(changes, data)
+    return changes:delete(self.kind.name, which, { data = data }).row
+  end)
+end
+
+--- The one that is meant. Raises "usage" with the nearest names when there is none, with
+--- the list when there are several.
+---@param which string its name, id or a start of it, id elsewhere, Notion page
+---@return table row
+function Service:find(which)
+  return entities.find(M.connection(), self.kind.name, which)
+end
+
+--- Whether there is one of that name, id, ....
+---@param which string
+---@return table|nil row
+function Service:lookup(which)
+  return entities.lookup(M.connection(), self.kind.name, which)
+end
+
+--- All of them, or those of one program or experiment, by name.
+---@param only {program: string|nil, experiment: string|nil}|nil
+---@return table[] rows
+function Service:list(only)
+  only = options_of.check(only, { program = { type = "string" }, experiment = { type = "string" } },
+    ("ligase.%s:list"):format(self.kind.plural))
+  local conn, ids = M.connection(), {}
+  for kind_name, word in pairs(only) do
+    if not self.kind.links[kind_name .. "s"] then
+      errors.raise({ kind = "usage", code = "option",
+        message = ("%s have no %ss"):format(self.kind.plural, kind_name) }, 2)
+    end
+    ids[kind_name .. "s"] = entities.find(conn, kind_name, word).id
+  end
+  return lists.rows(conn, self.kind.name, ids)
+end
+
+--- One with all that is known of it.
+---@param which string
+---@return {row: table, links: table<string, {id: string, name: string}[]>, referrers: table[], shares: table[]}
+function Service:show(which)
+  return lists.show(M.connection(), self.kind.name, self:find(which))
+end
+
+for _, name in ipairs { "program", "experiment", "dataset", "compound", "signature", "campaign" } do
+  local kind = kinds.get(name)
+  M[kind.plural] = setmetatable({ kind = kind }, Service)
+end
+
+return M
