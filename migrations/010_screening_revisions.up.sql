@@ -38,6 +38,7 @@ CREATE TABLE screening_revisions (
     sources jsonb NOT NULL DEFAULT '[]',
     given jsonb NOT NULL DEFAULT '{}',
     doubts jsonb NOT NULL DEFAULT '[]',
+    reckoning_doubts jsonb NOT NULL DEFAULT '[]',
     PRIMARY KEY (campaign_id, revision)
 );
 
@@ -55,7 +56,8 @@ COMMENT ON COLUMN screening_revisions.hit_rule IS 'As it was declared: {"text": 
 COMMENT ON COLUMN screening_revisions.controls IS 'As the campaign declared them.';
 COMMENT ON COLUMN screening_revisions.sources IS '[{"source", "sha256", "bytes", "rows", "first_ordinal", "columns": [{"position", "header", "field", "unit"}]}].';
 COMMENT ON COLUMN screening_revisions.given IS 'What else decided how they were read.';
-COMMENT ON COLUMN screening_revisions.doubts IS 'What was told of it.';
+COMMENT ON COLUMN screening_revisions.doubts IS 'What was told of the reading.';
+COMMENT ON COLUMN screening_revisions.reckoning_doubts IS 'What was told of plates, percentages and hits.';
 
 CREATE TABLE screening_plates (
     campaign_id uuid NOT NULL,

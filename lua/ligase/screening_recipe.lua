@@ -42,7 +42,10 @@ local MISSING = { "", "NA", "N/A", "n/a", "#N/A", "null", "NULL", "NaN", "nan", 
 local ROLES = { sample = true, positive = true, negative = true, blank = true, empty = true, excluded = true }
 
 --- Role by word, in lower case.
-local function role_words(definition, given)
+---@param definition table<string, string[]> words by role
+---@param given table<string, string>|nil role by word, which come first
+---@return table<string, string>
+function M.role_words(definition, given)
   local words = {}
   for role in pairs(ROLES) do
     words[role] = role
@@ -86,7 +89,10 @@ local function set_of(list)
   return set
 end
 
-local function describe_columns(plan)
+--- The columns of a plan as they are stored.
+---@param plan table from ligase.screening.columns
+---@return table[]
+function M.describe_columns(plan)
   local list = {}
   for i, column in ipairs(plan.columns) do
     list[i] = { position = column.position, header = column.header, field = column.field, unit = column.unit }
@@ -119,7 +125,7 @@ local function read_source(definition, source, results, options)
     return reader()
   end)
   local info = reader:info()
-  return { source = source.shown, sha256 = info.sha256, bytes = info.bytes, columns = describe_columns(plan),
+  return { source = source.shown, sha256 = info.sha256, bytes = info.bytes, columns = M.describe_columns(plan),
     rows = results.sources[#results.sources].rows, first_ordinal = results.sources[#results.sources].first_ordinal,
     plate = plate }, { plan = plan, dialect = found, info = info }
 end
@@ -173,8 +179,10 @@ end
 ---@param changes ligase.changes
 ---@param results ligase.screening_results
 ---@param create boolean|nil
+---@param known table<string, string>|nil ids by what the results call them, where that is settled
 ---@return {known: integer, made: integer, unknown: string[], ambiguous: string[]}
-function M.link(changes, results, create)
+function M.link(changes, results, create, known)
+  known = known or {}
   local names, roles = compound_names(results)
   local found = { known = 0, made = 0, unknown = {}, ambiguous = {} }
   local ids = {}
@@ -182,7 +190,9 @@ function M.link(changes, results, create)
     local some = table.move(names, first, math.min(first + WORDS_AT_ONCE - 1, #names), 1, {})
     local rows, ambiguous = entities.find_all(changes.conn, "compound", some)
     for _, name in ipairs(some) do
-      if rows[name] then
+      if known[name] then
+        ids[name], found.known = known[name], found.known + 1
+      elseif rows[name] then
         ids[name], found.known = rows[name].id, found.known + 1
       elseif ambiguous[name] then
         table.insert(found.ambiguous, name)
@@ -268,7 +278,7 @@ local function store_in(changes, definition, sources, options)
   local campaign = state.campaign
   local map = controls.map { campaign.controls, definition.controls, options.controls or {} }
   local unit = options.unit or or_nil(campaign.unit) or definition.unit
-  local results = tables.new { controls = map, roles = role_words(definition.roles, options.roles), unit = unit,
+  local results = tables.new { controls = map, roles = M.role_words(definition.roles, options.roles), unit = unit,
     concentration_unit = options.concentration_unit or definition.concentration_unit,
     duplicates = options.duplicates or "refuse", direction = or_nil(campaign.direction) }
   local read, details = read_all(definition, sources, results, options)
@@ -277,7 +287,8 @@ local function store_in(changes, definition, sources, options)
     rule = or_nil(campaign.hit_rule) })
   local content = { results = results, plates = plates, hits = hits, recipe = options.recipe, sources = read,
     given = given, source = read[1].source, sha256 = sha256_of(read), bytes = sum_bytes(read), rows = results.rows,
-    doubts = report.doubts(results, plates, hits, campaign, map) }
+    doubts = report.reading_doubts(results, map),
+    reckoning_doubts = report.reckoning_doubts(plates, hits, campaign) }
   local outcome = { campaign = campaign, content = content, compounds = compounds, details = details }
   if not options.force and screening.is_current(state, content) then
     outcome.unchanged, outcome.revision = true, state.revision.revision
@@ -314,7 +325,7 @@ function M.recipe(definition)
   local own = options_of.check(definition, SPEC, "recipe")
   own.by_word = columns.by_word(own.columns)
   own.controls = controls.checked(own.controls)
-  role_words(own.roles)
+  M.role_words(own.roles)
   return recipes.define_other { what = "screening results", definition = own, campaign = true,
     store = function(conn, source, options)
       return store(own, conn, { source }, options)

@@ -16,18 +16,18 @@ local function listed(words)
   return table.concat(shown, ", ") .. (#words > SHOWN_MOST and ", ..." or "")
 end
 
---- What was noted of rows while they were read: sentence and what to do.
+--- What was noted of rows while they were read, in the order in which it is told.
 local NOTES = {
-  { "twice", "%s stand twice and are counted as was asked for" },
-  { "no_value", "%s have no value" },
-  { "not_numeric", "%s are no numbers, and are kept as text" },
-  { "without_unit", "%s name no unit of concentration, and are kept as text (say it in the header, in a column, or "
+  { "twice", "wells that stand twice, counted as was asked for" },
+  { "no_value", "results without a value" },
+  { "not_numeric", "cells that are no numbers, kept as text" },
+  { "without_unit", "cells without a unit of concentration, kept as text (say it in the header, in a column, or "
     .. "--unit nM)" },
-  { "unknown_unit", "%s have a unit that is none of concentration, and are kept as text" },
-  { "dose_without_unit", "%s of concentration name no unit, and are kept as text (say it in the header, in a column, "
-    .. "or --concentration-unit µM)" },
-  { "dose_not_read", "%s of concentration are not in mol/L, and are kept as text" },
-  { "unnamed", "%s name neither a compound nor a role, and are taken for empty" },
+  { "unknown_unit", "cells in units that are none of concentration, kept as text" },
+  { "dose_without_unit", "concentrations without a unit, kept as text (say it in the header, in a column, or "
+    .. "--concentration-unit µM)" },
+  { "dose_not_read", "concentrations that are not in mol/L, kept as text" },
+  { "unnamed", "wells that name neither a compound nor a role, taken for empty" },
 }
 
 local function plate_name(plate)
@@ -71,26 +71,32 @@ local function add_direction(doubts, plates, campaign)
   end
 end
 
---- What is doubtful about results, as it is printed and stored.
+--- What is doubtful about results as they were read.
 ---@param results ligase.screening_results
----@param plates ligase.screening_plate[]
----@param hits {hits: integer, undecided: integer, judged: integer}|nil
----@param campaign table its row
 ---@param map ligase.control_map
 ---@return string[]
-function M.doubts(results, plates, hits, campaign, map)
+function M.reading_doubts(results, map)
   local doubts = {}
   for _, note in ipairs(NOTES) do
     local found = results.notes[note[1]]
     if found then
-      doubts[#doubts + 1] = ("%s: %s%s"):format(note[2]:format(text.count(found.count,
-        (note[1] == "twice" or note[1] == "no_value" or note[1] == "unnamed") and "row" or "cell")),
+      doubts[#doubts + 1] = ("%s %s: %s%s"):format(text.number(found.count), note[2],
         table.concat(found.examples, ", "), found.count > #found.examples and ", ..." or "")
     end
   end
   for _, unseen in ipairs(map:unseen()) do
     doubts[#doubts + 1] = ("the %s control '%s' occurs nowhere"):format(unseen.role, text.shown(unseen.word, 40))
   end
+  return doubts
+end
+
+--- What is doubtful about what follows from them, by what the campaign declares.
+---@param plates ligase.screening_plate[]
+---@param hits {hits: integer, undecided: integer, judged: integer}|nil
+---@param campaign table its row
+---@return string[]
+function M.reckoning_doubts(plates, hits, campaign)
+  local doubts = {}
   add_plates(doubts, plates)
   add_direction(doubts, plates, campaign)
   if campaign.direction == null and #plates > 0 then
@@ -139,12 +145,15 @@ local function plates_line(plates)
     number(highest, 3)) or "", without > 0 and (", %d without Z'"):format(without) or "")
 end
 
-local function compounds_line(found)
+--- How many of the compounds that results name are known.
+---@param found {known: integer, made: integer, unknown: string[], ambiguous: string[]}
+---@return string|nil
+function M.compounds_line(found)
   local total = found.known + found.made + #found.unknown + #found.ambiguous
   if total == 0 then
     return nil
   end
-  local parts = { ("%s: %s known"):format(text.number(total), text.number(found.known)) }
+  local parts = { ("%s named: %s known"):format(text.count(total, "compound"), text.number(found.known)) }
   if found.made > 0 then
     parts[#parts + 1] = text.number(found.made) .. " new"
   end
@@ -190,12 +199,15 @@ function M.of(result, outcome, run_id)
   say("columns", used)
   say("left", left)
   say("plates", plates_line(content.plates))
-  say("compounds", compounds_line(result.compounds))
+  say("linked", M.compounds_line(result.compounds))
   if hits then
     say("hits", ("%s of %s by %s"):format(text.number(hits.hits), text.count(hits.judged, "sample"),
       result.campaign.hit_rule.text))
   end
   for _, doubt in ipairs(content.doubts) do
+    say("doubt", doubt)
+  end
+  for _, doubt in ipairs(content.reckoning_doubts) do
     say("doubt", doubt)
   end
   for _, doubt in ipairs(detail.dialect.doubts) do
@@ -205,6 +217,7 @@ function M.of(result, outcome, run_id)
   return { outcome = result.unchanged and "unchanged" or outcome, run_id = run_id, headline = headline, lines = lines,
     info = info, dialect = detail.dialect, revision = result.revision, campaign_id = result.campaign.id,
     plates = content.plates, hits = hits, compounds = result.compounds, doubts = content.doubts,
+    reckoning_doubts = content.reckoning_doubts,
     counts = { results = results.n, rows = results.rows } }
 end
 

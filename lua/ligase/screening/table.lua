@@ -34,13 +34,14 @@ Results.__index = Results
 ---@field unit string|nil of values where the table says none
 ---@field concentration_unit string|nil
 ---@field duplicates "refuse"|"keep"|"exclude"
+---@field row_word string|nil what a place in the source is called; line without it
 ---@field direction string|nil of the campaign, for percentages that are named by one
 
 --- No results yet.
 ---@param reading ligase.screening_reading
 ---@return ligase.screening_results
 function M.new(reading)
-  local results = { n = 0, rows = 0, sources = {}, notes = {}, reading = reading, units = {}, seen_wells = {},
+  local results = { n = 0, rows = 0, next_ordinal = 1, sources = {}, notes = {}, reading = reading, units = {}, seen_wells = {},
     twice = {} }
   for _, field in ipairs(M.FIELDS) do
     results[field] = {}
@@ -59,7 +60,8 @@ function Results:note(what, example, line)
   end
   note.count = note.count + 1
   if #note.examples < NOTED_MOST then
-    note.examples[#note.examples + 1] = line and ("%s (line %d)"):format(text.shown(example, 40), line)
+    note.examples[#note.examples + 1] = line and ("%s (%s %d)"):format(text.shown(example, 40),
+      self.reading.row_word or "line", line)
       or text.shown(example, 40)
   end
 end
@@ -208,8 +210,8 @@ local function check_unit(state, measure, unit, line)
       return word and ("in '%s'"):format(text.shown(word, 20)) or "without a unit"
     end
     errors.raise { kind = "input", code = "mixed_units", file = state.source.shown, line = line,
-      message = ("the value is %s, others are %s (%s, line %d)"):format(named(unit), named(first.unit), first.shown,
-        first.line), hint = "Values of one campaign need one unit: convert them, or make them two campaigns" }
+      message = ("the value is %s, others are %s (%s, %s %d)"):format(named(unit), named(first.unit), first.shown,
+        state.reading.row_word or "line", first.line), hint = "Values of one campaign need one unit: convert them, or make them two campaigns" }
   end
 end
 
@@ -329,9 +331,9 @@ local function note_well(state, i)
   end
   if state.reading.duplicates == "refuse" then
     local same = results.source[first] == results.source[i]
-    refuse(state, results.line[i], "well", ("well %s%s stands twice, first on line %d%s"):format(results.well[i],
+    refuse(state, results.line[i], "well", ("well %s%s stands twice, first in %s %d%s"):format(results.well[i],
       results.plate[i] ~= null and (" of plate '%s'"):format(text.shown(results.plate[i], 40)) or "",
-      results.line[first], same and "" or " of " .. results.sources[results.source[first]].shown),
+      state.reading.row_word or "line", results.line[first], same and "" or " of " .. results.sources[results.source[first]].shown),
       "If both count: --duplicates keep; if neither does: --duplicates exclude; else mend the file")
   end
   results:note("twice", results.well[i], results.line[i])
@@ -350,7 +352,7 @@ local function add_result(state, row, line, column, shared, kept, is_first)
   local i = results.n + 1
   results.n = i
   local measure, logarithm = shared.measure or column.result, shared.measure and shared.logarithm or column.logarithm
-  results.ordinal[i] = (results.rows - 1) * state.width + shared.place
+  results.ordinal[i] = state.first_ordinal + (results.rows - state.rows_before - 1) * state.width + shared.place - 1
   results.plate[i], results.well[i], results.role[i] = shared.plate, shared.well, shared.role
   results.measure[i], results.source_name[i] = measure, shared.compound or null
   results.source[i], results.line[i] = #results.sources, line
@@ -472,8 +474,9 @@ function Results:read(source, fields, frames)
   end
   self.width = #source.plan.results
   local before = self.rows
-  self.sources[#self.sources + 1] = { shown = source.shown, first_ordinal = self.rows * self.width + 1 }
   local state = state_of(self, source, fields)
+  state.first_ordinal, state.rows_before = self.next_ordinal, before
+  self.sources[#self.sources + 1] = { shown = source.shown, first_ordinal = self.next_ordinal }
   for frame in frames do
     open_frame(state, frame)
     for row = 1, #frame do
@@ -482,6 +485,7 @@ function Results:read(source, fields, frames)
     frame:close()
   end
   self.sources[#self.sources].rows = self.rows - before
+  self.next_ordinal = self.next_ordinal + (self.rows - before) * self.width
   if self.rows == before then
     refuse(state, nil, nil, "the file has a header and no rows", "Check that the export finished")
   end

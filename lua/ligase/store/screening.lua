@@ -7,7 +7,7 @@
 local derive = require "ligase.screening.derive"
 local host = require "host"
 local json = require "ligase.base.json"
-local pg = require "pg"
+local report = require "ligase.screening.report"
 local sys = require "sys"
 
 local M = {}
@@ -34,8 +34,8 @@ local PLATE_COLUMNS = { { "campaign_id", "uuid" }, { "revision", "int4" }, { "or
 local INSERT_REVISION = [[
 INSERT INTO screening_revisions (campaign_id, revision, derived_from, run_id, source_bytes, row_count, result_count,
   value_count, linked_count, plate_count, hit_count, undecided_count, direction, recipe, recipe_sha256, source,
-  source_sha256, hit_rule, controls, sources, given, doubts)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)]]
+  source_sha256, hit_rule, controls, sources, given, doubts, reckoning_doubts)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)]]
 
 local CURRENT = [[
 SELECT c.current_revision, coalesce((SELECT max(revision) FROM screening_revisions WHERE campaign_id = c.id), 0) AS last,
@@ -160,7 +160,8 @@ local MOVE = "UPDATE screening_campaigns SET current_revision = $2, updated_at =
 ---@field recipe {name: string, sha256: string}
 ---@field sources table[]
 ---@field given table
----@field doubts string[]
+---@field doubts string[] what was told of the reading
+---@field reckoning_doubts string[] what was told of what follows
 ---@field derived_from integer|nil
 
 --- Writes a revision and makes it the current one.
@@ -179,7 +180,8 @@ function M.write(changes, state, content)
     content.hits and content.hits.undecided or null, campaign.direction, content.recipe.name, content.recipe.sha256,
     content.source, content.sha256, campaign.hit_rule ~= null and json.encode(campaign.hit_rule) or null,
     json.encode(campaign.controls), json.encode(json.array(content.sources)), json.encode(content.given),
-    json.encode(json.array(content.doubts)))
+    json.encode(json.array(content.doubts)),
+    json.encode(json.array(content.reckoning_doubts)))
   conn:query(MOVE, campaign.id, revision)
   changes.noted:note("screening_campaigns", campaign.id, campaign, { name = campaign.name, revision = revision })
   changes.noted:note("screening_revisions", campaign.id, nil, nil, { campaign_id = campaign.id, revision = revision })
@@ -240,7 +242,8 @@ function M.reckon(changes, campaign_id)
   local number = M.write(changes, state, { results = results, plates = plates, hits = hits, source = revision.source,
     sha256 = revision.source_sha256, bytes = revision.source_bytes, rows = revision.row_count,
     recipe = { name = revision.recipe, sha256 = revision.recipe_sha256 }, sources = revision.sources,
-    given = revision.given, doubts = revision.doubts, derived_from = revision.revision })
+    given = revision.given, doubts = revision.doubts,
+    reckoning_doubts = report.reckoning_doubts(plates, hits, campaign), derived_from = revision.revision })
   return number, hits
 end
 
@@ -253,7 +256,7 @@ end
 function M.revisions(conn, campaign_id)
   return conn:query([[
 SELECT revision, derived_from, run_id, source, recipe, row_count, result_count, value_count, linked_count, plate_count,
-  hit_count, undecided_count, direction, hit_rule ->> 'text' AS rule, controls, doubts,
+  hit_count, undecided_count, direction, hit_rule ->> 'text' AS rule, controls, doubts || reckoning_doubts AS doubts,
   to_char(created_at, 'YYYY-MM-DD HH24:MI:SS TZ') AS created_at
 FROM screening_revisions WHERE campaign_id = $1 ORDER BY revision]], campaign_id)
 end
