@@ -77,7 +77,7 @@ local function as_text(value)
     return nil, "it is a blob"
   elseif math.type(value) == "float" then
     local whole = math.tointeger(value)
-    return whole and math.abs(whole) < 1 << 53 and tostring(whole) or ("%.17g"):format(value)
+    return whole and math.abs(whole) < 1 << 53 and tostring(whole) or json.encode(value)
   end
   value = tostring(value)
   if not utf8.len(value) or value:find("\0", 1, true) then

@@ -28,7 +28,8 @@ local ENTITY_SPEC = { table = { type = "string", required = true }, key = { type
   columns = { type = "table", required = true }, change = { type = "function" } }
 
 local RESULT_SPEC = { table = { type = "string", required = true }, campaign = { type = "string", required = true },
-  compound = { type = "string" }, columns = { type = "table", required = true }, keep = { type = "table", default = {} },
+  compound = { type = "string" }, columns = { type = "table", required = true },
+  keep = { type = "table", default = {} },
   make_campaigns = { type = "boolean", default = false }, change = { type = "function" },
   unit = { type = "string" }, concentration_unit = { type = "string" } }
 
@@ -37,6 +38,16 @@ M.ENTITIES = { { "programs", "program" }, { "compounds", "compound" }, { "campai
 
 local function refuse(message, hint)
   errors.raise { kind = "usage", code = "map", message = message, hint = hint }
+end
+
+--- Options checked; the file at fault is the map, not the line of ours that checks it.
+local function check_options(given, spec, where)
+  local done, result = pcall(options_of.check, given, spec, where)
+  if not done then
+    result.where = nil
+    error(result, 0)
+  end
+  return result
 end
 
 --- A name as a map writes it, and whether it may be absent.
@@ -74,7 +85,7 @@ local function check_entities(what, kind, list)
   local checked = {}
   for i, given in ipairs(list) do
     local where = ("%s[%d]"):format(what, i)
-    local entry = options_of.check(given, ENTITY_SPEC, where)
+    local entry = check_options(given, ENTITY_SPEC, where)
     local all = sorted(kind.fields)
     table.move(sorted(kind.links), 1, 100, #all + 1, all)
     check_columns(where, entry.columns, function(field)
@@ -90,7 +101,7 @@ local function check_results(list)
   local checked = {}
   for i, given in ipairs(list) do
     local where = ("results[%d]"):format(i)
-    local entry = options_of.check(given, RESULT_SPEC, where)
+    local entry = check_options(given, RESULT_SPEC, where)
     local has_results = false
     check_columns(where, entry.columns, function(field)
       has_results = has_results or columns.FIELDS[field] and columns.FIELDS[field].result ~= nil
@@ -115,7 +126,7 @@ end
 --- concentration_unit}; roles, controls: as of recipes/screening.lua
 ---@return ligase.other_recipe
 function M.map(definition)
-  local own = options_of.check(definition, SPEC, "map")
+  local own = check_options(definition, SPEC, "map")
   for _, entry in ipairs(M.ENTITIES) do
     own[entry[1]] = check_entities(entry[1], kinds.get(entry[2]), own[entry[1]])
   end

@@ -86,9 +86,11 @@ c.executemany("INSERT INTO t VALUES (?)", ((i,) for i in range(1, 50001)))]])
     for row in statement:rows(49999) do -- again, with another value
       assert.are.equal(50000, row.n)
     end
-    for row in db:rows("SELECT n FROM t WHERE n = ?", 7) do
+    for row in db:rows("SELECT n FROM t WHERE n > ?", 6) do
       assert.are.equal(7, row.n)
-      break -- which ends the statement
+      if row.n == 7 then
+        break -- which ends the statement
+      end
     end
     local n = 0
     for _ in db:rows "SELECT 1 AS one, 2 AS two FROM t" do

@@ -285,9 +285,9 @@ end
 
 --- A command for one kind of entity, complete but for its words for people.
 ---@param kind_name string
----@param own table description, example; has_data: there is something that is only deleted when that is asked for; and
---- functions that add to what all have: configure(parser), change_fields(fields, arguments), tell_updated(done, fields),
---- show_more(conn, known, arguments)
+---@param own table description, example; has_data: there is something that is only deleted when that is asked for;
+--- and functions that add to what all have: configure(parser), change_fields(fields, arguments),
+--- tell_updated(done, fields), show_more(conn, known, arguments)
 ---@return table command
 function M.command(kind_name, own)
   local kind = kinds.get(kind_name)

@@ -138,10 +138,10 @@ end
 function Map:unseen()
   local list = {}
   for _, entry in ipairs(self.ranges) do
-    list[#list + 1] = not entry.seen and entry or nil
+    list[#list + 1] = not entry.seen and { role = entry.role, word = entry.word } or nil
   end
   for _, entry in pairs(self.names) do
-    list[#list + 1] = not entry.seen and entry or nil
+    list[#list + 1] = not entry.seen and { role = entry.role, word = entry.word } or nil
   end
   table.sort(list, function(a, b)
     return a.role < b.role or a.role == b.role and a.word < b.word

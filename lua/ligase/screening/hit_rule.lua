@@ -16,10 +16,10 @@ local M = {}
 M.WELL_FIELDS = { percent = "percent", z = "z", robust_z = "robust_z", value = "value" }
 M.CONCENTRATIONS = { ic50 = true, ec50 = true, ki = true, kd = true, ac50 = true, gi50 = true, cc50 = true }
 
-local ALIASES = { ["z score"] = "z", zscore = "z", z_score = "z", ["percent inhibition"] = "percent",
-  ["percent activation"] = "percent", ["percent effect"] = "percent", percent_effect = "percent", ["%"] = "percent",
-  inhibition = "percent", activation = "percent", ["robust z"] = "robust_z", ["robust z score"] = "robust_z",
-  ["robust z-score"] = "robust_z", ["z-score"] = "z", raw = "value" }
+--- Further words for them, without blanks and marks.
+local ALIASES = { zscore = "z", robustz = "robust_z", robustzscore = "robust_z", percentinhibition = "percent",
+  percentactivation = "percent", percenteffect = "percent", inhibition = "percent", activation = "percent",
+  raw = "value", rawvalue = "value" }
 
 local HINT = "Write for example: percent >= 50, z <= -3, robust_z <= -3, value < 1000, ic50 <= 1 µM, or several "
   .. "joined by and; none declares that nothing is called a hit"
@@ -45,7 +45,7 @@ local function read_condition(rule, part)
     refuse(rule, ("'%s' is no condition"):format(text.printable(part)))
   end
   local measure = word:lower()
-  measure = ALIASES[measure] or measure
+  measure = ALIASES[measure:gsub("%%", "percent"):gsub("[%s_-]", "")] or measure:gsub("^%%$", "percent")
   if not (M.WELL_FIELDS[measure] or M.CONCENTRATIONS[measure]) then
     local names = {}
     for _, set in ipairs { M.WELL_FIELDS, M.CONCENTRATIONS } do

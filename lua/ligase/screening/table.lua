@@ -4,12 +4,11 @@
 --- What cannot be read is kept verbatim and counted; what would make numbers wrong (a well
 --- twice, two units for one kind of value, a role that nobody knows) is refused with its
 --- place.
-local amounts = require "ligase.screening.amounts"
 local errors = require "ligase.base.errors"
-local hit_rule = require "ligase.screening.hit_rule"
 local host = require "host"
 local json = require "ligase.base.json"
 local text = require "ligase.base.text"
+local values = require "ligase.screening.values"
 local wells = require "ligase.screening.wells"
 
 local M = {}
@@ -41,8 +40,8 @@ Results.__index = Results
 ---@param reading ligase.screening_reading
 ---@return ligase.screening_results
 function M.new(reading)
-  local results = { n = 0, rows = 0, next_ordinal = 1, sources = {}, notes = {}, reading = reading, units = {}, seen_wells = {},
-    twice = {} }
+  local results = { n = 0, rows = 0, next_ordinal = 1, sources = {}, notes = {}, reading = reading, units = {},
+    seen_wells = {}, twice = {} }
   for _, field in ipairs(M.FIELDS) do
     results[field] = {}
   end
@@ -52,6 +51,9 @@ end
 local NOTED_MOST = 3
 
 --- Notes something about a row that people should know of.
+---@param what string one of ligase.screening.report's notes
+---@param example string
+---@param line integer
 function Results:note(what, example, line)
   local note = self.notes[what]
   if not note then
@@ -60,9 +62,8 @@ function Results:note(what, example, line)
   end
   note.count = note.count + 1
   if #note.examples < NOTED_MOST then
-    note.examples[#note.examples + 1] = line and ("%s (%s %d)"):format(text.shown(example, 40),
+    note.examples[#note.examples + 1] = ("%s (%s %d)"):format(text.shown(example, 40),
       self.reading.row_word or "line", line)
-      or text.shown(example, 40)
   end
 end
 
@@ -165,150 +166,6 @@ local function role_of(state, row, line, well, compound)
   return "empty"
 end
 
--- ---- values ----------------------------------------------------------------
-
---- Cells kept verbatim, as JSON by position.
-local function keep(state, kept, column, cell)
-  if not cell then
-    return kept
-  end
-  return (kept and kept .. "," or "{") .. state.keys[column.position] .. json.encode(cell)
-end
-
---- The unit of a value, from the surest that says one; and whether a column says it.
-local function unit_of(state, row, column, amount)
-  local cell = state.at.unit and state.cells.unit[row] or nil
-  return amount and amount.unit or cell or column.unit or state.reading.unit
-end
-
-local MEASURE_WORDS = { raw = "raw", value = "raw", signal = "raw", readout = "raw", percent = "percent",
-  inhibition = "percent", percentinhibition = "percent", activation = "percent", percentactivation = "percent" }
-
---- What a column of measures says: the kind of result, and whether it is a negative
---- logarithm.
-local function measure_of(state, cell)
-  local known = state.known_measures[cell]
-  if not known then
-    local plain = cell:lower():gsub("[%s%p]", "")
-    local concentration = hit_rule.CONCENTRATIONS[plain] and plain
-    local logarithm = hit_rule.CONCENTRATIONS[plain:sub(2)] and plain:sub(1, 1) == "p" and plain:sub(2)
-    known = { measure = concentration or logarithm or MEASURE_WORDS[plain] or cell:lower(),
-      logarithm = logarithm and true or false }
-    state.known_measures[cell] = known
-  end
-  return known.measure, known.logarithm
-end
-
---- One kind of value has one unit; concentrations were made comparable before.
-local function check_unit(state, measure, unit, line)
-  local units = state.results.units
-  local first = units[measure]
-  if not first then
-    units[measure] = { unit = unit, line = line, shown = state.source.shown }
-  elseif first.unit ~= unit then
-    local function named(word)
-      return word and ("in '%s'"):format(text.shown(word, 20)) or "without a unit"
-    end
-    errors.raise { kind = "input", code = "mixed_units", file = state.source.shown, line = line,
-      message = ("the value is %s, others are %s (%s, %s %d)"):format(named(unit), named(first.unit), first.shown,
-        state.reading.row_word or "line", first.line), hint = "Values of one campaign need one unit: convert them, or make them two campaigns" }
-  end
-end
-
---- Sets what a concentration (IC50, ...) says: in mol/L, with its cell and its unit kept as
---- they stand.
-local function read_concentration(state, i, row, column, amount, logarithm)
-  local results = state.results
-  if logarithm then
-    results.value[i], results.relation[i] = amounts.from_logarithm(amount)
-    results.relation[i] = results.relation[i] or null
-    results.unit[i] = "M"
-    return true
-  end
-  local value, unit = amounts.molar(amount, unit_of(state, row, column))
-  if value then
-    results.value[i], results.relation[i], results.unit[i] = value, amount.relation or null, "M"
-    return true
-  end
-  results:note(unit == "" and "without_unit" or "unknown_unit", unit == "" and amount.digits or unit,
-    results.line[i])
-  return false
-end
-
-local function read_value(state, i, row, column, logarithm)
-  local results, line = state.results, state.results.line[i]
-  local number, cell = state.numbers[column.position][row], state.texts[column.position][row]
-  results.value[i], results.relation[i], results.unit[i] = null, null, null
-  if cell == null or state.source.missing[cell] then
-    results:note("no_value", results.well[i] ~= null and results.well[i] or results.source_name[i] ~= null
-      and results.source_name[i] or "a row", line)
-    return nil
-  end
-  local measure = results.measure[i]
-  local is_concentration = hit_rule.CONCENTRATIONS[measure]
-  local amount
-  if number == null or is_concentration or state.at.relation then
-    amount = amounts.read(cell, state.source.decimal)
-  end
-  local sign = amount and state.at.relation and state.cells.relation[row]
-  if sign then
-    local relation = amounts.relation(sign)
-    if relation == false or amount.relation and amount.relation ~= relation then
-      refuse(state, line, "relation", ("'%s' is no relation for '%s'"):format(text.shown(sign, 10),
-        text.shown(cell, 30)), "It is one of = < <= > >= ~")
-    end
-    amount.relation = relation
-  end
-  if is_concentration then
-    if not amount then
-      results:note("not_numeric", cell, line)
-    elseif read_concentration(state, i, row, column, amount, logarithm) and tostring(cell) == amount.digits
-      and results.unit[i] == "M" and unit_of(state, row, column) == "M" then
-      return nil
-    end
-    local kept = keep(state, nil, column, cell)
-    return keep(state, kept, state.at.unit or column, state.at.unit and state.cells.unit[row] or nil)
-  elseif amount or number ~= null then
-    results.value[i] = amount and amount.number or number
-    results.relation[i] = amount and amount.relation or null
-    local unit = unit_of(state, row, column, amount)
-    check_unit(state, measure, unit, line)
-    results.unit[i] = unit or null
-    return amount and amount.unit and keep(state, nil, column, cell) or nil
-  end
-  results:note("not_numeric", cell, line)
-  return keep(state, nil, column, cell)
-end
-
-local function read_dose(state, i, row, kept)
-  local results, at = state.results, state.at
-  results.concentration_m[i] = null
-  local cell = at.concentration and state.cells.concentration[row]
-  if not cell then
-    return kept
-  end
-  local unit = at.concentration_unit and state.cells.concentration_unit[row] or nil
-  local memo = cell .. "\0" .. (unit or "")
-  local known = state.known_doses[memo]
-  if known == nil then
-    local amount = amounts.read(cell, state.source.decimal)
-    local value, problem = nil, nil
-    if amount and not amount.relation then
-      value, problem = amounts.molar(amount, unit or at.concentration.unit or state.reading.concentration_unit)
-    end
-    known = { value = value, problem = problem }
-    state.known_doses[memo] = known
-  end
-  if known.value then
-    results.concentration_m[i] = known.value
-    return kept
-  end
-  results:note(known.problem == "" and "dose_without_unit" or "dose_not_read",
-    cell .. (unit and " " .. unit or ""), results.line[i])
-  kept = keep(state, kept, at.concentration, cell)
-  return keep(state, kept, at.concentration_unit or at.concentration, unit)
-end
-
 -- ---- rows ------------------------------------------------------------------
 
 --- A well that stands twice with values of one kind counts twice, which only a person can
@@ -330,10 +187,10 @@ local function note_well(state, i)
     return
   end
   if state.reading.duplicates == "refuse" then
-    local same = results.source[first] == results.source[i]
+    local other = results.source[first] ~= results.source[i] and results.sources[results.source[first]].shown
     refuse(state, results.line[i], "well", ("well %s%s stands twice, first in %s %d%s"):format(results.well[i],
       results.plate[i] ~= null and (" of plate '%s'"):format(text.shown(results.plate[i], 40)) or "",
-      state.reading.row_word or "line", results.line[first], same and "" or " of " .. results.sources[results.source[first]].shown),
+      state.reading.row_word or "line", results.line[first], other and " of " .. other or ""),
       "If both count: --duplicates keep; if neither does: --duplicates exclude; else mend the file")
   end
   results:note("twice", results.well[i], results.line[i])
@@ -352,12 +209,13 @@ local function add_result(state, row, line, column, shared, kept, is_first)
   local i = results.n + 1
   results.n = i
   local measure, logarithm = shared.measure or column.result, shared.measure and shared.logarithm or column.logarithm
-  results.ordinal[i] = state.first_ordinal + (results.rows - state.rows_before - 1) * state.width + shared.place - 1
+  local row_number = results.rows - state.rows_before
+  results.ordinal[i] = state.first_ordinal + (row_number - 1) * state.width + shared.place - 1
   results.plate[i], results.well[i], results.role[i] = shared.plate, shared.well, shared.role
   results.measure[i], results.source_name[i] = measure, shared.compound or null
   results.source[i], results.line[i] = #results.sources, line
-  local own = read_value(state, i, row, column, logarithm)
-  own = read_dose(state, i, row, own)
+  local own = values.read(state, i, row, column, logarithm)
+  own = values.read_dose(state, i, row, own)
   if is_first and kept then
     own = own and own .. "," .. kept or "{" .. kept
   end
@@ -391,7 +249,7 @@ local function add_row(state, frame, row)
     if not cell then
       refuse(state, line, "measure", "the row does not say what its value is", "Fill it in")
     end
-    shared.measure, shared.logarithm = measure_of(state, cell)
+    shared.measure, shared.logarithm = values.measure(state, cell)
   end
   local kept, any = left_cells(state, row), false
   for place, column in ipairs(state.columns) do

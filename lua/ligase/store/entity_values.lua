@@ -198,7 +198,11 @@ end
 function convert.controls(value)
   local object, problem, hint = convert.object(value)
   if not problem then
-    object, problem, hint = declared(controls.checked, object)
+    object, problem, hint = declared(function(given)
+      local checked = controls.checked(given)
+      controls.map { checked } -- raises when they contradict each other
+      return checked
+    end, object)
   end
   if problem then
     return nil, problem, hint

@@ -38,7 +38,7 @@ INSERT INTO screening_revisions (campaign_id, revision, derived_from, run_id, so
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)]]
 
 local CURRENT = [[
-SELECT c.current_revision, coalesce((SELECT max(revision) FROM screening_revisions WHERE campaign_id = c.id), 0) AS last,
+SELECT coalesce((SELECT max(revision) FROM screening_revisions WHERE campaign_id = c.id), 0) AS last,
   to_jsonb(r) AS revision, r.given = $2::jsonb AS same_given, r.controls = $3::jsonb AS same_controls,
   r.hit_rule IS NOT DISTINCT FROM $4::jsonb AS same_rule, to_jsonb(c) AS campaign
 FROM screening_campaigns AS c

@@ -2,7 +2,6 @@
 local errors = require "ligase.base.errors"
 local entity_recipe = require "ligase.entity_recipe"
 local failing = require "ligase.cli.failing"
-local inputs = require "ligase.io.inputs"
 local kinds = require "ligase.store.entity_kinds"
 local output = require "ligase.cli.output"
 local parsing = require "ligase.cli.parsing"
@@ -15,8 +14,8 @@ local text = require "ligase.base.text"
 
 local M = {}
 
-M.description = "Takes over programs, compounds, screening campaigns and their results from a SQLite file, by a map that "
-  .. "says which tables and columns they are: recipes/chemistry_sqlite.lua, or your own copy of it. Everything is "
+M.description = "Takes over programs, compounds, screening campaigns and their results from a SQLite file, by a map "
+  .. "that says which tables and columns they are: recipes/chemistry_sqlite.lua, or your own copy of it. Everything is "
   .. "stored in one transaction, or nothing; the same file again changes nothing."
 M.example = [[
   ligase import sqlite chemistry.db
