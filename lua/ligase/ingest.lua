@@ -203,7 +203,7 @@ end
 local function store_once(conn, request)
   local ingest <close> = reading_of(request)
   local writer <close> = ingestion.begin(conn, request.run, what_of(request, ingest))
-  ingestion.check_links(conn, request)
+  writer:look_up_links(request)
   if is_unchanged(writer, request) then
     return writer:finish_unchanged(request)
   end

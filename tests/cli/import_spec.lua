@@ -10,7 +10,8 @@ CREATE TABLE hts_campaigns (campaign_id INTEGER PRIMARY KEY, campaign_name TEXT,
   target TEXT);
 CREATE TABLE hts_results (result_id INTEGER PRIMARY KEY, compound_id TEXT, campaign_id INTEGER, plate TEXT,
   well_position TEXT, well_type TEXT, raw_value, normalized_value REAL, hit_flag INTEGER);
-CREATE TABLE biochemical_results (result_id TEXT, compound_id TEXT, assay_name TEXT, target TEXT, ic50, ec50, units TEXT);
+CREATE TABLE biochemical_results (result_id TEXT, compound_id TEXT, assay_name TEXT, target TEXT, ic50, ec50,
+  units TEXT);
 INSERT INTO compounds VALUES
   ('C1', 'aspirin', 'CC(=O)Oc1ccccc1C(=O)O', 'BSYNRYMUTXBXSQ-UHFFFAOYSA-N', 'C9H8O4', 180.16, 1.2, 2244),
   ('C2', 'caffeine', NULL, 'RYYVLZVUVIJVGH-UHFFFAOYSA-N', 'C8H10N4O2', 194.19, -0.1, 0);
@@ -28,8 +29,11 @@ describe("ligase import sqlite", function()
   local conn, conninfo, workspace, path
 
   local function python(sql)
-    support.python("import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\nc.executescript(sys.stdin.read())\nc.commit()",
-      { path }, sql)
+    support.python([[
+import sqlite3, sys
+c = sqlite3.connect(sys.argv[1])
+c.executescript(sys.stdin.read())
+c.commit()]], { path }, sql)
   end
 
   before_each(function()
@@ -76,31 +80,36 @@ describe("ligase import sqlite", function()
     assert.same({ "C1", 300.5, "P1", "sample", pg.null }, { row.compound_code, row.value, row.plate, row.role,
       row.is_hit })
     assert.same({ ["6"] = "0.7", ["7"] = "1" }, row.cells)
-    local potency = conn:query "SELECT * FROM campaign_results WHERE campaign = 'KIN1 IC50' AND measure = 'ic50' ORDER BY 4"
+    local potency = conn:query [[
+SELECT * FROM campaign_results WHERE campaign = 'KIN1 IC50' AND measure = 'ic50' ORDER BY ordinal]]
     assert.same({ ">", 1e-5, "M" }, { potency[1].relation, potency[1].value, potency[1].unit })
     assert.equal(2.5e-8, potency[2].value)
-    assert.near(1 - 3 * (math.sqrt(2) + math.sqrt(50)) / 954, conn:query "SELECT z_prime FROM campaign_plates"[1].z_prime,
-      1e-12)
+    local plate = conn:query "SELECT z_prime FROM campaign_plates"[1]
+    assert.near(1 - 3 * (math.sqrt(2) + math.sqrt(50)) / 954, plate.z_prime, 1e-12)
   end)
 
   it("changes nothing when it is done again, also after the file was rewritten", function()
     done()
     local before = {}
+    local function digest(name)
+      return conn:query(("SELECT md5(string_agg(t::text, ' ' ORDER BY t::text)) AS d FROM %s AS t"):format(name))[1].d
+    end
     for _, name in ipairs(TABLES) do
-      before[name] = conn:query(("SELECT md5(string_agg(t::text, ' ' ORDER BY t::text)) AS d FROM %s AS t"):format(name))[1].d
+      before[name] = digest(name)
     end
     python "CREATE TABLE scratch (v); INSERT INTO scratch VALUES (1); VACUUM;" -- other bytes, the same content
     assert.matches("chemistry.db: unchanged", done(), 1, true)
     assert.equal("unchanged", conn:query "SELECT outcome FROM runs ORDER BY started_at DESC LIMIT 1"[1].outcome)
     for _, name in ipairs(TABLES) do
-      assert.equal(before[name],
-        conn:query(("SELECT md5(string_agg(t::text, ' ' ORDER BY t::text)) AS d FROM %s AS t"):format(name))[1].d, name)
+      assert.equal(before[name], digest(name), name)
     end
   end)
 
   it("takes over what changed, and only that", function()
     done()
-    python "UPDATE compounds SET logp = 3.5 WHERE compound_id = 'C2'; UPDATE hts_results SET raw_value = 90 WHERE result_id = 7"
+    python [[
+UPDATE compounds SET logp = 3.5 WHERE compound_id = 'C2';
+UPDATE hts_results SET raw_value = 90 WHERE result_id = 7;]]
     local said = done()
     assert.matches("compounds: 2 rows, 0 new, 1 changed, 1 unchanged", said)
     assert.matches("campaign old screen: revision 2", said)
@@ -119,8 +128,8 @@ describe("ligase import sqlite", function()
     python [[
 INSERT INTO compounds (rowid, compound_id, inchi_key) VALUES (31, 'C3', 'not a key');
 INSERT INTO compounds (rowid, compound_id, compound_name) VALUES (32, NULL, 'nameless');
-INSERT INTO hts_results VALUES (40, 'C1', 99, 'P1', 'D1', NULL, 1, NULL, 0), (41, 'C1', 7, 'P1', 'XX9', NULL, 1, NULL, 0),
-  (42, 'C1', 7, 'P1', 'C1', NULL, 1, NULL, 0), (43, 'C1', 7, 'P1', 'D2', 'HPE', 1, NULL, 0),
+INSERT INTO hts_results VALUES (40, 'C1', 99, 'P1', 'D1', NULL, 1, NULL, 0),
+  (41, 'C1', 7, 'P1', 'XX9', NULL, 1, NULL, 0), (42, 'C1', 7, 'P1', 'C1', NULL, 1, NULL, 0), (43, 'C1', 7, 'P1', 'D2', 'HPE', 1, NULL, 0),
   (44, 'C1', 7, 'P1', 'D3', NULL, x'00ff', NULL, 0);]]
     local result = import()
     assert.equal(1, result.code)
@@ -191,8 +200,7 @@ return sqlite_map.map {
   it("says what is wrong with a map, and where", function()
     sys.mkdir(workspace .. "/recipes")
     local function refused(code, why, text)
-      sys.write_file(workspace .. "/recipes/m.lua", 'local sqlite_map = require "ligase.sqlite_map"\nreturn sqlite_map.map {'
-        .. text .. "}")
+      sys.write_file(workspace .. "/recipes/m.lua", 'return require("ligase.sqlite_map").map {' .. text .. "}")
       local result = import("--map", "m")
       assert.equal(code, result.code, result.stdout .. result.stderr)
       assert.matches(why, result.stderr, 1, true)
@@ -211,7 +219,8 @@ return sqlite_map.map {
     local result = import("--map", "compounds")
     assert.equal(2, result.code)
     assert.matches("the file returns no map", result.stderr)
-    result = support.ligase { "ingest", "--recipe", "chemistry_sqlite", path, database = conninfo, workspace = workspace }
+    result = support.ligase { "ingest", "--recipe", "chemistry_sqlite", path, database = conninfo,
+      workspace = workspace }
     assert.equal(2, result.code)
     assert.matches("ligase import sqlite FILE --map MAP", result.stderr, 1, true)
   end)

@@ -199,8 +199,8 @@ end
 --- Finds what the words mean. Raises "usage" when what a person named cannot become
 --- datasets.
 ---@param words string[] paths, folders, patterns, "-"
----@param options {name: string|nil, except: string|nil} name: of the only file's dataset; except: a file in the folders
---- that is not meant
+---@param options {name: string|nil, except: string|nil, unnamed: boolean|nil} name: of the only file's dataset;
+--- except: a file in the folders that is not meant; unnamed: they become no datasets, so that their names do not matter
 ---@return ligase.findings
 function M.find(words, options)
   local found = { files = {}, problems = {}, passed = 0, has_folder = false }
@@ -213,6 +213,10 @@ function M.find(words, options)
     if not (file.in_folder and file.source == except) then
       files[#files + 1] = file
     end
+  end
+  if options.unnamed then
+    found.files = files
+    return found
   end
   if options.name and #files > 1 then
     refuse("--name is for one file, and several were given", "Leave it out to name each dataset after its file")

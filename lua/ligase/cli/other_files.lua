@@ -125,8 +125,7 @@ end
 ---@return integer status 0, or 1 when a file could not be stored (2: by misuse)
 function M.store_all(arguments, context, recipe, command, more)
   check(arguments, recipe)
-  local is_stream = #arguments.files == 1 and arguments.files[1] == "-"
-  local found = finding.find(arguments.files, { name = is_stream and "standard input" or nil })
+  local found = finding.find(arguments.files, { unnamed = true })
   local options, conn = options_of(arguments, context, recipe, command), open_for(arguments, context)
   for name, value in pairs(more or {}) do
     options[name] = value

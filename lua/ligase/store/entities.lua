@@ -77,13 +77,21 @@ function Changes:resolve(kind_name, word)
   if known[word] then
     return known[word]
   end
-  local row = finding.lookup(self.conn, kind_name, word)
-  if not row and self.create_unknown and not finding.is_id(word) then
-    known[word] = self:make(kind_name, word)
-  elseif not row then
+  known[word] = self:known_or_new(kind_name, word) or self:make(kind_name, word)
+  return known[word]
+end
+
+--- The id of what a word means, which is remembered; nil when it is to be made. Raises
+--- "usage" with the nearest names when there is none and it may not be made.
+---@param kind_name string
+---@param word string
+---@return string|nil id
+function Changes:known_or_new(kind_name, word)
+  local known = self.resolved[kind_name] or {}
+  self.resolved[kind_name] = known
+  known[word] = known[word] or finding.lookup_id(self.conn, kind_name, word)
+  if not known[word] and not (self.create_unknown and not finding.is_id(word)) then
     error(finding.unknown_link(self.conn, kind_name, word), 0)
-  else
-    known[word] = row.id
   end
   return known[word]
 end

@@ -99,16 +99,15 @@ end
 --- Which entities each word may mean: {word = {id, ...}}, and all their ids.
 local function matches_of(conn, kind, words)
   local by_form, lists = forms_of(words)
-  local found, ids, seen = {}, {}, {}
+  local found, ids, seen, has = {}, {}, {}, {}
   for _, match in ipairs(conn:query(conn:prepare(match_of(kind)), pg.array(lists.plain), pg.array(lists.ids),
     pg.array(lists.pages))) do
     for _, word in ipairs(by_form[match.word] or {}) do
       local list = found[word] or {}
       found[word] = list
-      if not list[match.id] then
-        list[match.id] = true
-        list[#list + 1] = match.id
-      end
+      local pair = word .. "\0" .. match.id
+      list[#list + 1] = not has[pair] and match.id or nil
+      has[pair] = true
     end
     if not seen[match.id] then
       seen[match.id] = true
@@ -229,10 +228,29 @@ function M.find_all(conn, kind_name, words)
       found[word] = rows[list[1]].row
     else
       table.sort(list)
-      ambiguous[word] = table.move(list, 1, #list, 1, {})
+      ambiguous[word] = list
     end
   end
   return found, ambiguous
+end
+
+--- The id of the entity that a word means, or nil when there is none. Raises "usage" when
+--- there are several, listing them.
+---@param conn table
+---@param kind_name string
+---@param word string
+---@return string|nil id
+function M.lookup_id(conn, kind_name, word)
+  local kind = kinds.get(kind_name)
+  if word == "" then
+    return nil
+  end
+  local ids = matches_of(conn, kind, { word })[word] or starting_with(conn, kind, word)
+  if #ids > 1 then
+    table.sort(ids)
+    refuse_ambiguous(conn, kind, word, ids)
+  end
+  return ids[1]
 end
 
 --- The entity that a word means, or nil when there is none. Raises "usage" when there are
@@ -242,21 +260,9 @@ end
 ---@param word string
 ---@return table|nil row its columns by name, NULL as json.null
 function M.lookup(conn, kind_name, word)
-  local kind = kinds.get(kind_name)
-  if word == "" then
-    return nil
-  end
-  local found, ambiguous = M.find_all(conn, kind_name, { word })
-  if ambiguous[word] then
-    refuse_ambiguous(conn, kind, word, ambiguous[word])
-  elseif found[word] then
-    return found[word]
-  end
-  local ids = starting_with(conn, kind, word)
-  if #ids > 1 then
-    refuse_ambiguous(conn, kind, word, ids)
-  end
-  return ids[1] and rows_of(conn, kind, ids)[ids[1]].row or nil
+  local id = M.lookup_id(conn, kind_name, word)
+  local found = id and rows_of(conn, kinds.get(kind_name), { id })[id]
+  return found and found.row or nil
 end
 
 --- The entity that a word means. Raises "usage" when there is none, with the nearest

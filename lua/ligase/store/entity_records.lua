@@ -235,7 +235,9 @@ end
 
 local function differs(kind, before, row)
   for _, column in ipairs(M.columns_of(kind)) do
-    if json.encode(before[column]) ~= json.encode(row[column]) then
+    local old, new = before[column], row[column]
+    local may_be_equal = old == new or type(old) == "table" and type(new) == "table"
+    if not may_be_equal or old ~= new and json.encode(old) ~= json.encode(new) then
       return true
     end
   end
@@ -275,7 +277,7 @@ function M.plan(conn, kind, records, mode)
     refuse_by_mode(kind, mode, record, before, place)
     local row = row_after(kind, record, before)
     row.id = before and before.id or sys.uuid7()
-    local key = before and before.id or identity_of(kind, row) or row.id
+    local key = before and before.id or identity_of(kind, row) or "\0" .. row.name
     if first_of[key] then
       errors.raise { kind = "usage", code = "twice", record = place, field = kind.identity[1], other = first_of[key],
         message = ("the %s '%s' stands twice"):format(kind.name, text.printable(record.fields.code or row.name)),

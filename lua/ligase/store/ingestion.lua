@@ -196,18 +196,29 @@ local function words_of(given)
   return type(given) == "table" and given or given and { given } or {}
 end
 
+--- Looks up what is named; raises "usage" for what is not there and may not be made.
+local function look_up(linker, given)
+  for kind_name, words in pairs { program = words_of(given.program), experiment = words_of(given.experiment) } do
+    for _, word in ipairs(words) do
+      linker:known_or_new(kind_name, word)
+    end
+  end
+end
+
 --- Raises "usage" when a program or experiment that is named is not there and may not be
 --- made, with the nearest names.
 ---@param conn table
 ---@param given ligase.dataset_details
 function M.check_links(conn, given)
-  for kind_name, words in pairs { program = words_of(given.program), experiment = words_of(given.experiment) } do
-    for _, word in ipairs(words) do
-      if not entities.lookup(conn, kind_name, word) and not (given.create and not entities.is_id(word)) then
-        error(entities.unknown_link(conn, kind_name, word), 0)
-      end
-    end
-  end
+  look_up(entities.changes(conn, {}, { create = given.create }), given)
+end
+
+--- The same in the transaction, before any row is read; those that are new are made at its
+--- end, because others who make them too wait for it from then on.
+---@param given ligase.dataset_details
+function Ingestion:look_up_links(given)
+  self.linker = entities.changes(self.conn, self.run, { create = given.create, noted = self.noted })
+  look_up(self.linker, given)
 end
 
 --- The ids of the programs or experiments named, or nil when none is; those that are not
@@ -229,7 +240,9 @@ end
 --- named replaces what it was linked to.
 local function dataset_details(self, given)
   local before = self.existing or { program_id = pg.null, experiment_id = pg.null, organism = {} }
-  self.linker = entities.changes(self.conn, self.run, { create = given.create, noted = self.noted })
+  if not self.linker then
+    self:look_up_links(given)
+  end
   local links = { programs = linked_ids(self, "program", given.program),
     experiments = linked_ids(self, "experiment", given.experiment) }
   local after = {

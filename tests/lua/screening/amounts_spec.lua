@@ -3,9 +3,11 @@ local amounts = require "ligase.screening.amounts"
 describe("amounts", function()
   it("have a relation, a number and a unit", function()
     for cell, wanted in pairs {
-      ["10"] = { nil, 10.0 }, [" 2.5e-3 "] = { nil, 0.0025 }, [">10"] = { ">", 10.0 }, ["> 10 µM"] = { ">", 10.0, "µM" },
+      ["10"] = { nil, 10.0 }, [" 2.5e-3 "] = { nil, 0.0025 }, [">10"] = { ">", 10.0 },
+      ["> 10 µM"] = { ">", 10.0, "µM" },
       [">=3nM"] = { ">=", 3.0, "nM" }, ["≤ 0.1 uM"] = { "<=", 0.1, "uM" }, ["~5"] = { "~", 5.0 },
-      ["ca. 5 μM"] = { "~", 5.0, "µM" }, ["=7"] = { nil, 7.0 }, ["-4.25"] = { nil, -4.25 }, ["95%"] = { nil, 95.0, "%" },
+      ["ca. 5 μM"] = { "~", 5.0, "µM" }, ["=7"] = { nil, 7.0 }, ["-4.25"] = { nil, -4.25 },
+      ["95%"] = { nil, 95.0, "%" },
       ["1e3mM"] = { nil, 1000.0, "mM" }, ["12 E"] = { nil, 12.0, "E" },
     } do
       local amount = amounts.read(cell)

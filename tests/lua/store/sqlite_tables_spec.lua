@@ -3,8 +3,11 @@ local support = require "tests.support"
 
 local function made(code)
   local path = support.workspace() .. "/old.db"
-  support.python("import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\nc.executescript('''" .. code .. "''')\nc.commit()",
-    { path })
+  support.python([[
+import sqlite3, sys
+c = sqlite3.connect(sys.argv[1])
+c.executescript(sys.stdin.read())
+c.commit()]], { path }, code)
   return path
 end
 
@@ -62,8 +65,11 @@ CREATE VIEW both AS SELECT id, v FROM keyed;]]
     local own = made "CREATE TABLE t (v); INSERT INTO t VALUES (1); PRAGMA journal_mode = wal;"
     local file <close> = sqlite_tables.open(own)
     assert.equal(1, #rows_of(file, "t"))
-    support.python("import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\nc.execute('INSERT INTO t VALUES (2)')\nc.commit()",
-      { own })
+    support.python([[
+import sqlite3, sys
+c = sqlite3.connect(sys.argv[1])
+c.execute("INSERT INTO t VALUES (2)")
+c.commit()]], { own })
     assert.equal(1, #rows_of(file, "t"))
   end)
 end)
