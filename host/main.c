@@ -87,6 +87,7 @@ static void modules_preload(lua_State *L) {
                                        {"itemsets", luaopen_lig_itemsets},
                                        {"sets", luaopen_lig_sets},
                                        {"sys", luaopen_lig_sys},
+                                       {"sqlite", luaopen_lig_sqlite},
                                        {"host", luaopen_lig_host},
                                        {NULL, NULL}};
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);

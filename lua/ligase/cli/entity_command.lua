@@ -81,6 +81,9 @@ local function configure(parser, kind, own)
   if #kind.link_order > 0 then
     parser:flag("--create", "Make programs and experiments that are not there.")
   end
+  if own.configure then
+    own.configure(parser)
+  end
   if own.has_data then
     parser:flag("--with-data", "delete: also what was read from files, which cannot be taken back.")
   end
@@ -93,7 +96,7 @@ local function refuse(name, message, hint)
 end
 
 --- What the options say of fields and links.
-local function fields_of(kind, arguments)
+local function fields_of(kind, arguments, own)
   local fields = {}
   for name, field in pairs(kind.fields) do
     local given = arguments[name]
@@ -120,6 +123,9 @@ local function fields_of(kind, arguments)
         table.insert(fields[name], word ~= "" and word or nil) -- --program '' takes all away
       end
     end
+  end
+  if own.change_fields then
+    own.change_fields(fields, arguments)
   end
   return fields
 end
@@ -152,8 +158,8 @@ end
 
 local actions = {}
 
-function actions.create(kind, arguments, context)
-  local fields = fields_of(kind, arguments)
+function actions.create(kind, arguments, context, own)
+  local fields = fields_of(kind, arguments, own)
   fields[naming_field(kind)] = one_word(kind, arguments, "its " .. naming_field(kind))
   local duplicates
   tell(kind, change(context, kind, arguments, function(changes)
@@ -163,17 +169,21 @@ function actions.create(kind, arguments, context)
   end), duplicates)
 end
 
-function actions.update(kind, arguments, context)
-  local word, fields = one_word(kind, arguments, "which one"), fields_of(kind, arguments)
+function actions.update(kind, arguments, context, own)
+  local word, fields = one_word(kind, arguments, "which one"), fields_of(kind, arguments, own)
   if next(fields) == nil then
     refuse(kind.name, "it is not said what to change")
   end
   local duplicates
-  tell(kind, change(context, kind, arguments, function(changes)
+  local done = change(context, kind, arguments, function(changes)
     local changed = changes:update(kind.name, word, fields)
     duplicates = fields[kind.own] and changes:duplicates(kind.name, { changed })
     return changed
-  end), duplicates)
+  end)
+  tell(kind, done, duplicates)
+  if own.tell_updated then
+    own.tell_updated(done, fields)
+  end
 end
 
 function actions.list(kind, arguments, context)
@@ -245,7 +255,7 @@ local function show_json(known)
   output.write(json.encode(object) .. "\n")
 end
 
-function actions.show(kind, arguments, context)
+function actions.show(kind, arguments, context, own)
   local word = one_word(kind, arguments, "which one")
   local format = arguments.format
   if format ~= "table" and format ~= "json" and format ~= "jsonl" then
@@ -255,6 +265,9 @@ function actions.show(kind, arguments, context)
   local known = lists.show(conn, kind.name, entities.find(conn, kind.name, word))
   if format == "table" then
     show_table(kind, known)
+    if own.show_more then
+      own.show_more(conn, known, arguments)
+    end
   else
     show_json(known)
   end
@@ -272,8 +285,9 @@ end
 
 --- A command for one kind of entity, complete but for its words for people.
 ---@param kind_name string
----@param own {description: string, example: string, has_data: boolean|nil} has_data: there is something that is only
---- deleted when that is asked for
+---@param own table description, example; has_data: there is something that is only deleted when that is asked for;
+--- and functions that add to what all have: configure(parser), change_fields(fields, arguments),
+--- tell_updated(done, fields), show_more(conn, known, arguments)
 ---@return table command
 function M.command(kind_name, own)
   local kind = kinds.get(kind_name)
@@ -284,7 +298,7 @@ function M.command(kind_name, own)
       configure(parser, kind, own)
     end,
     run = function(arguments, context)
-      actions[arguments.action](kind, arguments, context)
+      actions[arguments.action](kind, arguments, context, own)
     end,
   }
 end

@@ -32,6 +32,8 @@ function M.configure(parser)
   requests.configure_links(parser)
   parser:option("--organism", "The organism it was measured in."):argname("NAME")
     :convert(parsing.name("--organism"))
+  parser:option("--campaign", "Of screening results: the campaign that they belong to."):argname("NAME")
+    :convert(parsing.name("--campaign"))
   reading.configure(parser)
   batch.configure(parser)
   parser:flag("--dry-run", "Say what would happen and write nothing.")
@@ -39,6 +41,10 @@ end
 
 --- Only what was set aside can be meant without being named.
 local function check(arguments)
+  if arguments.campaign then
+    errors.raise { kind = "usage", code = "usage", message = "--campaign is for screening results",
+      hint = "Read them with: ligase screening --campaign NAME FILE, or --recipe screening" }
+  end
   if #arguments.files == 0 and not arguments.retry then
     errors.raise { kind = "usage", code = "usage", message = "FILE is missing", hint = "See: ligase ingest --help" }
   elseif arguments.dry_run and (arguments.retry or arguments.report) then

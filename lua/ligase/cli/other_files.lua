@@ -30,8 +30,11 @@ local function check(arguments, recipe)
   for _, option in ipairs(FOR_DATASETS) do
     refused = refused or arguments[option[1]] and option[2]
   end
-  refused = refused or arguments.jobs > 1 and "--jobs"
-  if refused then
+  refused = refused or arguments.jobs and arguments.jobs > 1 and "--jobs"
+  if arguments.campaign and not recipe.campaign then
+    errors.raise { kind = "usage", code = "usage", message = ("--campaign is for screening results, and not for %s")
+      :format(recipe.what), hint = "Leave it out" }
+  elseif refused then
     errors.raise { kind = "usage", code = "usage", message = ("%s is for datasets, and %s are none"):format(refused,
       recipe.what), hint = "Leave it out" }
   elseif #arguments.files == 0 then
@@ -54,8 +57,8 @@ local function written_as(report)
     dialect.separator_name(found.separator), found.decimal == "," and ", decimal comma" or "")
 end
 
-local function tell(source, report, dry_run, seconds)
-  output.write(("%s: %s%s\n"):format(source.shown, text.printable(report.headline), dry_run and " (dry run)" or ""))
+local function tell(shown, report, dry_run, seconds)
+  output.write(("%s: %s%s\n"):format(shown, text.printable(report.headline), dry_run and " (dry run)" or ""))
   if report.outcome == "unchanged" and not dry_run then
     output.push()
     return
@@ -69,17 +72,47 @@ local function tell(source, report, dry_run, seconds)
   output.push()
 end
 
-local function store_file(conn, recipe, file, options)
-  local source <close> = inputs.open(file.path)
+local function closing(sources)
+  return setmetatable(sources, { __close = function()
+    for _, source in ipairs(sources) do
+      getmetatable(source).__close(source)
+    end
+  end })
+end
+
+--- Stores one file, or those that belong together.
+local function store_files(conn, recipe, files, options)
+  local sources <close> = closing {}
+  for i, file in ipairs(files) do
+    sources[i] = inputs.open(file.path)
+  end
   local started = sys.monotonic()
-  local report = recipe.store(conn, source, options)
-  tell(source, report, options.dry_run, sys.monotonic() - started)
+  local report = recipe.store_together and recipe.store_together(conn, sources, options)
+    or recipe.store(conn, sources[1], options)
+  tell(#files == 1 and sources[1].shown or text.count(#files, "file"), report, options.dry_run,
+    sys.monotonic() - started)
+end
+
+--- The files in groups that are stored together: all of them, where the recipe says that
+--- they belong together, else each by itself. Of those that belong together none may fail.
+local function groups_of(found, recipe)
+  if recipe.store_together and #found.problems > 0 then
+    error(found.problems[1].error, 0)
+  elseif recipe.store_together then
+    return { found.files }
+  end
+  local groups = {}
+  for i, file in ipairs(found.files) do
+    groups[i] = { file }
+  end
+  return groups
 end
 
 local function options_of(arguments, context, recipe, command)
   local how, config = reading.options_of(arguments), context.config
   return { command = command, recipe = recipe, dialect = how.dialect, set = how.set, programs = arguments.program,
     experiments = arguments.experiment, create = arguments.create, dry_run = arguments.dry_run,
+    campaign = arguments.campaign,
     outbox = config:get "ENABLE_NOTION_SYNC" or config:get "ENABLE_DUAL_WRITE" }
 end
 
@@ -88,27 +121,33 @@ end
 ---@param context ligase.context
 ---@param recipe ligase.other_recipe
 ---@param command string what the journal calls it
+---@param more table|nil further options for the recipe
 ---@return integer status 0, or 1 when a file could not be stored (2: by misuse)
-function M.store_all(arguments, context, recipe, command)
+function M.store_all(arguments, context, recipe, command, more)
   check(arguments, recipe)
   local found = finding.find(arguments.files, { unnamed = true })
   local options, conn = options_of(arguments, context, recipe, command), open_for(arguments, context)
+  for name, value in pairs(more or {}) do
+    options[name] = value
+  end
   local lookup <close> = alias_lookup.open(conn, function()
     return context:open { migrate = false }
   end)
   options.aliases = lookup
-  local failed, misused, total = #found.problems, 0, #found.files + #found.problems
+  local groups = groups_of(found, recipe)
+  local failed, misused, total = #found.problems, 0, #groups + #found.problems
   for _, problem in ipairs(found.problems) do
     failing.report(problem.error)
   end
-  for i, file in ipairs(found.files) do
-    local done, failure = xpcall(store_file, errors.explained, conn, recipe, file, options)
+  for i, files in ipairs(groups) do
+    local path = files[1].path
+    local done, failure = xpcall(store_files, errors.explained, conn, recipe, files, options)
     if not done then
       failed, misused = failed + 1, misused + (failure.kind == "usage" and 1 or 0)
       if not arguments.dry_run and failure.kind ~= "usage" then
-        runs.journal_failure(conn, runs.new(command, recipe, { source = file.path }), failure)
+        runs.journal_failure(conn, runs.new(command, recipe, { source = path }), failure)
       end
-      failing.as_required(failure, file.path)
+      failing.as_required(failure, path)
       if failing.is_final(failure) then
         telling.tell_all(total, i - failed, failed)
         error(failure, 0)

@@ -125,12 +125,15 @@ end
 ---@field what string what a row is, in the plural
 ---@field store fun(conn: table, source: ligase.source, options: table): table stores one file in one transaction with
 --- one run, and gives a report: {outcome, lines, ...}
+---@field store_together (fun(conn: table, sources: ligase.source[], options: table): table)|nil the same for files
+--- that are named together and belong together
+---@field campaign boolean|nil its files belong to a screening campaign
 ---@field name string set on loading
 ---@field path string set on loading
 ---@field sha256 string set on loading: of the recipe's text
 
 local OTHER_SPEC = { what = { type = "string", required = true }, store = { type = "function", required = true },
-  definition = { type = "table" } }
+  definition = { type = "table" }, store_together = { type = "function" }, campaign = { type = "boolean" } }
 
 --- Makes a recipe for files that are no datasets: it does itself what is to be done with
 --- them. See ligase.cli.other_files for what it is asked and what its report is.

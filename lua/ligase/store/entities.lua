@@ -20,6 +20,7 @@ local links_of = require "ligase.store.entity_links"
 local pg = require "pg"
 local records_of = require "ligase.store.entity_records"
 local runs = require "ligase.store.runs"
+local screening = require "ligase.store.screening"
 local sys = require "sys"
 local text = require "ligase.base.text"
 local values = require "ligase.store.entity_values"
@@ -200,6 +201,9 @@ function Changes:upsert(kind_name, given, mode)
     end
     self.counts[entry.outcome] = self.counts[entry.outcome] + 1
     outcomes[place] = { id = entry.id, outcome = entry.outcome, row = entry.row }
+    if kind_name == "campaign" and entry.outcome == "updated" then
+      outcomes[place].revision, outcomes[place].hits = screening.reckon(self, entry.id)
+    end
   end
   return outcomes
 end

@@ -8,7 +8,7 @@ local text = require "ligase.base.text"
 local M = {}
 
 ---@class ligase.entity_field
----@field type "text"|"terms"|"object"|"groups"|"integer"|"number"
+---@field type "text"|"terms"|"object"|"groups"|"integer"|"number"|"hit_rule"|"controls"
 ---@field merge boolean|nil an object whose members are set one by one, and not as a whole
 ---@field check string|nil a check of ligase.store.entity_values, by name
 ---@field sticky boolean|nil is given when the entity is made and not changed afterwards
@@ -155,8 +155,8 @@ local kinds = {
   campaign = {
     plural = "campaigns", table = "screening_campaigns",
     fields = { name = NAME, assay_type = TEXT, target = TEXT, readout = TEXT, unit = TEXT,
-      direction = { type = "text", values = { "inhibition", "activation" } }, hit_rule = { type = "object",
-        nullable = true }, controls = OBJECT, organism = TERMS, model_systems = TERMS, description = TEXT,
+      direction = { type = "text", values = { "inhibition", "activation" } }, hit_rule = { type = "hit_rule" },
+      controls = { type = "controls" }, organism = TERMS, model_systems = TERMS, description = TEXT,
       current_revision = { type = "integer", check = "positive" } },
     order = { "name", "description", "assay_type", "target", "readout", "unit", "direction", "hit_rule", "controls",
       "organism", "model_systems", "current_revision" },
@@ -167,7 +167,11 @@ local kinds = {
     },
     link_order = { "programs", "experiments" },
     referrers = {},
-    parts = { { what = "result", table = "screening_results", column = "campaign_id", data = true } },
+    parts = {
+      { what = "result", table = "screening_results", column = "campaign_id", data = true },
+      { what = "plate", table = "screening_plates", column = "campaign_id", data = true },
+      { what = "revision", table = "screening_revisions", column = "campaign_id", data = true },
+    },
   },
   feature = {
     plural = "features", table = "features",

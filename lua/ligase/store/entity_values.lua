@@ -2,6 +2,8 @@
 ---
 --- Values come from Lua, from a command line and from cells of files; what each of them may
 --- be is the same everywhere. A problem is said without a place: whoever asked knows it.
+local controls = require "ligase.screening.controls"
+local hit_rules = require "ligase.screening.hit_rule"
 local identifiers = require "ligase.base.identifiers"
 local json = require "ligase.base.json"
 local text = require "ligase.base.text"
@@ -168,6 +170,49 @@ function convert.groups(value)
   return groups
 end
 
+--- What a reader of declarations makes of a value, its complaint as problem and hint.
+local function declared(read, value)
+  local done, result = pcall(read, value)
+  if done then
+    return result
+  end
+  return nil, tostring(result.message or result), result.hint
+end
+
+--- A hit rule, as text or as it is stored.
+function convert.hit_rule(value)
+  if type(value) == "table" then
+    value = value.text
+  end
+  if type(value) ~= "string" then
+    return nil, "it is no text", "Write for example: percent >= 50"
+  end
+  local rule, problem, hint = declared(hit_rules.read, value)
+  if problem then
+    return nil, problem, hint
+  end
+  return rule or json.null
+end
+
+--- Control wells by role: { positive = { "column 23", "DMSO" } }.
+function convert.controls(value)
+  local object, problem, hint = convert.object(value)
+  if not problem then
+    object, problem, hint = declared(function(given)
+      local checked = controls.checked(given)
+      controls.map { checked } -- raises when they contradict each other
+      return checked
+    end, object)
+  end
+  if problem then
+    return nil, problem, hint
+  end
+  for role, words in pairs(object) do
+    object[role] = json.array(words)
+  end
+  return object
+end
+
 function convert.integer(value)
   local number = type(value) == "string" and trim(value):match("^[+-]?%d+$") or value
   number = math.tointeger(tonumber(number))
@@ -194,7 +239,7 @@ function M.empty(field)
     return field.empty
   elseif field.type == "terms" then
     return json.array()
-  elseif (field.type == "object" or field.type == "groups") and not field.nullable then
+  elseif (field.type == "object" or field.type == "groups" or field.type == "controls") and not field.nullable then
     return {}
   end
   return json.null

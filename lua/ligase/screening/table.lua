@@ -1,0 +1,362 @@
+--- A screening table as results: one per data row and column of results.
+---
+--- Results are kept as lists, one per field, because there can be a million of them.
+--- What cannot be read is kept verbatim and counted; what would make numbers wrong (a well
+--- twice, two units for one kind of value, a role that nobody knows) is refused with its
+--- place.
+local errors = require "ligase.base.errors"
+local host = require "host"
+local json = require "ligase.base.json"
+local text = require "ligase.base.text"
+local values = require "ligase.screening.values"
+local wells = require "ligase.screening.wells"
+
+local M = {}
+
+local null = host.null
+
+--- The lists of results; `source` and `line` say where each stands.
+M.FIELDS = { "ordinal", "plate", "well", "role", "measure", "value", "relation", "unit", "concentration_m",
+  "source_name", "cells", "source", "line" }
+
+---@class ligase.screening_results
+---@field n integer
+---@field sources {shown: string, rows: integer, first_ordinal: integer}[]
+---@field notes table<string, {count: integer, first: string, examples: string[]}> by what was noted
+local Results = {}
+Results.__index = Results
+
+--- How a table is to be read.
+---@class ligase.screening_reading
+---@field controls ligase.control_map
+---@field roles table<string, string> role by word in lower case
+---@field unit string|nil of values where the table says none
+---@field concentration_unit string|nil
+---@field duplicates "refuse"|"keep"|"exclude"
+---@field row_word string|nil what a place in the source is called; line without it
+---@field direction string|nil of the campaign, for percentages that are named by one
+
+--- No results yet.
+---@param reading ligase.screening_reading
+---@return ligase.screening_results
+function M.new(reading)
+  local results = { n = 0, rows = 0, next_ordinal = 1, sources = {}, notes = {}, reading = reading, units = {},
+    seen_wells = {}, twice = {} }
+  for _, field in ipairs(M.FIELDS) do
+    results[field] = {}
+  end
+  return setmetatable(results, Results)
+end
+
+local NOTED_MOST = 3
+
+--- Notes something about a row that people should know of.
+---@param what string one of ligase.screening.report's notes
+---@param example string
+---@param line integer
+function Results:note(what, example, line)
+  local note = self.notes[what]
+  if not note then
+    note = { count = 0, examples = {} }
+    self.notes[what] = note
+  end
+  note.count = note.count + 1
+  if #note.examples < NOTED_MOST then
+    note.examples[#note.examples + 1] = ("%s (%s %d)"):format(text.shown(example, 40),
+      self.reading.row_word or "line", line)
+  end
+end
+
+-- ---- one source ------------------------------------------------------------
+
+---@class ligase.screening_source
+---@field shown string
+---@field plan table from ligase.screening.columns
+---@field decimal string
+---@field missing table<string, boolean>
+---@field plate string|nil of all rows, where no column names plates
+
+local function refuse(state, line, field, message, hint)
+  local column = field and state.source.plan.at[field]
+  errors.raise { kind = "input", code = "table", file = state.source.shown, line = line,
+    column = column and column.position, message = message, hint = hint }
+end
+
+local function plate_of(state, cell, line)
+  if not state.at.plate then
+    return state.source.plate or null
+  elseif not cell then
+    refuse(state, line, "plate", "the row names no plate", "Fill it in, or leave the row out of the file")
+  end
+  return cell
+end
+
+--- A well's name; what is none is kept as it stands, and belongs to no place on the plate.
+local function well_of(state, row, line)
+  local at = state.at
+  if at.well then
+    local cell = state.cells.well[row]
+    if not cell then
+      return null
+    end
+    local known = state.known_wells[cell]
+    if known == nil then
+      known = wells.read(cell) or false
+      state.known_wells[cell] = known
+    end
+    if not known then
+      refuse(state, line, "well", ("'%s' is no well"):format(text.shown(cell, 30)),
+        "A well is a letter and a number, from A1 to AF48")
+    end
+    return known
+  elseif at.row then
+    local letter, number = state.cells.row[row], state.cells.column[row]
+    local well = letter and number and wells.from(letter, number)
+    if not well then
+      refuse(state, line, "row", ("row '%s', column '%s' is no well"):format(text.shown(letter or "", 20),
+        text.shown(number or "", 20)), "Rows are A to AF or 1 to 32, columns 1 to 48")
+    end
+    return well
+  end
+  return null
+end
+
+--- What the table itself says of the role: nil for nothing. Words that people declared come
+--- first.
+local function told_role(state, cell, line)
+  local known = state.known_roles[cell]
+  if known == nil then
+    known = state.reading.controls:of_name(cell) or state.reading.roles[cell:lower()] or false
+    state.known_roles[cell] = known
+  end
+  if not known then
+    local words = {}
+    for word in pairs(state.reading.roles) do
+      words[#words + 1] = word
+    end
+    local near = text.nearest(cell:lower(), words)
+    refuse(state, line, "role", ("nobody knows the role '%s'"):format(text.shown(cell, 30)),
+      (near and ("Did you mean '%s'? "):format(near) or "") .. ("Say what it is: --role '%s=positive' (or negative, "
+        .. "sample, blank, empty, excluded)"):format(text.printable(cell)))
+  end
+  return known
+end
+
+local function role_of(state, row, line, well, compound)
+  local controls = state.reading.controls
+  local cell = state.at.role and state.cells.role[row]
+  local told = cell and told_role(state, cell, line)
+  local declared = well ~= null and controls:of_well(well) or nil
+  local named = compound and controls:of_name(compound) or nil
+  if declared and named and declared ~= named then
+    refuse(state, line, "compound", ("well %s is declared %s, and '%s' in it %s"):format(well, declared,
+      text.shown(compound, 30), named), "Mend the declaration, or the row")
+  end
+  declared = declared or named
+  if declared and told and told ~= "sample" and told ~= "empty" and told ~= declared then
+    refuse(state, line, "role", ("the row says %s, and the controls are declared so that it is %s"):format(told,
+      declared), "Mend the declaration, or the row")
+  end
+  if declared or told then
+    return declared or told
+  elseif compound or not state.at.compound then
+    return "sample"
+  end
+  state.results:note("unnamed", well ~= null and well or "a row", line)
+  return "empty"
+end
+
+-- ---- rows ------------------------------------------------------------------
+
+--- A well that stands twice with values of one kind counts twice, which only a person can
+--- want.
+local function note_well(state, i)
+  local results = state.results
+  if results.well[i] == null then
+    return
+  end
+  local place = (results.plate[i] == null and "" or results.plate[i]) .. "\0" .. results.measure[i]
+  local seen = results.seen_wells[place]
+  if not seen then
+    seen = {}
+    results.seen_wells[place] = seen
+  end
+  local first = seen[results.well[i]]
+  if not first then
+    seen[results.well[i]] = i
+    return
+  end
+  if state.reading.duplicates == "refuse" then
+    local other = results.source[first] ~= results.source[i] and results.sources[results.source[first]].shown
+    refuse(state, results.line[i], "well", ("well %s%s stands twice, first in %s %d%s"):format(results.well[i],
+      results.plate[i] ~= null and (" of plate '%s'"):format(text.shown(results.plate[i], 40)) or "",
+      state.reading.row_word or "line", results.line[first], other and " of " .. other or ""),
+      "If both count: --duplicates keep; if neither does: --duplicates exclude; else mend the file")
+  end
+  results:note("twice", results.well[i], results.line[i])
+  results.twice[#results.twice + 1] = { first, i }
+end
+
+local function percent_column_sign(column, direction)
+  local header = column.header:lower()
+  local named = header:find("inhib", 1, true) and "inhibition" or header:find("activation", 1, true) and "activation"
+    or nil
+  return not named or named == direction, named
+end
+
+local function add_result(state, row, line, column, shared, kept, is_first)
+  local results = state.results
+  local i = results.n + 1
+  results.n = i
+  local measure, logarithm = shared.measure or column.result, shared.measure and shared.logarithm or column.logarithm
+  local row_number = results.rows - state.rows_before
+  results.ordinal[i] = state.first_ordinal + (row_number - 1) * state.width + shared.place - 1
+  results.plate[i], results.well[i], results.role[i] = shared.plate, shared.well, shared.role
+  results.measure[i], results.source_name[i] = measure, shared.compound or null
+  results.source[i], results.line[i] = #results.sources, line
+  local own = values.read(state, i, row, column, logarithm)
+  own = values.read_dose(state, i, row, own)
+  if is_first and kept then
+    own = own and own .. "," .. kept or "{" .. kept
+  end
+  results.cells[i] = own and own .. "}" or null
+  if measure == "raw" or measure == "percent" then
+    note_well(state, i)
+  end
+end
+
+--- The cells of columns that nobody asked for.
+local function left_cells(state, row)
+  local kept
+  for _, column in ipairs(state.left) do
+    local cell = state.texts[column.position][row]
+    if cell ~= null then
+      kept = (kept and kept .. "," or "") .. state.keys[column.position] .. json.encode(cell)
+    end
+  end
+  return kept
+end
+
+local function add_row(state, frame, row)
+  local results, line = state.results, frame:line(row)
+  results.rows = results.rows + 1
+  local shared = { compound = state.at.compound and state.cells.compound[row] or nil }
+  shared.plate = plate_of(state, state.at.plate and state.cells.plate[row], line)
+  shared.well = well_of(state, row, line)
+  shared.role = role_of(state, row, line, shared.well, shared.compound)
+  if state.at.measure then
+    local cell = state.cells.measure[row]
+    if not cell then
+      refuse(state, line, "measure", "the row does not say what its value is", "Fill it in")
+    end
+    shared.measure, shared.logarithm = values.measure(state, cell)
+  end
+  local kept, any = left_cells(state, row), false
+  for place, column in ipairs(state.columns) do
+    local cell = state.texts[column.position][row]
+    if cell ~= null and not state.source.missing[cell] or place == #state.columns and not any then
+      shared.place = place
+      add_result(state, row, line, column, shared, kept, not any)
+      any = true
+    end
+  end
+end
+
+local function trimmed(list)
+  for i, cell in ipairs(list) do
+    if cell ~= null then
+      local clean = cell:match("^%s*(.-)%s*$")
+      list[i] = clean ~= "" and clean or null
+    end
+  end
+  return list
+end
+
+--- The cells of a frame that are looked at, as lists.
+local function open_frame(state, frame)
+  state.cells, state.texts, state.numbers = {}, {}, {}
+  for field, column in pairs(state.at) do
+    local texts <close> = frame:text(column.position)
+    local list = trimmed(texts:values())
+    state.texts[column.position] = list
+    local cells = {}
+    for i, cell in ipairs(list) do
+      cells[i] = cell ~= null and not state.source.missing[cell] and cell or false
+    end
+    state.cells[field] = cells
+  end
+  for _, column in ipairs(state.columns) do
+    local numbers <close> = frame:number(column.position)
+    state.numbers[column.position] = numbers:values()
+  end
+  for _, column in ipairs(state.left) do
+    local texts <close> = frame:text(column.position)
+    state.texts[column.position] = texts:values()
+  end
+end
+
+local function state_of(results, source, fields)
+  local state = { results = results, source = source, reading = results.reading, at = source.plan.at, columns = {},
+    left = {}, keys = {}, known_wells = {}, known_roles = {}, known_measures = {}, known_doses = {} }
+  for _, column in ipairs(source.plan.columns) do
+    state.keys[column.position] = ('"%d":'):format(column.position)
+    if not column.field then
+      state.left[#state.left + 1] = column
+    elseif fields[column.field].result then
+      state.columns[#state.columns + 1] = { position = column.position, header = column.header, unit = column.unit,
+        result = fields[column.field].result, logarithm = fields[column.field].logarithm or false }
+    end
+  end
+  state.width = #state.columns
+  for _, column in ipairs(state.columns) do
+    local fits, named = percent_column_sign(column, results.reading.direction)
+    if column.result == "percent" and results.reading.direction and not fits then
+      errors.raise { kind = "input", code = "direction", file = source.shown, column = column.position,
+        message = ('"%s" is of %s, and the campaign of %s'):format(text.printable(column.header), named,
+          results.reading.direction), hint = "Is it the right campaign? Its direction: ligase campaign update NAME "
+          .. "--direction " .. named }
+    end
+  end
+  return state
+end
+
+--- Reads the frames of one source.
+---@param source ligase.screening_source
+---@param fields table ligase.screening.columns' FIELDS
+---@param frames fun(): table|nil an iterator over frames
+function Results:read(source, fields, frames)
+  if self.width and self.width ~= #source.plan.results then
+    errors.raise { kind = "input", code = "table", file = source.shown,
+      message = ("it has %s of results, and %s has %d"):format(text.count(#source.plan.results, "column"),
+        self.sources[#self.sources].shown, self.width), hint = "Files read together are tables of one form" }
+  end
+  self.width = #source.plan.results
+  local before = self.rows
+  local state = state_of(self, source, fields)
+  state.first_ordinal, state.rows_before = self.next_ordinal, before
+  self.sources[#self.sources + 1] = { shown = source.shown, first_ordinal = self.next_ordinal }
+  for frame in frames do
+    open_frame(state, frame)
+    for row = 1, #frame do
+      add_row(state, frame, row)
+    end
+    frame:close()
+  end
+  self.sources[#self.sources].rows = self.rows - before
+  self.next_ordinal = self.next_ordinal + (self.rows - before) * self.width
+  if self.rows == before then
+    refuse(state, nil, nil, "the file has a header and no rows", "Check that the export finished")
+  end
+end
+
+--- Takes wells that stand twice out of what counts, where that was asked for. To be called
+--- after the last source.
+function Results:finish()
+  if self.reading.duplicates == "exclude" then
+    for _, pair in ipairs(self.twice) do
+      self.role[pair[1]], self.role[pair[2]] = "excluded", "excluded"
+    end
+  end
+end
+
+return M

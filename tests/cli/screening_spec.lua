@@ -1,0 +1,332 @@
+--- Campaigns and their results from the command line, in a real Postgres.
+local pg = require "pg"
+local support = require "tests.support"
+local sys = require "sys"
+
+local PLATE = [[
+plate,well,compound,role,conc (µM),signal
+P1,A1,C1,,10,100
+P1,A2,C2,,10,950
+P1,A3,C3,,10,480
+P1,a04,C4,,10,OVER
+P1,B1,staurosporine,pos,1,50
+P1,B2,staurosporine,pos,1,55
+P1,B3,staurosporine,pos,1,45
+P1,C1,,neg,,1000
+P1,C2,,neg,,1010
+P1,C3,,neg,,990
+]]
+
+describe("screening", function()
+  local conn, conninfo, workspace
+
+  before_each(function()
+    conn, conninfo = support.migrated()
+    workspace = support.workspace()
+  end)
+
+  local function ligase(...)
+    return support.ligase { database = conninfo, workspace = workspace, ... }
+  end
+
+  local function done(...)
+    local result = ligase(...)
+    assert.equal(0, result.code, result.stdout .. result.stderr)
+    return result.stdout
+  end
+
+  local function refused(code, why, ...)
+    local result = ligase(...)
+    assert.equal(code, result.code, result.stdout .. result.stderr)
+    assert.matches(why, result.stderr, 1, true)
+    return result.stderr
+  end
+
+  local function one(sql, ...)
+    return conn:query(sql, ...)[1]
+  end
+
+  local function make(...)
+    return done("campaign", "create", "kinases", "--direction", "inhibition", ...)
+  end
+
+  local function file(content, name)
+    local path = workspace .. "/" .. (name or "plate.csv")
+    sys.write_file(path, content)
+    return path
+  end
+
+  it("stores a plate with what follows from it", function()
+    make("--hit-rule", "percent >= 50")
+    done("compound", "create", "C1", "--name", "aspirin")
+    local said = done("screening", "--campaign", "kinases", file(PLATE))
+    assert.matches("campaign kinases: revision 1, 10 results", said, 1, true)
+    assert.matches("plates   P1: 10 wells, Z' 0.953, signal window 90.50", said, 1, true)
+    assert.matches("4 compounds named: 1 known, 3 unknown and kept as text (C2, C3, C4;", said, 1, true)
+    assert.matches("hits     2 of 4 samples by percent >= 50", said, 1, true)
+    assert.matches("1 cells that are no numbers, kept as text: OVER (line 5)", said, 1, true)
+    local row = one "SELECT * FROM campaign_results WHERE well = 'A01'"
+    assert.same({ "C1", "aspirin", 100.0, 1e-5, true }, { row.compound_code, row.compound, row.value,
+      row.concentration_m, row.is_hit })
+    assert.near(100 * 900 / 950, row.percent_effect, 1e-12)
+    assert.same({ { ["6"] = "OVER" } }, { one "SELECT cells FROM campaign_results WHERE well = 'A04'".cells })
+    local revision = one "SELECT * FROM screening_revisions"
+    assert.same({ 10, 9, 1, 1, 2, 1 }, { revision.result_count, revision.value_count, revision.linked_count,
+      revision.plate_count, revision.hit_count, revision.undecided_count })
+    assert.equal(sys.sha256_file(workspace .. "/plate.csv"), revision.source_sha256)
+    assert.equal("signal", revision.sources[1].columns[6].header)
+    local run = one "SELECT * FROM runs ORDER BY started_at DESC LIMIT 1"
+    assert.same({ "screening", "done", "screening", 10 }, { run.command, run.outcome, run.recipe, run.counts.rows })
+    assert.equal(revision.run_id, run.id)
+    assert.equal("screening_campaigns", run.changes[1].table)
+  end)
+
+  it("finds the same file unchanged, and a changed one the next revision", function()
+    make("--hit-rule", "percent >= 50")
+    done("screening", "--campaign", "kinases", file(PLATE))
+    assert.matches("unchanged (revision 1)", done("screening", "--campaign", "kinases", file(PLATE)), 1, true)
+    assert.equal("unchanged", one "SELECT outcome FROM runs ORDER BY started_at DESC LIMIT 1".outcome)
+    assert.equal(10, one "SELECT count(*) AS n FROM screening_results".n)
+    assert.matches("revision 2", done("screening", "--campaign", "kinases", file((PLATE:gsub("480", "900")))))
+    assert.same({ 1, 2 }, { one "SELECT hit_count FROM campaign_overview".hit_count,
+      one "SELECT revision FROM campaign_overview".revision })
+    assert.equal(20, one "SELECT count(*) AS n FROM screening_results".n) -- both are kept
+    assert.matches("revision 3", done("screening", "--campaign", "kinases", "--again", "plate.csv"))
+  end)
+
+  it("reads again when compounds became known", function()
+    make()
+    assert.matches("4 unknown and kept as text", done("screening", "--campaign", "kinases", file(PLATE)))
+    done("compound", "create", "C2")
+    assert.matches("revision 2", done("screening", "--campaign", "kinases", file(PLATE)))
+    assert.equal(1, one "SELECT linked_count FROM screening_revisions WHERE revision = 2".linked_count)
+    assert.matches("3 new", done("screening", "--campaign", "kinases", "--create", file(PLATE)))
+    assert.equal(4, one "SELECT count(*) AS n FROM compounds".n) -- staurosporine is a control, and no sample
+  end)
+
+  it("writes nothing in a dry run", function()
+    make("--hit-rule", "percent >= 50")
+    local runs = one "SELECT count(*) AS n FROM runs".n
+    local said = done("screening", "--campaign", "kinases", "--create", "--dry-run", file(PLATE))
+    assert.matches("revision 1, 10 results %(dry run%)", said)
+    assert.matches("hits     2 of 4 samples", said)
+    for _, name in ipairs { "screening_results", "screening_revisions", "screening_plates", "compounds" } do
+      assert.equal(0, one("SELECT count(*) AS n FROM " .. name).n)
+    end
+    assert.equal(runs, one "SELECT count(*) AS n FROM runs".n)
+  end)
+
+  it("leaves nothing of a bad file, and journals it", function()
+    make()
+    local said = refused(1, "plate.csv:4:2: 'Q99' is no well", "screening", "--campaign", "kinases",
+      file((PLATE:gsub("A3", "Q99"))))
+    assert.matches("from A1 to AF48", said)
+    assert.equal(0, one "SELECT count(*) AS n FROM screening_results".n)
+    assert.equal(pg.null, one "SELECT current_revision AS r FROM screening_campaigns".r)
+    assert.equal("failed", one "SELECT outcome FROM runs ORDER BY started_at DESC LIMIT 1".outcome)
+  end)
+
+  it("reads plates of several files as one revision, all or none", function()
+    make("--hit-rule", "percent >= 50")
+    local a, b = file("well,compound,role,value\nA1,C1,,5\nA2,,pos,1\nA3,,pos,2\nH1,,neg,9\nH2,,neg,10\n", "p1.csv"),
+      file("well,compound,role,value\nA1,C2,,8\nA2,,pos,1\nA3,,pos,2\nH1,,neg,9\nH2,,neg,11\n", "p2.csv")
+    assert.matches("2 files: campaign kinases: revision 1, 10 results", done("screening", "--campaign", "kinases", a,
+      b))
+    local rows = conn:query [[
+SELECT plate, count(*) AS n, min(ordinal) AS o FROM campaign_results GROUP BY plate ORDER BY plate]]
+    assert.same({ { plate = "p1", n = 5, o = 1 }, { plate = "p2", n = 5, o = 6 } }, { rows[1], rows[2] })
+    assert.matches("unchanged", done("screening", "--campaign", "kinases", a, b))
+    refused(1, "no well", "screening", "--campaign", "kinases", a, file("well,value\n??,1\n", "p3.csv"))
+    assert.equal(1, one "SELECT max(revision) AS r FROM screening_revisions".r)
+  end)
+
+  it("goes by --recipe too, of ligase ingest and of ligase run", function()
+    make()
+    assert.matches("revision 1", done("ingest", "--recipe", "screening", "--campaign", "kinases", file(PLATE)))
+    assert.matches("unchanged", done("run", "screening", "--campaign", "kinases", file(PLATE)))
+    refused(2, "which campaign", "ingest", "--recipe", "screening", file(PLATE))
+    refused(2, "--campaign is for screening results", "ingest", "--campaign", "kinases", file(PLATE))
+    refused(2, "--campaign is for screening results", "ingest", "--recipe", "compounds", "--campaign", "kinases",
+      file(PLATE))
+    refused(2, "not for screening", "screening", "--recipe", "compounds", "--campaign", "kinases", file(PLATE))
+  end)
+
+  it("takes a recipe of one's own, with words, roles and controls", function()
+    make()
+    sys.mkdir(workspace .. "/recipes")
+    sys.write_file(workspace .. "/recipes/reader.lua", [[
+local screening_recipe = require "ligase.screening_recipe"
+return screening_recipe.recipe {
+  columns = { well = { "Pos" }, value = { "Lum" } },
+  roles = { positive = { "HPE" } }, controls = { negative = { "column 12" } }, unit = "RLU",
+}]])
+    done("screening", "--campaign", "kinases", "--recipe", "reader", "--plate", "X",
+      file "Pos,Type,Lum,role\nA1,x,5,\nA2,x,1,hpe\nA3,x,2,HPE\nA12,x,9,\nB12,x,8,\n")
+    local rows = conn:query "SELECT role, unit, plate FROM campaign_results ORDER BY ordinal"
+    assert.same({ { role = "sample", unit = "RLU", plate = "X" }, { role = "positive", unit = "RLU", plate = "X" } },
+      { rows[1], rows[2] })
+    assert.equal("negative", rows[5].role)
+    sys.write_file(workspace .. "/recipes/bad.lua", [[
+return require "ligase.screening_recipe".recipe { columns = { wel = { "x" } } }]])
+    refused(2, "a screening table has no 'wel'", "screening", "--campaign", "kinases", "--recipe", "bad", file(PLATE))
+  end)
+
+  it("offers the nearest campaign, and makes one only when asked", function()
+    make()
+    local said = refused(2, "there is no campaign 'kinase'", "screening", "--campaign", "kinase", file(PLATE))
+    assert.matches("Did you mean 'kinases'?", said, 1, true)
+    done("screening", "--campaign", "new one", "--create", "--program", "ALS", file(PLATE))
+    assert.equal("ALS", one "SELECT program FROM campaign_overview WHERE name = 'new one'".program)
+  end)
+
+  it("says what controls never occur, and that there is no Z' without them", function()
+    make("--positive", "staurosporin", "--negative", "column 12")
+    local said = done("screening", "--campaign", "kinases", file "well,compound,value\nA1,x,5\nA2,y,6\n")
+    assert.matches("the positive control 'staurosporin' occurs nowhere", said)
+    assert.matches("no Z' for 1 plate %(plate%): no positive controls, no negative controls", said)
+    assert.matches("no hits are called: the campaign declares no hit rule", said)
+    assert.equal("plate", one "SELECT plate FROM campaign_plates".plate) -- the file's name
+    local result = support.ligase { "screening", "--campaign", "kinases", "-", database = conninfo,
+      workspace = workspace, stdin = "well,value\nA1,5\n" }
+    assert.equal(2, result.code)
+    assert.matches("no column names the plate. Say which it is: --plate NAME", result.stderr, 1, true)
+  end)
+
+  it("does with mixed units and duplicate wells what the documentation says", function()
+    make()
+    refused(1, "the value is in 'OD', others are in 'RLU'", "screening", "--campaign", "kinases",
+      file "well,value,unit\nA1,5,RLU\nA2,6,OD\n")
+    local twice = file "well,value\nA1,5\nA1,6\n"
+    refused(1, "well A01 of plate 'plate' stands twice, first in line 2", "screening", "--campaign", "kinases", twice)
+    assert.matches("1 wells that stand twice", done("screening", "--campaign", "kinases", "--duplicates", "keep",
+      twice))
+    assert.matches("revision 2", done("screening", "--campaign", "kinases", "--duplicates", "exclude", twice))
+    assert.same({ "excluded", "excluded" }, { one "SELECT min(role) AS r FROM campaign_results".r,
+      one "SELECT max(role) AS r FROM campaign_results".r })
+  end)
+
+  it("keeps potencies with relation and unit", function()
+    done("campaign", "create", "potency", "--hit-rule", "ic50 <= 1 µM")
+    done("screening", "--campaign", "potency", file "compound,IC50,unit\na,>10,µM\nb,25,nM\nc,ND,nM\n")
+    local rows = conn:query "SELECT * FROM campaign_results ORDER BY ordinal"
+    assert.same({ ">", 1e-5, "M", false }, { rows[1].relation, rows[1].value, rows[1].unit, rows[1].is_hit })
+    assert.same({ ["2"] = ">10", ["3"] = "µM" }, rows[1].cells)
+    assert.same({ pg.null, 2.5e-8, true }, { rows[2].relation, rows[2].value, rows[2].is_hit })
+    assert.same({ pg.null, pg.null, { ["2"] = "ND", ["3"] = "nM" } }, { rows[3].value, rows[3].is_hit, rows[3].cells })
+    local shown = done("campaign", "show", "potency")
+    assert.matches("1 hit by ic50 <= 1 µM, 1 sample left open", shown)
+  end)
+end)
+
+describe("campaign", function()
+  local conn, conninfo, workspace
+
+  before_each(function()
+    conn, conninfo = support.migrated()
+    workspace = support.workspace()
+    sys.write_file(workspace .. "/plate.csv", PLATE)
+  end)
+
+  local function run(...)
+    return support.ligase { database = conninfo, workspace = workspace, ... }
+  end
+
+  local function done(...)
+    local result = run(...)
+    assert.equal(0, result.code, result.stdout .. result.stderr)
+    return result.stdout
+  end
+
+  it("is made, listed, shown and deleted", function()
+    done("program", "create", "ALS")
+    assert.matches("campaign kinases: made", done("campaign", "create", "kinases", "--direction", "inhibition",
+      "--hit-rule", "percent >= 50", "--positive", "column 23", "--positive", "stauro", "--negative", "DMSO",
+      "--target", "LRRK2", "--program", "ALS"))
+    local row = conn:query "SELECT * FROM screening_campaigns"[1]
+    assert.same({ positive = { "column 23", "stauro" }, negative = { "DMSO" } }, row.controls)
+    assert.equal("percent >= 50", row.hit_rule.text)
+    assert.matches("kinases", done("campaign", "list", "--program", "ALS"))
+    local shown = done("campaign", "show", "kinases")
+    assert.matches("no results yet", shown)
+    assert.matches("column 23", shown)
+    assert.matches("deleted", done("campaign", "delete", "kinases"))
+    assert.equal(0, #conn:query "SELECT FROM screening_campaigns")
+  end)
+
+  it("refuses rules, directions and controls that are none", function()
+    for _, case in ipairs { { "no condition", "--hit-rule", "percent 50" }, { "inhibition or", "--direction", "up" },
+      { "overlap", "--positive", "A1:A3", "--negative", "A2" } } do
+      local result = run("campaign", "create", "x", table.unpack(case, 2))
+      assert.equal(2, result.code)
+      assert.matches(case[1], result.stderr, 1, true)
+    end
+  end)
+
+  it("reckons anew when it declares otherwise, as the next revision", function()
+    done("campaign", "create", "kinases")
+    done("screening", "--campaign", "kinases", "plate.csv")
+    assert.matches("reckoned anew: revision 2, no hits are called", done("campaign", "update", "kinases", "--direction",
+      "inhibition"))
+    assert.matches("reckoned anew: revision 3, 2 hits", done("campaign", "update", "kinases", "--hit-rule",
+      "percent >= 50"))
+    assert.matches("revision 4, 1 hit\n", done("campaign", "update", "kinases", "--hit-rule", "percent >= 60"))
+    local rows = conn:query [[
+SELECT revision, derived_from, hit_count, hit_rule ->> 'text' AS rule, direction FROM screening_revisions ORDER BY 1]]
+    assert.same({ revision = 1, derived_from = pg.null, hit_count = pg.null, rule = pg.null, direction = pg.null },
+      rows[1])
+    assert.same({ revision = 4, derived_from = 3, hit_count = 1, rule = "percent >= 60", direction = "inhibition" },
+      rows[4])
+    -- the values are the same in all of them
+    assert.same({ n = 1 }, conn:query [[
+SELECT count(DISTINCT s) AS n FROM (SELECT string_agg(concat_ws(' ', ordinal, well, value, role, cells), ';' ORDER BY
+ordinal) AS s FROM screening_results GROUP BY revision) AS x]][1])
+    assert.equal(pg.null, conn:query "SELECT percent_effect AS p FROM screening_results WHERE revision = 1"[1].p)
+    -- as if the file had been read with that declaration: it is no change
+    assert.matches("unchanged (revision 4)", done("screening", "--campaign", "kinases", "plate.csv"), 1, true)
+    local run_row = conn:query [[
+SELECT * FROM runs WHERE command = 'campaign update' ORDER BY started_at DESC LIMIT 1]][1]
+    assert.equal("percent >= 50", run_row.changes[1].before.hit_rule.text)
+  end)
+
+  it("tells that controls need the file again", function()
+    done("campaign", "create", "kinases", "--direction", "inhibition")
+    done("screening", "--campaign", "kinases", "plate.csv")
+    assert.matches("read with other controls: read their file again", done("campaign", "update", "kinases",
+      "--positive", "A1"))
+    assert.matches("other controls since: read the file again", done("campaign", "show", "kinases"))
+    assert.matches("revision 2", done("screening", "--campaign", "kinases", "plate.csv"))
+    assert.equal("positive", conn:query "SELECT role FROM campaign_results WHERE well = 'A01'"[1].role)
+    assert.not_matches("other controls", done("campaign", "show", "kinases"))
+  end)
+
+  it("shows plates and hits, and all results when asked", function()
+    done("campaign", "create", "kinases", "--direction", "inhibition", "--hit-rule", "percent >= 50")
+    done("screening", "--campaign", "kinases", "plate.csv")
+    local shown = done("campaign", "show", "kinases")
+    assert.matches("P1%s+10%s+4%s+3%s+3%s+0.953%s+90.50%s+2", shown)
+    assert.matches("2 hits by percent >= 50, 1 sample left open", shown)
+    assert.matches("C1%s+P1%s+A01%s+sample%s+raw.-C3%s+P1%s+A03", shown) -- the strongest first
+    assert.matches("staurosporine", done("campaign", "show", "kinases", "--results"))
+    assert.not_matches("staurosporine", shown)
+  end)
+
+  it("with results is deleted only when that is said", function()
+    done("campaign", "create", "kinases")
+    done("screening", "--campaign", "kinases", "plate.csv")
+    local result = run("campaign", "delete", "kinases")
+    assert.equal(2, result.code)
+    assert.matches("holds data: 10 results", result.stderr)
+    done("campaign", "delete", "kinases", "--with-data")
+    for _, name in ipairs { "screening_results", "screening_revisions", "screening_plates", "screening_campaigns" } do
+      assert.equal(0, #conn:query("SELECT FROM " .. name))
+    end
+  end)
+
+  it("keeps a compound that its results name from being deleted", function()
+    done("campaign", "create", "kinases")
+    done("screening", "--campaign", "kinases", "--create", "plate.csv")
+    local result = run("compound", "delete", "C1")
+    assert.equal(2, result.code)
+    assert.matches("1 screening result: kinases", result.stderr)
+  end)
+end)
