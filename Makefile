@@ -153,12 +153,16 @@ demo: setup
 	step ingest --omics lipidomics --organism human $(EXAMPLES)/treated_vs_control.csv; \
 	step datasets; \
 	step sql "$$EFFECTS"; \
+	step signature load --feature-type lipid $(EXAMPLES)/ceramide_shift.tsv; \
+	step score treated_vs_control; \
 	printf '%s\n' "" \
 	  "That was a private Postgres in build/demo. Go on with:" \
 	  "  cd build/demo" \
 	  "  ../ligase show plasma_lipids       what was read, column by column" \
 	  "  ../ligase export plasma_lipids     the file again, value for value" \
 	  "  ../ligase why 'PC 34:1'            which cells were read as it, by which rule" \
+	  "  ../ligase feature 'PC 34:1'        where it occurs, with values and effects" \
+	  "  ../ligase why treated_vs_control --signature 'ceramide shift'    the score, down to the cells" \
 	  "  ../ligase inspect YOUR_FILE        what would be understood of your own data" \
 	  "  ../ligase db psql                  look around in SQL" \
 	  "  ../ligase ingest YOUR_FILE.csv     your own data" \
