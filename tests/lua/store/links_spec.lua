@@ -48,7 +48,8 @@ describe("linking anew", function()
       "one/1:4 a -> - (0)", "two/1:1 a -> a (1)" }, links_now())
     local report = link(plainly)
     assert.equal("done", report.outcome)
-    assert.same({ rows = 3, datasets = 1, names = 0, features_new = 1, names_new = 1, pieces = 1, features_described = 0 },
+    assert.same({ rows = 3, datasets = 1, names = 0, features_new = 1, names_new = 1, pieces = 1,
+      features_described = 0 },
       report.counts)
     assert.same({ "one/1:1 a -> a (2)", "one/1:2 userdata: (nil) -> - (2)", "one/1:3 b -> b (2)",
       "one/1:4 a -> a (2)", "two/1:1 a -> a (1)" }, links_now())
@@ -66,7 +67,8 @@ describe("linking anew", function()
     ingest("two", "lipid,S1\na,1\nC,2\n")
     local report = link(in_capitals)
     -- As `names apply` moves them: the blank cell becomes a name, "#" none any more.
-    assert.same({ rows = 5, datasets = 2, names = 4, features_new = 2, names_new = 3, pieces = 1, features_described = 0 },
+    assert.same({ rows = 5, datasets = 2, names = 4, features_new = 2, names_new = 3, pieces = 1,
+      features_described = 0 },
       report.counts)
     assert.same({ "one/1:1 a -> A (3)", "one/1:2 A -> A (3)", "one/1:3 b -> B (3)", "one/1:4 # -> - (3)",
       "one/1:5   -> BLANK (3)", "two/1:1 a -> a (1)", "two/2:1 a -> A (2)", "two/2:2 C -> C (2)" }, links_now())
