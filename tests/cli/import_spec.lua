@@ -129,7 +129,8 @@ UPDATE hts_results SET raw_value = 90 WHERE result_id = 7;]]
 INSERT INTO compounds (rowid, compound_id, inchi_key) VALUES (31, 'C3', 'not a key');
 INSERT INTO compounds (rowid, compound_id, compound_name) VALUES (32, NULL, 'nameless');
 INSERT INTO hts_results VALUES (40, 'C1', 99, 'P1', 'D1', NULL, 1, NULL, 0),
-  (41, 'C1', 7, 'P1', 'XX9', NULL, 1, NULL, 0), (42, 'C1', 7, 'P1', 'C1', NULL, 1, NULL, 0), (43, 'C1', 7, 'P1', 'D2', 'HPE', 1, NULL, 0),
+  (41, 'C1', 7, 'P1', 'XX9', NULL, 1, NULL, 0), (42, 'C1', 7, 'P1', 'C1', NULL, 1, NULL, 0),
+  (43, 'C1', 7, 'P1', 'D2', 'HPE', 1, NULL, 0),
   (44, 'C1', 7, 'P1', 'D3', NULL, x'00ff', NULL, 0);]]
     local result = import()
     assert.equal(1, result.code)
