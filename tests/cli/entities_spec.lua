@@ -1,5 +1,7 @@
+local host = require "host"
 local json = require "ligase.base.json"
 local support = require "tests.support"
+local sys = require "sys"
 
 local conn, url
 
@@ -59,6 +61,29 @@ describe("ligase program", function()
     refused(2, "there is no option '%-%-diseas'. Did you mean '%-%-disease'", "program", "create", "X", "--diseas", "x")
     refused(2, "%-%-external%-id x is no KEY=VALUE", "program", "create", "X", "--external-id", "x")
     refused(2, "the action cannot be 'delet'. Did you mean 'delete'", "program", "delet", "ALS")
+  end)
+end)
+
+describe("deleting while somebody else links", function()
+  it("is refused once the link is there", function()
+    output("program", "create", "ALS")
+    conn:begin()
+    conn:query "INSERT INTO experiments (id, name, program_id) SELECT gen_random_uuid(), 'E', id FROM programs"
+    local said = support.tmpfile("", "said")
+    local deleting <close> = sys.spawn({ host.executable, "program", "delete", "ALS" }, { env = { POSTGRES_URL = url },
+      stdout = "null", stderr = said })
+    local waiting = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() "
+      .. "AND wait_event_type = 'Lock'"
+    for _ = 1, 200 do
+      if one(waiting).n > 0 then
+        break
+      end
+      sys.sleep(0.05)
+    end
+    conn:commit()
+    assert.equal(2, deleting:wait(20).code)
+    assert.matches("others refer to it %(1 experiment: E%)", sys.read_file(said))
+    assert.equal(1, one("SELECT count(*) AS n FROM programs").n)
   end)
 end)
 

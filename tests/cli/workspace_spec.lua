@@ -85,6 +85,7 @@ describe("every example of the help", function()
   --- Files that examples name, as a user would have them.
   local NAMED = {
     ["genes.txt"] = "TP53\nBRCA1\n",
+    ["library.tsv"] = "Compound ID\tCompound name\tCAS\nC-0001\tcaffeine\t58-08-2\n",
     ["our_panel.tsv"] = "alias\tname\nblood sugar\tglucose\n",
     ["hgnc_complete_set.txt"] = "hgnc_id\tsymbol\tname\tlocus_group\tstatus\talias_symbol\tprev_symbol\tentrez_id"
       .. "\tensembl_gene_id\nHGNC:11998\tTP53\ttumor protein p53\tprotein-coding gene\tApproved\tp53|LFS1\t\t7157"

@@ -6,7 +6,7 @@ return entity_command.command("compound", {
     .. "SMILES, InChIKey, CAS, ChEMBL and PubChem ids, whose form and check digits are checked. Many at once come from "
     .. "a file: ligase ingest --recipe compounds FILE.",
   example = [[
-  ligase compound create C-0042 --name aspirin --cas 50-78-2 --inchi-key BSYNRYMUTXBXSQ-UHFFFAOYSA-N
+  ligase compound create C-0042 --name aspirin --cas 50-78-2 --pubchem 2244
   ligase compound update C-0042 --program ALS --attribute vendor=Acme
   ligase compound list --program ALS --format csv
   ligase compound show 50-78-2

@@ -10,10 +10,10 @@ M.description = "Reads omics tables into Postgres: matrices, statistics, long ta
   .. "change; a changed one becomes the dataset's next revision. A folder stands for all tables in and below it."
 M.example = [[
   ligase ingest plasma_lipids.csv
-  ligase ingest --program ALS --set lipid=feature plasma_lipids.csv treated_vs_control.csv
+  ligase ingest --program ALS --create --set lipid=feature plasma_lipids.csv treated_vs_control.csv
   ligase ingest --jobs 2 --report report.json results/
   ligase ingest --retry
-  ligase ingest --recipe compounds library.csv
+  ligase ingest --recipe compounds library.tsv
   cat plasma_lipids.csv | ligase ingest --name plasma -]]
 
 --- Declares the command's words.

@@ -5,9 +5,9 @@ return entity_command.command("program", {
   description = "Makes, changes, lists, shows and deletes programs: the lines of research that experiments, datasets, "
     .. "signatures and compounds belong to. Many at once come from a file: ligase ingest --recipe programs FILE.",
   example = [[
-  ligase program create ALS --disease 'ALS; FTD' --description 'Motor neurons'
-  ligase program update ALS --external-id benchling=prj_17
+  ligase program create FTD --disease 'FTD; ALS' --description 'Frontal lobe'
+  ligase program update FTD --external-id benchling=prj_17
   ligase program list
-  ligase program show ALS
-  ligase program delete ALS]],
+  ligase program show FTD
+  ligase program delete FTD]],
 })

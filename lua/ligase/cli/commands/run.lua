@@ -8,7 +8,7 @@ M.description = "Like ingest, with a recipe named by its file or by its name in 
   .. "The recipe's file itself can be run too: ligase recipes/my_panel.lua FILE."
 M.example = [[
   ligase run lipidomics plasma_lipids.csv
-  ligase run compounds library.csv
+  ligase run compounds library.tsv
   ligase run lipidomics --dry-run --decimal . --missing=-,NA plasma_lipids.csv]]
 
 --- Declares the command's words.
