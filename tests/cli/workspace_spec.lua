@@ -85,6 +85,10 @@ describe("every example of the help", function()
   --- Files that examples name, as a user would have them.
   local NAMED = {
     ["genes.txt"] = "TP53\nBRCA1\n",
+    ["screen/plate_1.csv"] = "well,compound,signal\nA1,C1,5\nA23,,1\nB23,,2\nA24,,9\nB24,,10\n",
+    ["screen/plate_2.csv"] = "well,compound,signal\nA1,C2,5\nA23,,1\nB23,,2\nA24,,9\nB24,,10\n",
+    ["screen/reader.csv"] = "well,content,signal\nA1,sample,5\nA2,HPE,1\nA3,HPE,2\nB1,ZPE,9\nB2,ZPE,10\n",
+    ["screen/ic50.csv"] = "compound,IC50\nC1,25\nC2,>10000\n",
     ["library.tsv"] = "Compound ID\tCompound name\tCAS\nC-0001\tcaffeine\t58-08-2\n",
     ["our_panel.tsv"] = "alias\tname\nblood sugar\tglucose\n",
     ["hgnc_complete_set.txt"] = "hgnc_id\tsymbol\tname\tlocus_group\tstatus\talias_symbol\tprev_symbol\tentrez_id"
@@ -98,10 +102,17 @@ describe("every example of the help", function()
       sys.write_file(path .. "/" .. name, sys.read_file(host.home .. "/docs/examples/" .. name))
     end
     sys.mkdir(path .. "/results")
+    sys.mkdir(path .. "/screen")
     sys.write_file(path .. "/results/day_1.csv", "Lipid,a,b\nPC 34:1,1,2\nPC 36:1,3,4\n")
     for name, content in pairs(NAMED) do
       sys.write_file(path .. "/" .. name, content)
     end
+    support.python([[
+import sqlite3, sys
+c = sqlite3.connect(sys.argv[1])
+c.execute("CREATE TABLE compounds (compound_id TEXT, compound_name TEXT)")
+c.execute("INSERT INTO compounds VALUES ('C-7', 'theobromine')")
+c.commit()]], { path .. "/chemistry.db" })
     local search = host.executable:match("^(.*)/") .. ":" .. sys.getenv("PATH")
     for _, command in ipairs(require("ligase.cli.main").COMMANDS) do
       local help = support.ligase({ command[1], "--help" }).stdout

@@ -12,13 +12,12 @@ local recipes = require "ligase.omics.recipes"
 local support = require "tests.support"
 local sys = require "sys"
 local verdict = require "tests.verdicts.verdict"
-local workspace = require "ligase.base.workspace"
 
 --- The name columns of all types, and names as they stand: what they mean plays no part.
 local function recipe_of(omics)
   local headers = {}
-  for _, known in ipairs(workspace.recipes()) do
-    table.move(recipes.load(known.name).name_columns, 1, 1000, #headers + 1, headers)
+  for _, known in ipairs(recipes.all()) do
+    table.move(known.name_columns, 1, 1000, #headers + 1, headers)
   end
   table.move(detect_omics.headers(omics), 1, 1000, #headers + 1, headers)
   local recipe = pipeline.recipe { omics = "lipidomics", feature_type = "lipid", name_columns = headers,

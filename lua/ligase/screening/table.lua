@@ -264,7 +264,7 @@ end
 
 local function trimmed(list)
   for i, cell in ipairs(list) do
-    if cell ~= null then
+    if cell ~= null and (cell:byte(1) <= 32 or cell:byte(-1) <= 32) then
       local clean = cell:match("^%s*(.-)%s*$")
       list[i] = clean ~= "" and clean or null
     end

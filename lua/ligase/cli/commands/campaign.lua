@@ -120,12 +120,11 @@ return entity_command.command("campaign", {
     .. "called a hit. When direction or rule change, the results are reckoned anew, as the next revision. show prints "
     .. "the plates with Z' and signal window, and the hits.",
   example = [[
-  ligase campaign create 'kinase screen' --direction inhibition --hit-rule 'percent >= 50' \
-      --positive 'column 23' --negative 'column 24'
-  ligase campaign update 'kinase screen' --hit-rule 'percent >= 60 and robust_z <= -3'
-  ligase campaign update 'kinase screen' --hit-rule none
-  ligase campaign show 'kinase screen' --hits
-  ligase campaign delete 'kinase screen' --with-data]],
+  ligase campaign create screen --direction inhibition --positive 'column 23' --negative DMSO
+  ligase campaign update screen --hit-rule 'percent >= 60 and robust_z <= -3'
+  ligase campaign update screen --hit-rule none
+  ligase campaign show screen --hits
+  ligase campaign delete screen --with-data]],
   has_data = true,
   configure = configure, change_fields = change_fields, tell_updated = tell_updated, show_more = show_more,
 })

@@ -13,9 +13,9 @@ M.description = "Reads results of a screen: one row per well, or per compound wi
   .. "Controls, direction and hit rule are the campaign's (ligase campaign); what is said here counts for these files."
 M.example = [[
   ligase campaign create kinases --direction inhibition --hit-rule 'percent >= 50'
-  ligase screening --campaign kinases --positive 'column 23' --negative 'column 24' plate*.csv
-  ligase screening --campaign kinases --role HPE=positive --role ZPE=negative plates.csv --dry-run
-  ligase screening --campaign potency --unit nM ic50.csv
+  ligase screening --campaign kinases --positive 'column 23' --negative A24:P24 screen/plate_*.csv
+  ligase screening --campaign kinases --role HPE=positive --role ZPE=negative screen/reader.csv
+  ligase screening --campaign potency --create --unit nM screen/ic50.csv
   ligase campaign show kinases]]
 
 local CONTROLS = { "positive", "negative", "blank" }
