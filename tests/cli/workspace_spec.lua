@@ -85,6 +85,8 @@ describe("every example of the help", function()
   --- Files that examples name, as a user would have them.
   local NAMED = {
     ["genes.txt"] = "TP53\nBRCA1\n",
+    ["als_core.tsv"] = "feature\tdirection\nCer 34:1;O2\tup\nCer 36:1;O2\tup\nSM 34:1;O2\tdown\nLPC 18:2\tdown\n",
+    ["hallmarks.gmt"] = "HALLMARK_HYPOXIA\tna\tVEGFA\tLDHA\tPGK1\nHALLMARK_GLYCOLYSIS\tna\tLDHA\tPGK1\tENO1\n",
     ["screen/plate_1.csv"] = "well,compound,signal\nA1,C1,5\nA23,,1\nB23,,2\nA24,,9\nB24,,10\n",
     ["screen/plate_2.csv"] = "well,compound,signal\nA1,C2,5\nA23,,1\nB23,,2\nA24,,9\nB24,,10\n",
     ["screen/reader.csv"] = "well,content,signal\nA1,sample,5\nA2,HPE,1\nA3,HPE,2\nB1,ZPE,9\nB2,ZPE,10\n",

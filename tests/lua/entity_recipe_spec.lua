@@ -171,7 +171,7 @@ describe("a file of compounds", function()
     local path = support.need_shared "metabolomics/fbmn_stats__GNPS_result_FBMN.tsv"
     local done, failure = pcall(store_file, recipes.load_any "compounds", path, { set = { SpectrumID = "code" } })
     assert.is_false(done)
-    assert.same({ 3, 10 }, { failure.line, failure.column }) -- a mass of 0.0
+    assert.same({ 3, 12 }, { failure.line, failure.column }) -- a CAS number without its hyphens
     local doubtful = true
     local recipe = recipes.adopt(entity_recipe.recipe {
       entity = "compound",

@@ -97,7 +97,13 @@ end
 ---@return ligase.entity_record
 function M.read(kind, given, place, resolve)
   local record = { fields = {}, links = {}, id = given.id }
-  for name, value in pairs(given) do
+  local names = {}
+  for name in pairs(given) do
+    names[#names + 1] = name
+  end
+  table.sort(names) -- of several faults always the same one is told
+  for _, name in ipairs(names) do
+    local value = given[name]
     local link = link_name(kind, name)
     if link then
       record.links[link] = linked_ids(resolve, kind, link, value, place)

@@ -18,9 +18,9 @@ M.description = "Sets two datasets side by side, or two revisions (A@1 A@2): the
   .. "--contrast and --with. With --signatures A and B are signatures: what they share, and where directions "
   .. "contradict."
 M.example = [[
-  ligase compare treated_a treated_b
-  ligase compare plasma_lipids@1 plasma_lipids@2
-  ligase compare --signatures "ceramides" "ceramides of others"]]
+  ligase compare plasma_lipids treated_vs_control
+  ligase compare plasma_lipids@1 plasma_lipids
+  ligase compare --signatures als_core HALLMARK_GLYCOLYSIS]]
 
 --- Declares the command's words.
 ---@param parser table argparse's

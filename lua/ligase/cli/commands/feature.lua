@@ -21,7 +21,7 @@ M.description = "Says where a feature occurs in the current revisions: dataset, 
 M.example = [[
   ligase feature "PC 34:1"
   ligase feature cc1a7fe5
-  ligase feature TP53 --type gene --json]]
+  ligase feature "PC 34:1" --type lipid --json]]
 
 M.surplus = [[A name with blanks goes into quotes: ligase feature "PC 34:1"]]
 

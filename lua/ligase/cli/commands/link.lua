@@ -16,7 +16,7 @@ M.description = "Links every row of the current revisions to the feature that it
   .. "older reader read. One transaction and one run in the journal; receipts are written, those of earlier readings "
   .. "stay."
 M.example = [[
-  ligase link plasma_lipids liver_lipids
+  ligase link plasma_lipids treated_vs_control
   ligase link --all]]
 
 --- Declares the command's words.

@@ -13,7 +13,7 @@ M.description = "Lists the stored scores of a dataset, or of a signature, the be
   .. "of methods that have no rule for matches all. A name that both a dataset and a signature have means the dataset."
 M.example = [[
   ligase matches treated_vs_control
-  ligase matches "ALS core" --format csv
+  ligase matches als_core --format csv
   ligase matches treated_vs_control --all --method gsea]]
 
 --- Declares the command's words.

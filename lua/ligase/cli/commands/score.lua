@@ -20,7 +20,7 @@ M.description = "Scores datasets by signatures and stores the scores. Directions
 M.example = [[
   ligase score treated_vs_control
   ligase score --all --method concordance --permutations 0
-  ligase score plasma_lipids --contrast ALS/control --signature "ALS core"
+  ligase score plasma_lipids --contrast treated_1,treated_2/control_1,control_2 --signature als_core
   ligase matches treated_vs_control]]
 
 M.surplus = "Several datasets are named one after the other, all of them by --all"

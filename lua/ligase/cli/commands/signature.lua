@@ -20,10 +20,10 @@ M.description = "Loads, lists, shows and deletes signatures: named sets of featu
   .. "signature becomes its next version."
 M.example = [[
   ligase signature load als_core.tsv --disease ALS --matrix CSF
-  ligase signature load h.all.v7.0.symbols.gmt --type MSigDB --version 7.0
+  ligase signature load hallmarks.gmt --type MSigDB --version 7.0
   ligase signature list
   ligase signature show als_core
-  ligase signature delete als_core@1]]
+  ligase signature delete HALLMARK_HYPOXIA@7.0]]
 
 M.surplus = "load takes FILE..., show and delete take a signature"
 

@@ -24,7 +24,7 @@ M.example = [[
   ligase why "PC 34:1" --type lipid
   ligase why plasma_lipids
   ligase why plasma_lipids:17 --json
-  ligase why treated_vs_control --signature "ALS core"]]
+  ligase why treated_vs_control --signature als_core]]
 
 M.surplus = [[A name with blanks goes into quotes: ligase why "PC 34:1"]]
 
