@@ -421,7 +421,8 @@ end)
 
 describe("a name that cannot be", function()
   local REFUSED = {
-    ["TAG48:1-FA50:0"] = "cannot hold", ["TG 48:1-FA18:2"] = "cannot hold", ["TG 16:0_80:2"] = "too many",
+    ["TAG48:1-FA50:0"] = "cannot hold", ["TG 48:1-FA18:2"] = "cannot hold", ["TG 16:0_80:2"] = "no sum of 2",
+    ["TG 30:0_30:0"] = "no sum of 3", ["CL 36:2_36:2_18:1"] = "no sum of 3",
     ["TG 16:0_18:1"] = "none of these is long enough", ["CL 18:2_18:2_18:2"] = "none of these is long enough",
     ["PC 34:1 [M+Foo]+"] = "the adduct [M+Foo]+ is not understood: Foo is neither", ["PC 34:1 [M+H]2"] = "charge",
     ["PC 34:1 [M+12]+"] = "adduct", ["PC 34:1 [M+H+Xx2]+"] = "Xx2", ["PC 34:1 [M+-H]+"] = "gained or lost",

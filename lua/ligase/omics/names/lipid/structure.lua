@@ -294,11 +294,13 @@ local function with_rest(head, list)
       long, long_carbons = long + 1, long_carbons + chain.sum.carbons
     end
   end
+  local others = class.chains - (#list - long) -- that the long ones stand for, two or more each
   if long == 0 then
     return nil, ("%s has %d chains, not %d, and none of these is long enough to be the sum of the others"):format(
       class.name, class.chains, #list)
-  elseif long_carbons > (class.chains - #list + long) * ONE_CHAIN_MOST then
-    return nil, ("%d carbons are too many for the other chains"):format(long_carbons)
+  elseif others < 2 * long or long_carbons > others * ONE_CHAIN_MOST then
+    return nil, ("%s has %d chains: %d carbons are no sum of %d of them"):format(class.name, class.chains,
+      long_carbons, others)
   end
   local total = M.sum { chains = list }
   local bond = ETHER_PREFIX[total.ethers]
