@@ -358,6 +358,9 @@ local function may_be_id(text)
     or find(text, "^[CcPp]") and find(text, "[:_ ]%d+$")
 end
 
+--- Bytes that the name of one substance has at most; what is set aside is looked for up to there.
+local LONGEST = 1000
+
 local function read_one(text)
   local id, system
   if may_be_id(text) then
@@ -367,6 +370,8 @@ local function read_one(text)
     return { name = id, rule = "metabolite.id", level = find(system, "^InChI") and "structure" or "identifier" }
   elseif system then
     return verbatim(text, "an HMDB number has 7 digits, or 5 in older files")
+  elseif #text > LONGEST then
+    return verbatim(text, cell.why_not(text, "it is longer than any substance's name"))
   end
   local reason = cell.absent(text) or find(text, "^%a?%a?%a?%a?%.?[ -]?%d") and spreadsheet.damage(text)
     or unnamed(text)
@@ -426,6 +431,9 @@ end
 
 --- What stands behind a name as a whole: a library's record, a mark such as * or (*).
 local function take_behind(text)
+  if #text > LONGEST then
+    return text
+  end
   local name, record = match(text, "^(.-); (.+)$")
   if name and is_record(record) then
     return name, "record", record
