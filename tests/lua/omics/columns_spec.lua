@@ -498,3 +498,19 @@ describe("the real file", function()
     end)
   end
 end)
+
+describe("numbers written with marks", function()
+  it("are kept as text, with a doubt", function()
+    for _, cell in ipairs { "6.7%", "<5", "1 234", "1'234.5", "1\u{A0}234", "\u{2212}1.5", "\u{A0}1.5", "2\u{A0}" } do
+      local plan = plan_of(("lipid\ta\tb\nX\t%s\t2\nY\t%s\t3\n"):format(cell, cell))
+      assert.equal("lipid=feature a=annotation b=sample#", roles(plan), cell)
+      assert.matches('or a no%-break space are kept as text: "a"', doubts(plan))
+    end
+  end)
+
+  it("are told of where no other numbers are", function()
+    local failure = refusal "lipid\ta\nX\t\u{2212}1.5\nY\t\u{2212}2\n"
+    assert.equal("no_numbers", failure.code)
+    assert.matches('^Numbers with .* kept as text: "a"%. Write them plainly', failure.hint)
+  end)
+end)
