@@ -58,15 +58,15 @@ end
 
 --- The column that the recipe's list names first; one without a single cell is none.
 local function listed_feature(tbl, wanted)
-  local feature, others = nil, {}
+  local feature, others, told = nil, {}, {}
   for _, name in ipairs(wanted) do
     local plain_name = statistics.plain(name)
     for _, column in ipairs(tbl.columns) do
       if column.plain == plain_name and not column.role and not column.blank and column.name ~= "" then
         if not feature then
           feature = column
-        elseif column ~= feature and is_text(column) then
-          others[#others + 1] = column.name
+        elseif column ~= feature and is_text(column) and not told[column] then
+          others[#others + 1], told[column] = column.name, true
         end
       end
     end
