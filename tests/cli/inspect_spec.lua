@@ -118,18 +118,18 @@ panel.csv
   end)
 
   it("shows the column that names the samples among the first rows, wherever it stands", function()
-    local result = inspect({ ["x.csv"] = "lipid,Sample,m1,m2,m3,Value\nPC 34:1,S1,a,b,c,1\nPC 34:1,S2,a,b,c,2\n" }, "x.csv",
-      "--set", "Sample=annotation", "--set", "m3=sample_name")
+    local text = "lipid,Sample,m1,m2,m3,Value\nPC 34:1,S1,a,b,c,1\nPC 34:1,S2,a,b,c,2\n"
+    local result = inspect({ ["x.csv"] = text }, "x.csv", "--set", "Sample=annotation", "--set", "m3=sample_name")
     assert.equal(0, result.code, result.stderr)
     assert.matches("\n    lipid +Sample +m1 +m3 +Value\n", result.stdout)
   end)
 
   it("tells of a slip in somebody's format in one line and a traceback", function()
     local result = inspect({ ["x.csv"] = PANEL, ["lua/ligase/omics/formats/slip.lua"] =
-      'local formats = require "ligase.omics.formats"\nreturn formats.register { name = "slip", title = "t", source = "s",\n'
-      .. 'recognise = function() error "boom" end }\n' }, "x.csv")
+      'local formats = require "ligase.omics.formats"\nreturn formats.register { name = "slip", title = "t",\n'
+      .. 'source = "s", recognise = function() error "boom" end }\n' }, "x.csv")
     assert.equal(1, result.code)
-    assert.matches("^ligase: x.csv: the format slip failed: [^\n]*slip.lua:3: boom%. Mend it, [^\n]*\nstack traceback:\n\t",
+    assert.matches("^ligase: x.csv: the format slip failed: [^\n]*slip.lua:3: boom%. Mend it, [^\n]*\nstack trace",
       result.stderr)
   end)
 

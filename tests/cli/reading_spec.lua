@@ -57,7 +57,8 @@ describe("ligase show", function()
     local groups = "Protein IDs\tMajority protein IDs\tLFQ intensity A\tIntensity A\tReverse\tPotential contaminant\n"
       .. "P04637\tP04637\t1\t2\t\t\nCON__P00761\tCON__P00761\t3\t4\t\t+\n"
     local path = support.tmpfile(groups, "groups.txt")
-    local ingested = output { "ingest", path, "--samples", support.tmpfile("sample\tgroup\tdose\nA\tcase\t5\n", "s.tsv") }
+    local samples = support.tmpfile("sample\tgroup\tdose\nA\tcase\t5\n", "s.tsv")
+    local ingested = output { "ingest", path, "--samples", samples }
     assert.matches("; 1 sample: A; ", ingested)
     local shown = output { "show", "groups", "--columns", "--about" }
     assert.matches("  proteomics  maxquant  tab, UTF%-8", shown)

@@ -62,8 +62,8 @@ local OTHER_BASES = { e = true, ["10"] = true, natural = true }
 --- Words that alone are no contrast but say which side of the statistic it is.
 local SIDES = { ci = true, l = true, r = true, lower = true, upper = true, lwr = true, upr = true, se = true, sd = true,
   sem = true, min = true, max = true, significant = true, significance = true, sig = true, threshold = true,
-  cutoff = true, std = true, stdev = true, stddev = true, error = true, err = true, variance = true, var = true, z = true,
-  zscore = true, score = true, rsd = true, cv = true }
+  cutoff = true, std = true, stdev = true, stddev = true, error = true, err = true, variance = true, var = true,
+  z = true, zscore = true, score = true, rsd = true, cv = true }
 
 --- Words that say so beside one of those: "95 % CI low"; alone they may be a contrast ("high").
 local SIDES_BESIDE = { low = true, high = true, confidence = true, interval = true, bound = true, limit = true }

@@ -172,7 +172,8 @@ local function shown_columns(plan)
     local is_number = column.type == "number"
     if column == plan.sample_name and column ~= plan.feature then
       shown[#shown + 1] = column
-    elseif column ~= plan.feature and (is_number and numbers < NUMBERS_MOST or not is_number and texts < TEXTS_MOST) then
+    elseif column ~= plan.feature
+      and (is_number and numbers < NUMBERS_MOST or not is_number and texts < TEXTS_MOST) then
       numbers, texts = numbers + (is_number and 1 or 0), texts + (is_number and 0 or 1)
       shown[#shown + 1] = column
     end
