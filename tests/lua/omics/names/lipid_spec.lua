@@ -11,6 +11,7 @@ local READ = {
   { "PC (34:1)", "PC 34:1", "species" },
   { "PC  34:1", "PC 34:1", "species" },
   { " PC 34:1\t", "PC 34:1", "species" },
+  { "PC 34:1/0:0", "LPC 34:1/0:0", "sn-position" },
   { "\u{A0}PC 34:1\u{A0}", "PC 34:1", "species" },
   { "\u{FEFF}PC 34:1", "PC 34:1", "species" },
   { "PC\u{A0}34:1", "PC 34:1", "species" },
@@ -428,6 +429,8 @@ describe("a name that cannot be", function()
   local REFUSED = {
     ["TAG48:1-FA50:0"] = "cannot hold", ["TG 48:1-FA18:2"] = "cannot hold", ["TG 16:0_80:2"] = "no sum of 2",
     ["TG 30:0_30:0"] = "no sum of 3", ["CL 36:2_36:2_18:1"] = "no sum of 3",
+    ["DG 0:0_34:1"] = "34 carbons beside an empty place", ["PC 34:1_0:0"] = "34 carbons beside an empty place",
+    ["DG 0:0/34:1"] = "34 carbons beside an empty place", ["TG 0:0_16:0_36:2"] = "36 carbons beside an empty place",
     ["TG 16:0_18:1"] = "none of these is long enough", ["CL 18:2_18:2_18:2"] = "none of these is long enough",
     ["PC 34:1 [M+Foo]+"] = "the adduct [M+Foo]+ is not understood: Foo is neither", ["PC 34:1 [M+H]2"] = "charge",
     ["PC 34:1 [M+12]+"] = "adduct", ["PC 34:1 [M+H+Xx2]+"] = "Xx2", ["PC 34:1 [M+-H]+"] = "gained or lost",
