@@ -43,8 +43,9 @@ describe("a header that names a statistic by itself", function()
   for _, header in ipairs { "-log10(pvalue)", "-log10_pval", "neg_log10_pval", "−log10 p-value", "log10 padj", "-logFC",
     "abs(log2FC)", "abs_logFC", "logFC_SE", "log2FC CI lower", "logFC.max", "FDR_threshold", "log(pvalue)",
     "ln p-value", "logFC (natural)", "natural log fold change", "nat. log FC", "logFC base e",
-    "log fold change, base 10", "1-pvalue", "1 - FDR", "log2FC std", "log2FC error", "log2FC variance", "log2FC z-score",
-    "log2FC 95% CI low",    "log2FC upper 97.5", "pvalue significance", "log2FC_inverse", "avg_logFC", "cluster 2 avg_logFC", "average logFC",
+    "log fold change, base 10", "1-pvalue", "1 - FDR", "log2FC std", "log2FC error", "log2FC variance",
+    "log2FC z-score", "log2FC 95% CI low", "log2FC upper 97.5", "pvalue significance", "log2FC_inverse", "avg_logFC",
+    "cluster 2 avg_logFC", "average logFC",
     "padjusted_by_me", "S1", "value", "fcgr", "", "  ", "()", "p", "t", "B", "stat", "valine" } do
     it("is not read into: " .. header, function()
       assert.is_nil(statistics.strong(header))

@@ -172,7 +172,7 @@ end
 --- count: 2H-chromene names a place, (34S) a centre.
 local function is_label(text)
   text = gsub(lower(text), "^u%-", "")
-  text = gsub(gsub(text, "^[%d',-]+%-(%d+%l)", "%1"), "[%s_-]", "")
+  text = gsub(gsub(gsub(text, "^[%d',-]+%-(%d+%l)", "%1"), "^[%d',]+%-(d%d)", "%1"), "[%s_-]", "")
   local count = 0
   for piece in text:gmatch("[^,]+") do
     repeat
@@ -203,9 +203,13 @@ end
 local function label_behind(text)
   local rest, label = match(text, "^(.-)[%s-]*[%[%(]([%w,' -]+)[%]%)]$")
   if not label or not is_label(label) then
-    rest, label = match(text, "^(.+)[-_ ]([%w]+)$")
-    if label and find(label, "^D") or rest and is_series(rest) then
-      label = nil
+    rest, label = match(text, "^(.+)[-_ ]([%d',]+%-[%l%d]%w*)$") -- alanine-2,3,3,3-d4
+    if not label or not is_label(label) then
+      rest, label = match(text, "^(.+)[-_ ]([%w]+)$")
+    end
+    local is_part = rest and (find(rest, "[-(]%a+yl$") or find(rest, "%-ring$"))
+    if label and find(label, "^D") or is_part or rest and is_series(rest) then
+      label = nil -- of "methionine-methyl-d3" it is not said whether the methyl group is its own
     end
   end
   return label, rest
