@@ -514,3 +514,19 @@ describe("numbers written with marks", function()
     assert.matches('^Numbers with .* kept as text: "a"%. Write them plainly', failure.hint)
   end)
 end)
+
+describe("a first line of a name and numbers that count up", function()
+  it("is data where the name is like those below it", function()
+    for _, text in ipairs { "PC 34:1,1,2\nPC 34:2,3,4\n", "ENSG00000141510\t10\t20\nENSG00000141511\t17\t30\n",
+      "TP53\t10\t20\nEGFR\t17\t30\nMYC\t1\t3\n" } do
+      assert.equal("no_header", refusal(text).code)
+    end
+  end)
+
+  it("numbers the samples otherwise", function()
+    for _, header in ipairs { "GENES", "SYMBOL", "Gene names", "Probe_1" } do
+      local plan = plan_of(header .. "\t1\t2\t3\nTP53\t10\t20\t2\nEGFR\t17\t30\t5\n")
+      assert.equal(3, plan.samples)
+    end
+  end)
+end)
