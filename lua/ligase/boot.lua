@@ -105,10 +105,8 @@ local function status_of(failure)
 end
 
 local function report(failure)
-  local text = require "ligase.base.text"
-  local line, rest = require("ligase.base.errors").describe(failure):match("^([^\n]*)(.*)$")
   io.stdout:flush()
-  io.stderr:write("ligase: ", text.printable(line), rest, "\n")
+  io.stderr:write("ligase: ", require("ligase.cli.failing").shown(failure), "\n")
 end
 
 --- Writes out what is still held back; a command whose output is lost has failed.

@@ -93,6 +93,20 @@ describe("a folder", function()
     assert.same({ "linked 1", "real/x 1" }, names())
   end)
 
+  it("tells of links that lead nowhere and of what is no file, and waits for none", function()
+    local folder = folder_of { ["y.csv"] = true }
+    sys.run { "ln", "-s", "nowhere.csv", folder .. "/lost.csv" }
+    sys.run { "ln", "-s", "ring.csv", folder .. "/ring.csv" }
+    sys.run { "mkfifo", folder .. "/pipe.csv" }
+    local result = ingest { folder }
+    assert.equal(1, result.code)
+    assert.same({ "y 1" }, names())
+    assert.matches("lost.csv: the link leads to no file", result.stdout, 1, true)
+    assert.matches("ring.csv: the link leads to no file", result.stdout, 1, true)
+    assert.matches("pipe.csv: this is no file (fifo)", result.stdout, 1, true)
+    assert.matches("4 files: 1 ingested, 3 set aside", result.stdout, 1, true)
+  end)
+
   it("with no tables is refused", function()
     local result = ingest { folder_of { ["a.pdf"] = "x" } }
     assert.equal(1, result.code)

@@ -8,6 +8,9 @@ local PANEL = "lipid;class;S1;S2\nPC 34:1;PC;1,5;NA\nPE 36:2;PE;2,25;3\n"
 local function inspect(files, ...)
   local workspace = support.workspace()
   for name, content in pairs(files) do
+    if name:find "/" then
+      sys.mkdir(workspace .. "/" .. name:match "^(.*)/", { parents = true })
+    end
     sys.write_file(workspace .. "/" .. name, content)
   end
   local call = { "inspect", ... }
@@ -112,6 +115,32 @@ panel.csv
     assert.equal(0, result.code)
     assert.matches("^%(standard input%)\n", result.stdout)
     assert.matches("holds +2 rows, 3 values", result.stdout)
+  end)
+
+  it("shows the column that names the samples among the first rows, wherever it stands", function()
+    local text = "lipid,Sample,m1,m2,m3,Value\nPC 34:1,S1,a,b,c,1\nPC 34:1,S2,a,b,c,2\n"
+    local result = inspect({ ["x.csv"] = text }, "x.csv", "--set", "Sample=annotation", "--set", "m3=sample_name")
+    assert.equal(0, result.code, result.stderr)
+    assert.matches("\n    lipid +Sample +m1 +m3 +Value\n", result.stdout)
+  end)
+
+  it("tells of a slip in somebody's format in one line and a traceback", function()
+    local result = inspect({ ["x.csv"] = PANEL, ["lua/ligase/omics/formats/slip.lua"] =
+      'local formats = require "ligase.omics.formats"\nreturn formats.register { name = "slip", title = "t",\n'
+      .. 'source = "s", recognise = function() error "boom" end }\n' }, "x.csv")
+    assert.equal(1, result.code)
+    assert.matches("^ligase: x.csv: the format slip failed: [^\n]*slip.lua:3: boom%. Mend it, [^\n]*\nstack trace",
+      result.stderr)
+  end)
+
+  it("keeps a failure on one line whatever the file is called", function()
+    local result = inspect({ ["a\nb.csv"] = "lipid\n" }, "a\nb.csv")
+    assert.matches("^ligase: a\\nb%.csv: [^\n]+\n$", result.stderr)
+  end)
+
+  it("names no line where there is no header", function()
+    local result = inspect({ ["x.csv"] = PANEL }, "x.csv", "--no-header", "--set", "lipid=feature")
+    assert.matches("^ligase: x.csv: there is no column", result.stderr)
   end)
 
   it("lists the formats", function()

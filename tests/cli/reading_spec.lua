@@ -53,6 +53,30 @@ describe("ligase show", function()
     assert.matches("\n3  a +sample +number", shown)
   end)
 
+  it("shows the format, what is flagged, what is known of samples, and what the file told", function()
+    local groups = "Protein IDs\tMajority protein IDs\tLFQ intensity A\tIntensity A\tReverse\tPotential contaminant\n"
+      .. "P04637\tP04637\t1\t2\t\t\nCON__P00761\tCON__P00761\t3\t4\t\t+\n"
+    local path = support.tmpfile(groups, "groups.txt")
+    local samples = support.tmpfile("sample\tgroup\tdose\nA\tcase\t5\n", "s.tsv")
+    local ingested = output { "ingest", path, "--samples", samples }
+    assert.matches("; 1 sample: A; ", ingested)
+    local shown = output { "show", "groups", "--columns", "--about" }
+    assert.matches("  proteomics  maxquant  tab, UTF%-8", shown)
+    assert.matches('\nflagged rows:\n.*  contaminant: "%+" in "Potential contaminant"\n', shown)
+    assert.matches('\n  contaminant: "CON__%.%.%." in the names\n', shown)
+    assert.matches("\n3  LFQ intensity A +sample +number +%- +dose = 5; group = case\n", shown)
+    assert.matches("\nThe file told nothing beside its table%.\n$", shown)
+    path = support.tmpfile("#METABOLOMICS WORKBENCH STUDY_ID:ST1 ANALYSIS_ID:AN1\nVERSION\t1\nCREATED_ON\tx\n#PROJECT\n"
+      .. "PR:PROJECT_TITLE\tours\n#SUBJECT_SAMPLE_FACTORS:\tSUBJECT(optional)[tab]SAMPLE[tab]FACTORS(NAME:VALUE pairs "
+      .. "separated by |)[tab]Additional sample data\nSUBJECT_SAMPLE_FACTORS\t-\tS1\tDiet:fat\t\n#MS_METABOLITE_DATA\n"
+      .. "MS_METABOLITE_DATA:UNITS\tarea\nMS_METABOLITE_DATA_START\nSamples\tS1\nFactors\tDiet:fat\nalanine\t5\n"
+      .. "MS_METABOLITE_DATA_END\n#END\n", "study.txt")
+    output { "ingest", path }
+    shown = output { "show", "study", "--columns", "--about" }
+    assert.matches("\n2  S1 +sample +number +%- +Diet = fat", shown)
+    assert.matches("\nPROJECT PROJECT_TITLE +ours\n", shown)
+  end)
+
   it("takes a name, omics/name, an id and the start of each", function()
     local id = conn:query("SELECT id FROM datasets WHERE name = 'plasmalogens'")[1].id
     for _, word in ipairs { "plasmalogens", "plasmal", "lipidomics/plasmal", id, id:sub(1, 18), id:upper() } do

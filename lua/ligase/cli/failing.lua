@@ -54,11 +54,21 @@ function M.is_final(failure)
   return failure.kind == "interrupted" or failure.kind == "internal"
 end
 
+--- A failure for a person: one line whatever names are in it, and the traceback of a slip
+--- in somebody's Lua below it.
+---@param failure any
+---@return string
+function M.shown(failure)
+  failure = errors.wrap(failure)
+  local line = text.printable(tostring(failure))
+  return failure.traceback and line .. "\n" .. failure.traceback or line
+end
+
 --- Says it on standard error, and the next file goes on.
 ---@param failure any
 function M.report(failure)
   output.push()
-  io.stderr:write("ligase: ", text.printable(errors.describe(failure)), "\n")
+  io.stderr:write("ligase: ", M.shown(failure), "\n")
 end
 
 return M

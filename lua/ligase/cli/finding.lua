@@ -11,8 +11,8 @@ local M = {}
 
 --- What the name of a file in a folder ends with when it is taken for a table, also with
 --- .gz after it. A file that is named itself may be called anything.
-M.ENDINGS = { "csv", "tsv", "tab", "txt", "sf", "results", "counts", "gct", "mztab", "mwtab", "json", "soft", "maf",
-  "rcc", "diff", "fpkm_tracking" }
+M.ENDINGS = { "csv", "tsv", "tab", "tabular", "txt", "sf", "results", "counts", "gct", "mztab", "mwtab", "json",
+  "soft", "maf", "rcc", "rnk", "diff", "fpkm_tracking" }
 
 local IS_TABLE = {}
 for _, ending in ipairs(M.ENDINGS) do
@@ -63,11 +63,34 @@ local function looks_like_table(name)
   return ending ~= nil and IS_TABLE[ending] == true
 end
 
+local function problem(found, path, message, hint)
+  found.problems[#found.problems + 1] = { source = path, error = errors.new { kind = "input", code = "no_file",
+    file = text.printable(path), message = message, hint = hint } }
+end
+
+--- What is in a folder; one that cannot be looked into is told of, and the others are read.
+local function listed(found, path, real)
+  local done, names = pcall(sys.list, real)
+  if not done then
+    problem(found, path, errors.is(names) and names.message or tostring(names), "Give yourself the right to read it")
+  end
+  return done and names or {}
+end
+
+--- What is called like a table and is no file: a link that leads nowhere, a FIFO.
+local function tell_no_file(found, path, kind)
+  if kind == "link" then
+    problem(found, path, "the link leads to no file", "Mend it, or take it away")
+  else
+    problem(found, path, ("this is no file (%s)"):format(kind), "Take it out of the folder, or name it by itself")
+  end
+end
+
 --- Folders below are entered, links to folders are not: they may lead in a ring. The
 --- dataset's name holds the folders below the one that was named, because tools write
 --- one folder per sample and always the same file name.
 local function walk(found, folder, real, below)
-  for _, name in ipairs(sys.list(real)) do
+  for _, name in ipairs(listed(found, folder, real)) do
     local path, source = join(folder, name), join(real, name)
     local link = name:sub(1, 1) ~= "." and stat_of(source, { follow = false })
     local stat = link and (link.type == "link" and stat_of(source) or link)
@@ -79,15 +102,17 @@ local function walk(found, folder, real, below)
       else
         found.passed = found.passed + 1
       end
+    elseif link and not (stat and stat.type == "directory") and looks_like_table(name) then
+      tell_no_file(found, path, stat and stat.type or link.type)
     end
   end
 end
 
 local function take_folder(found, folder)
   found.has_folder = true
-  local before, passed = #found.files, found.passed
+  local before, passed, problems = #found.files, found.passed, #found.problems
   walk(found, folder, sys.real_path(folder), "")
-  if #found.files == before then
+  if #found.files == before and #found.problems == problems then
     passed = found.passed - passed
     found.problems[#found.problems + 1] = { source = folder, error = errors.new { kind = "input", code = "no_tables",
       file = text.printable(folder), message = passed == 0 and "the folder holds no files"

@@ -13,15 +13,23 @@ local function plain(word)
   return text.shown(word, 40)
 end
 
-local function columns_line(plan)
-  local by_role = { sample = {}, value = {}, statistic = {}, annotation = {} }
+--- The columns of each role by their names; samples once each, whatever was measured of them.
+local function names_by_role(plan)
+  local by_role, seen = { sample = {}, value = {}, statistic = {}, annotation = {} }, {}
   for _, column in ipairs(plan.columns) do
     local list = by_role[column.role]
-    if list then
+    local sample = column.role == "sample" and column.sample_id
+    if list and not (sample and seen[sample]) then
       list[#list + 1] = column.statistic and ("%s (%s)"):format(plain(column.name), column.statistic)
-        or plain(column.name)
+        or plain(sample or column.name)
+      seen[sample or column] = true
     end
   end
+  return by_role
+end
+
+local function columns_line(plan)
+  local by_role = names_by_role(plan)
   local parts = { ('names in "%s"'):format(plain(plan.feature.name)) }
   if plan.sample_name then
     parts[2] = ('%s in "%s"'):format(text.count(plan.samples, "sample"), plain(plan.sample_name.name))

@@ -104,9 +104,10 @@ end
 ---@return string mark "," or "."
 function M.find(head, at, dialect, has_header)
   local separator, quote, doubts = dialect.separator, dialect.quote, dialect.doubts
-  -- Where commas part the cells, only a quoted cell can hold one.
+  -- Where commas part the cells, only a quoted cell can hold one; semicolons are written where
+  -- commas are decimal marks, and points may part thousands.
   local telltale = separator ~= "," and "," or quote
-  if not telltale or not head:find(telltale, at, true) then
+  if separator ~= ";" and not (telltale and head:find(telltale, at, true)) then
     return "."
   end
   local counts, firsts = count_marks(head, head:match("^[^\r\n]*\r?\n?()", at), separator, quote)
@@ -130,6 +131,8 @@ function M.find(head, at, dialect, has_header)
   elseif counts["?,"] > 0 and counts["."] == 0 then
     doubt("whether the comma is the decimal mark or parts thousands cannot be told from %s; such cells are kept as "
       .. "text: say --decimal , if it is the decimal mark, --decimal . if it parts thousands", "?,")
+  elseif counts["?."] > 0 and counts["."] == 0 and separator == ";" then
+    doubt("the point is taken for the decimal mark of numbers like %s: say --decimal , if it parts thousands", "?.")
   end
   return "."
 end

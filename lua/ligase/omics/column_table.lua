@@ -63,10 +63,10 @@ function M.is_text(column)
   return not column.number and not column.blank
 end
 
---- Raises an error about the table, at the header's line.
+--- Raises an error about the table, at the header's line where there is one.
 ---@param fields table as for errors.new; kind is "input" when none is given
 function Table:refuse(fields)
-  fields.kind, fields.file, fields.line = fields.kind or "input", self.file, self.line
+  fields.kind, fields.file, fields.line = fields.kind or "input", self.file, self.line > 0 and self.line or nil
   errors.raise(fields)
 end
 

@@ -211,17 +211,27 @@ end
 local FEW = 2
 
 --- Numbers beside statistics: a few are taken for statistics too (means of groups), many
---- for samples (the table of values with the statistics beside it). Both are doubtful.
+--- for samples (the table of values with the statistics beside it), unless their header
+--- speaks of a statistic (its logarithm, its limits). Both are doubtful.
 local function assign_unsure(tbl, unsure, statistic_count)
-  local role = #unsure > math.max(statistic_count, FEW) and "sample" or "statistic"
-  local names = {}
-  for i, column in ipairs(unsure) do
-    column.role, names[i] = role, column.name
+  local names, unnamed = { sample = {}, statistic = {} }, 0
+  for _, column in ipairs(unsure) do
+    column.role = statistics.is_derived(column.name) and "statistic" or nil
+    unnamed = unnamed + (column.role and 0 or 1)
   end
-  if #unsure > 0 then
-    tbl:doubt("numbers beside the statistics were taken for %ss: %s (--set COLUMN=%s)", role, quoted_list(names),
-      role == "sample" and "annotation" or "sample")
+  local role = unnamed > math.max(statistic_count, FEW) and "sample" or "statistic"
+  for _, column in ipairs(unsure) do
+    column.role = column.role or role
+    table.insert(names[column.role], column.name)
   end
+  local function doubt(taken, other)
+    if #names[taken] > 0 then
+      tbl:doubt("numbers beside the statistics were taken for %ss: %s (--set COLUMN=%s)", taken,
+        quoted_list(names[taken]), other)
+    end
+  end
+  doubt("statistic", "sample")
+  doubt("sample", "annotation")
 end
 
 --- Says which columns might as well have had the other role.
@@ -304,25 +314,44 @@ end
 
 -- ---- cells that are no numbers ---------------------------------------------
 
---- Numbers with marks that are not read: percent, thousands, "<".
+--- Numbers with marks that are not read: percent, thousands, "<", a minus sign that is none
+--- of ASCII, no-break spaces.
 local MARKED = { "^[-+]?[%d.,]+%s?%%$", "^[-+]?%d%d?%d?[ '.,]%d%d%d[%d ',.]*$", "^[-+]?%d%d?%d?\xc2\xa0%d%d%d",
-  "^[-+]?%d%d?%d?\xe2\x80\xaf%d%d%d", "^[<>]=?%s?[%d.,]+$" }
+  "^[-+]?%d%d?%d?\xe2\x80\xaf%d%d%d", "^[<>]=?%s?[%d.,]+$", "^\xe2\x88\x92%s?[%d.,]+$", "^\xc2\xa0[-+]?[%d.,]+$",
+  "^[-+]?[%d.,]+\xc2\xa0$" }
 
-local function doubt_marked_numbers(tbl)
+local MARKED_SHOWN = "numbers with %%, <, a mark between thousands, a minus sign other than - or a no-break space are "
+  .. "kept as text: %s"
+
+local function is_marked(cell)
+  for _, pattern in ipairs(cell:find("%d") and MARKED or {}) do
+    if cell:find(pattern) then
+      return true
+    end
+  end
+  return false
+end
+
+--- Columns of texts that begin with such numbers.
+local function marked_columns(tbl)
   local marked = {}
   for _, column in ipairs(tbl.columns) do
-    if column.role == "annotation" and is_text(column) then
-      local cell = tbl:first_cells(column, 5)[1]
-      for _, pattern in ipairs(cell and cell:find("^[-+<>]?=?%s?%d") and MARKED or {}) do
-        if cell:find(pattern) then
+    if (not column.role or column.role == "annotation") and is_text(column) then
+      for _, cell in ipairs(tbl:first_cells(column, 5)) do
+        if is_marked(cell) then
           marked[#marked + 1] = column.name
           break
         end
       end
     end
   end
+  return marked
+end
+
+local function doubt_marked_numbers(tbl)
+  local marked = marked_columns(tbl)
   if #marked > 0 then
-    tbl:doubt("numbers with %%, < or a mark between thousands are kept as text: %s", quoted_list(marked))
+    tbl:doubt(MARKED_SHOWN, quoted_list(marked))
   end
 end
 
@@ -409,6 +438,10 @@ local function refuse_without_numbers(tbl, feature, opened)
   end
   if not any then
     local doubt = opened and opened.dialect and opened.dialect.decimal_doubt
+    local marked = not doubt and marked_columns(tbl) or {}
+    if #marked > 0 then
+      doubt = MARKED_SHOWN:format(quoted_list(marked)) .. ". Write them plainly, as in -1234.5"
+    end
     refuse_numberless(tbl, "", doubt and doubt:gsub("^%l", string.upper)
       or "Check the separator and the decimal mark (--separator, --decimal)")
   elseif feature and not measured then

@@ -50,8 +50,12 @@ local NAMES = {
 --- Names that are looked at.
 local NAMES_MOST = 200
 
+--- Bytes of a name that are looked at: cells of any length may stand under the header of names.
+local NAME_BYTES = 300
+
 --- The type that a name looks like, and with which weight.
 local function type_of(name)
+  name = name:sub(1, NAME_BYTES)
   for _, entry in ipairs(NAMES) do
     for _, pattern in ipairs(entry[3]) do
       if name:find(pattern) then

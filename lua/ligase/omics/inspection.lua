@@ -53,8 +53,8 @@ function M.plain_recipe(omics)
     end, stages = { pipeline.recognise, pipeline.store } }
 end
 
---- Counts what a rule flags in a frame.
-local function count_flag(frame, position, rule)
+--- Notes which rows of a frame a rule flags; several rules of one flag may flag one row.
+local function note_flagged(frame, position, rule, rows)
   local column <close> = frame:text(position)
   local distinct, hits, any = column:distinct(), {}, false
   for i, cell in ipairs(distinct) do
@@ -63,10 +63,26 @@ local function count_flag(frame, position, rule)
     any = any or is_hit
   end
   if not any then
-    return 0
+    return
   end
   local mapped <close> = column:map(hits)
-  return #mapped - mapped:missing()
+  for row = 1, #mapped do
+    rows[row] = rows[row] or mapped:get(row) ~= nil or nil
+  end
+end
+
+--- Counts the rows of a frame that are flagged, by flag.
+local function count_flagged(frame, plan, rules, counts)
+  local flagged = {}
+  for _, rule in ipairs(rules) do
+    flagged[rule.flag] = flagged[rule.flag] or {}
+    note_flagged(frame, rule.position or plan.feature.position, rule, flagged[rule.flag])
+  end
+  for flag, rows in pairs(flagged) do
+    for _ in pairs(rows) do
+      counts[flag] = (counts[flag] or 0) + 1
+    end
+  end
 end
 
 --- The first rows as they would be stored: numbers as numbers, nil for what is missing.
@@ -96,10 +112,7 @@ local function noting(result)
     for _, name in ipairs(column:distinct()) do
       result.names, seen[name] = result.names + (seen[name] and 0 or 1), true
     end
-    for _, rule in ipairs(ingest.opened.flags) do
-      local count = count_flag(frame, rule.position or plan.feature.position, rule)
-      result.flagged[rule.flag] = (result.flagged[rule.flag] or 0) + count
-    end
+    count_flagged(frame, plan, ingest.opened.flags, result.flagged)
   end
 end
 
@@ -130,9 +143,6 @@ local function read_into(result, source, recipe, options, opened)
   result.findings, result.plan = findings, ingest.plan
   result.rows, result.values, result.bytes = info.rows, ingest.counts.values, info.bytes
   result.samples = ingest.plan.samples
-  for flag, count in pairs(result.flagged) do
-    result.flagged[flag] = count > 0 and count or nil
-  end
 end
 
 --- Reads a file and says what was understood. Raises what ingesting it would raise, but for

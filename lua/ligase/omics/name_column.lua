@@ -5,6 +5,7 @@
 --- only one of text. What is found by less than the recipe's list is doubted; a table
 --- that is turned, long or without a header is refused or doubted.
 local column_table = require "ligase.omics.column_table"
+local detect_omics = require "ligase.omics.detect_omics"
 local statistics = require "ligase.omics.statistics"
 
 local M = {}
@@ -58,15 +59,15 @@ end
 
 --- The column that the recipe's list names first; one without a single cell is none.
 local function listed_feature(tbl, wanted)
-  local feature, others = nil, {}
+  local feature, others, told = nil, {}, {}
   for _, name in ipairs(wanted) do
     local plain_name = statistics.plain(name)
     for _, column in ipairs(tbl.columns) do
       if column.plain == plain_name and not column.role and not column.blank and column.name ~= "" then
         if not feature then
           feature = column
-        elseif column ~= feature and is_text(column) then
-          others[#others + 1] = column.name
+        elseif column ~= feature and is_text(column) and not told[column] then
+          others[#others + 1], told[column] = column.name, true
         end
       end
     end
@@ -91,8 +92,22 @@ local function refuse_shifted(tbl, feature)
   end
 end
 
+--- Whether a header is a name like those below it; words in capitals may be both.
+local function is_like_its_cells(tbl, column)
+  local own, cells = detect_omics.shares { column.name }, nil
+  for omics, weight in pairs(own) do
+    if weight > 0.7 or column.name:find "%d" then
+      cells = cells or detect_omics.shares(tbl:first_cells(column, column_table.LOOK_ROWS))
+      if (cells[omics] or 0) >= 0.5 then
+        return true
+      end
+    end
+  end
+  return false
+end
+
 --- Without a header line the first row would become the header and be lost as data.
---- Numbers that count up are how samples are numbered.
+--- Numbers that count up are how samples are numbered, unless a name stands before them.
 local function refuse_data_as_header(tbl, feature)
   local numbers, ascending, last = {}, true, -math.huge
   for _, column in ipairs(tbl.columns) do
@@ -103,7 +118,7 @@ local function refuse_data_as_header(tbl, feature)
       numbers[#numbers + 1] = column.name
     end
   end
-  if #numbers > 0 and not (ascending and #numbers > 1) then
+  if #numbers > 0 and (not (ascending and #numbers > 1) or is_like_its_cells(tbl, feature)) then
     tbl:refuse({ code = "no_header", message = "the line taken for the header looks like data",
       detail = quoted_list(tbl:headers(), 6),
       hint = ('If the file has no header line, say --no-header; if this is one, say so with --set "%s=feature"')

@@ -20,7 +20,7 @@ M.recipe = recipes.define
 
 --- Counts up whenever the same file would be read differently than before: a file is
 --- "unchanged" only if this is unchanged too.
-M.READING_VERSION = 3
+M.READING_VERSION = 4
 
 --- Frames are small, so that Postgres stores one while the next is read, and the first
 --- is large, because what the columns mean is decided by it.
@@ -322,7 +322,11 @@ local function read_rest(ingest)
   end
   while run_frame(ingest) do
   end
-  if ingest.counts.rows == 0 then
+  if ingest.counts.rows == 0 and ingest.reader:info().rows > 0 then
+    errors.raise { kind = "usage", code = "recipe", file = ingest.source.shown,
+      message = ("the recipe %s stored none of the rows"):format(ingest.recipe.name or ""),
+      hint = "Name pipeline.store as the last of its stages" }
+  elseif ingest.counts.rows == 0 then
     errors.raise { kind = "input", code = "no_rows", file = ingest.source.shown,
       message = "the file has a header and no rows", hint = "Check that the export finished" }
   end

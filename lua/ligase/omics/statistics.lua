@@ -53,11 +53,20 @@ local WORDS_MOST = 4
 
 --- Words that make another quantity of the statistic beside them.
 local TRANSFORMS = { abs = true, absolute = true, neg = true, minus = true, rank = true, ln = true, log = true,
-  log2 = true, signed = true, avg = true, average = true }
+  log2 = true, signed = true, avg = true, average = true, natural = true, nat = true, loge = true, logn = true,
+  inverse = true, inverted = true, reciprocal = true }
+
+--- Behind "base" they are the base of a logarithm that is none to base 2.
+local OTHER_BASES = { e = true, ["10"] = true, natural = true }
 
 --- Words that alone are no contrast but say which side of the statistic it is.
 local SIDES = { ci = true, l = true, r = true, lower = true, upper = true, lwr = true, upr = true, se = true, sd = true,
-  sem = true, min = true, max = true, significant = true, sig = true, threshold = true, cutoff = true }
+  sem = true, min = true, max = true, significant = true, significance = true, sig = true, threshold = true,
+  cutoff = true, std = true, stdev = true, stddev = true, error = true, err = true, variance = true, var = true,
+  z = true, zscore = true, score = true, rsd = true, cv = true }
+
+--- Words that say so beside one of those: "95 % CI low"; alone they may be a contrast ("high").
+local SIDES_BESIDE = { low = true, high = true, confidence = true, interval = true, bound = true, limit = true }
 
 --- Every format asks for its own headers in every file, so they are remembered.
 local plains, plain_count = {}, 0
@@ -103,15 +112,22 @@ end
 --- The text of words first..last as it stands in the header; nil when one of them
 --- makes the statistic another quantity.
 local function contrast_of(header, words, first, last)
-  local sides = true
+  local sides, others = 0, 0
   for i = first, last do
     local word = words[i].text
-    if TRANSFORMS[word] or word:find("log10", 1, true) then
+    local after = words[i + 1]
+    if TRANSFORMS[word] or word:find("log10", 1, true) or word == "base" and after and OTHER_BASES[after.text] then
       return nil
     end
-    sides = sides and SIDES[word]
+    sides = sides + (SIDES[word] and 1 or 0)
+    others = others + ((SIDES[word] or SIDES_BESIDE[word] or word:find("^%d+$")) and 0 or 1)
   end
-  return not sides and header:sub(words[first].from, words[last].to) or nil
+  return (sides == 0 or others > 0) and header:sub(words[first].from, words[last].to) or nil
+end
+
+--- Whether what stands before the words makes another quantity of them: "-log2FC", "1 - p".
+local function is_turned(header)
+  return header:find("^%s*%-") or header:find("^%s*1%s*%-%s*%a") or header:find("^%s*1%s*\xE2\x88\x92")
 end
 
 local function read(header, dictionary, other)
@@ -145,7 +161,7 @@ end
 ---@return string|nil statistic one of NAMES
 ---@return string|nil contrast "" when the header names none
 function M.strong(header)
-  if not is_promising(header:lower()) or header:find("^%s*%-") then
+  if not is_promising(header:lower()) or is_turned(header) then
     return nil
   end
   return read(header, strong, weak)
@@ -156,10 +172,27 @@ end
 ---@return string|nil statistic one of NAMES
 ---@return string|nil contrast "" when the header names none
 function M.weak(header)
-  if header:find("^%s*%-") then
+  if is_turned(header) then
     return nil
   end
   return read(header, weak, strong)
+end
+
+--- Whether a header speaks of a statistic and means another quantity of it: "-log10(pvalue)",
+--- "log2FC CI lower".
+---@param header string
+---@return boolean
+function M.is_derived(header)
+  if not is_promising(header:lower()) or M.strong(header) or M.weak(header) then
+    return false
+  end
+  local words = words_of(header)
+  for count = 1, math.min(WORDS_MOST, #words) do
+    if strong[joined(words, 1, count)] or strong[joined(words, #words - count + 1, #words)] then
+      return true
+    end
+  end
+  return false
 end
 
 --- Whether a header is that of Seurat's natural logarithms: up to version 3 they are

@@ -241,6 +241,16 @@ describe("the decimal mark", function()
     assert.matches('like "1.234" in the column "b", line 2 are kept as text: say %-%-decimal %. if', doubts(found))
   end)
 
+  it("is doubted where semicolons part the cells and points may part thousands", function()
+    local found = detect("x;a;b\nA;1.234;2\nB;3.456;5\n")
+    assert.equal(".", found.decimal)
+    assert.matches('numbers like "1.234" in the column "a", line 2: say %-%-decimal ,', doubts(found))
+    for _, telling in ipairs { "0.234", "1.5", "1234.567", "1.2345" } do
+      assert.equal("", doubts(detect("x;a;b\nA;1.234;2\nB;" .. telling .. ";5\n")))
+    end
+    assert.equal("", doubts(detect "x\ta\tb\nA\t1.234\t2\n"))
+  end)
+
   it("can be given, and then nothing is doubted", function()
     local found = detect("x;a\nA;1,234\n", { decimal = "," })
     assert.equal(",", found.decimal)

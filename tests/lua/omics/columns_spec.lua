@@ -498,3 +498,35 @@ describe("the real file", function()
     end)
   end
 end)
+
+describe("numbers written with marks", function()
+  it("are kept as text, with a doubt", function()
+    for _, cell in ipairs { "6.7%", "<5", "1 234", "1'234.5", "1\u{A0}234", "\u{2212}1.5", "\u{A0}1.5", "2\u{A0}" } do
+      local plan = plan_of(("lipid\ta\tb\nX\t%s\t2\nY\t%s\t3\n"):format(cell, cell))
+      assert.equal("lipid=feature a=annotation b=sample#", roles(plan), cell)
+      assert.matches('or a no%-break space are kept as text: "a"', doubts(plan))
+    end
+  end)
+
+  it("are told of where no other numbers are", function()
+    local failure = refusal "lipid\ta\nX\t\u{2212}1.5\nY\t\u{2212}2\n"
+    assert.equal("no_numbers", failure.code)
+    assert.matches('^Numbers with .* kept as text: "a"%. Write them plainly', failure.hint)
+  end)
+end)
+
+describe("a first line of a name and numbers that count up", function()
+  it("is data where the name is like those below it", function()
+    for _, text in ipairs { "PC 34:1,1,2\nPC 34:2,3,4\n", "ENSG00000141510\t10\t20\nENSG00000141511\t17\t30\n",
+      "TP53\t10\t20\nEGFR\t17\t30\nMYC\t1\t3\n" } do
+      assert.equal("no_header", refusal(text).code)
+    end
+  end)
+
+  it("numbers the samples otherwise", function()
+    for _, header in ipairs { "GENES", "SYMBOL", "Gene names", "Probe_1" } do
+      local plan = plan_of(header .. "\t1\t2\t3\nTP53\t10\t20\t2\nEGFR\t17\t30\t5\n")
+      assert.equal(3, plan.samples)
+    end
+  end)
+end)

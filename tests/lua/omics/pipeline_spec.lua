@@ -358,6 +358,15 @@ describe("preparing an ingest", function()
     assert.same({ "PC 34:1", "PC(34:1)" }, ingest.resolver.waiting.raws)
   end)
 
+  it("tells a recipe that stores nothing from a file without rows", function()
+    local file = support.tmpfile("lipid,S1\nPC 34:1,1\n")
+    local recipe = ingesting.recipe { stages = { pipeline.recognise, pipeline.link } }
+    local done, failure = pcall(pipeline.read, pipeline.prepare(recipe, { path = file, shown = file, name = "x" }, {}))
+    assert.is_false(done)
+    assert.same({ "usage", "recipe" }, { failure.kind, failure.code })
+    assert.matches("stored none of the rows", failure.message)
+  end)
+
   it("says which file was refused, as the person named it", function()
     local file = support.tmpfile("lipid,S1\nA,1,2,3\nB,2\n")
     local source = { path = file, shown = "(standard input)" }

@@ -27,6 +27,10 @@ describe("a header that names a statistic by itself", function()
     ["KO-WT|logFC"] = { "log2_fold_change", "KO-WT" },
     ["padj Träger"] = { "adjusted_p_value", "Träger" },
     ["p_value_adj_day 7"] = { "adjusted_p_value", "day 7" },
+    ["log2FC_high"] = { "log2_fold_change", "high" },
+    ["log2FC_48"] = { "log2_fold_change", "48" },
+    ["1: log2FC"] = { "log2_fold_change", "1" },
+    ["log2FC_base_vs_e"] = { "log2_fold_change", "base_vs_e" },
     ["log2FC_high_vs_low"] = { "log2_fold_change", "high_vs_low" },
     ["biology_padj"] = { "adjusted_p_value", "biology" },
   } do
@@ -38,7 +42,10 @@ describe("a header that names a statistic by itself", function()
 
   for _, header in ipairs { "-log10(pvalue)", "-log10_pval", "neg_log10_pval", "−log10 p-value", "log10 padj", "-logFC",
     "abs(log2FC)", "abs_logFC", "logFC_SE", "log2FC CI lower", "logFC.max", "FDR_threshold", "log(pvalue)",
-    "ln p-value", "avg_logFC", "cluster 2 avg_logFC", "average logFC",
+    "ln p-value", "logFC (natural)", "natural log fold change", "nat. log FC", "logFC base e",
+    "log fold change, base 10", "1-pvalue", "1 - FDR", "log2FC std", "log2FC error", "log2FC variance",
+    "log2FC z-score", "log2FC 95% CI low", "log2FC upper 97.5", "pvalue significance", "log2FC_inverse", "avg_logFC",
+    "cluster 2 avg_logFC", "average logFC",
     "padjusted_by_me", "S1", "value", "fcgr", "", "  ", "()", "p", "t", "B", "stat", "valine" } do
     it("is not read into: " .. header, function()
       assert.is_nil(statistics.strong(header))
@@ -66,8 +73,19 @@ describe("a header that names a statistic only beside others", function()
   end)
 
   it("is nothing else", function()
-    for _, header in ipairs { "logFC", "S1", "", "basement", "-t", "length" } do
+    for _, header in ipairs { "logFC", "S1", "", "basement", "-t", "1-p", "length" } do
       assert.is_nil(statistics.weak(header))
+    end
+  end)
+end)
+
+describe("a header that means another quantity of a statistic", function()
+  it("is told from others", function()
+    for _, header in ipairs { "-log10(pvalue)", "log2FC CI.L", "1-pvalue", "log2FC 95% CI low", "natural log FC" } do
+      assert.is_true(statistics.is_derived(header), header)
+    end
+    for _, header in ipairs { "log2FC", "lfcSE", "padj_treated", "S1", "mean_control", "ln_FC", "" } do
+      assert.is_false(statistics.is_derived(header), header)
     end
   end)
 end)

@@ -1,6 +1,7 @@
 --- `ligase inspect FILE...`: what would be understood of a file, and how sure that is.
 local dialect = require "ligase.io.dialect"
 local errors = require "ligase.base.errors"
+local failing = require "ligase.cli.failing"
 local formats = require "ligase.omics.formats"
 local inspection = require "ligase.omics.inspection"
 local json = require "ligase.base.json"
@@ -169,7 +170,10 @@ local function shown_columns(plan)
   local shown, numbers, texts = { plan.feature }, 0, 0
   for _, column in ipairs(plan.columns) do
     local is_number = column.type == "number"
-    if column ~= plan.feature and (is_number and numbers < NUMBERS_MOST or not is_number and texts < TEXTS_MOST) then
+    if column == plan.sample_name and column ~= plan.feature then
+      shown[#shown + 1] = column
+    elseif column ~= plan.feature
+      and (is_number and numbers < NUMBERS_MOST or not is_number and texts < TEXTS_MOST) then
       numbers, texts = numbers + (is_number and 1 or 0), texts + (is_number and 0 or 1)
       shown[#shown + 1] = column
     end
@@ -251,7 +255,7 @@ function M.run(arguments)
     list_formats()
     return 0
   elseif #arguments.files == 0 then
-    errors.raise { kind = "usage", code = "usage", message = "which file?", hint = "See: ligase inspect --help" }
+    errors.raise { kind = "usage", code = "usage", message = "no file is named", hint = "See: ligase inspect --help" }
   end
   local options, failed, misused = reading.options_of(arguments), 0, 0
   options.omics = arguments.omics
@@ -266,8 +270,7 @@ function M.run(arguments)
     else
       failed, misused = failed + 1, misused + (result.kind == "usage" and 1 or 0)
       result.file = result.file or text.printable(file)
-      output.push()
-      io.stderr:write("ligase: ", text.printable(errors.describe(result)), "\n")
+      failing.report(result)
     end
   end
   return failed == 0 and 0 or failed == misused and 2 or 1

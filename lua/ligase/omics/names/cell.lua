@@ -2,38 +2,48 @@
 --- all, and the form of a reading that was not understood.
 local M = {}
 
-local byte, find, sub = string.byte, string.find, string.sub
+local byte, find, gsub, sub = string.byte, string.find, string.gsub, string.sub
 
 --- Blanks beyond ASCII that stand around names by accident, as UTF-8: no-break spaces,
 --- zero-width spaces and the byte order mark.
 local WIDE_BLANKS = { "\xC2\xA0", "\xE2\x80\xAF", "\xE2\x80\x8B", "\xE2\x80\x89", "\xE3\x80\x80", "\xEF\xBB\xBF" }
 
-local function starts_blank(text)
-  for _, blank in ipairs(WIDE_BLANKS) do
-    if sub(text, 1, #blank) == blank then
-      return #blank
-    end
-  end
-end
+local NO_WIDTH = { ["\xE2\x80\x8B"] = true, ["\xEF\xBB\xBF"] = true }
 
-local function ends_blank(text)
+--- How many bytes of blank a text has at a place, going on (1) or back (-1); 0: none.
+local function blank_at(text, at, way)
+  local code = byte(text, at)
+  if code <= 0x20 or code == 0x7F then
+    return 1
+  elseif code < 0x80 then
+    return 0
+  end
   for _, blank in ipairs(WIDE_BLANKS) do
-    if sub(text, -#blank) == blank then
+    local from = way > 0 and at or at - #blank + 1
+    if from >= 1 and sub(text, from, from + #blank - 1) == blank then
       return #blank
     end
   end
+  return 0
 end
 
 local function trim_slowly(text)
-  repeat
-    text = text:match("^[%s%c]*(.-)[%s%c]*$")
-    local before, after = starts_blank(text), ends_blank(text)
-    text = sub(text, 1 + (before or 0))
-    if after and #text >= after then
-      text = sub(text, 1, #text - after)
+  local first, last = 1, #text
+  while first <= last do
+    local bytes = blank_at(text, first, 1)
+    if bytes == 0 then
+      break
     end
-  until not before and not after
-  return text
+    first = first + bytes
+  end
+  while last >= first do
+    local bytes = blank_at(text, last, -1)
+    if bytes == 0 then
+      break
+    end
+    last = last - bytes
+  end
+  return sub(text, first, last)
 end
 
 --- A cell without the blanks around it.
@@ -48,6 +58,18 @@ function M.trim(raw)
   end
   local text = trim_slowly(raw)
   return text ~= "" and text or nil
+end
+
+--- A text with plain blanks for the wide ones inside it.
+---@param text string
+---@return string
+function M.with_plain_blanks(text)
+  if find(text, "[\xC2\xE2\xE3\xEF]") then
+    for _, blank in ipairs(WIDE_BLANKS) do
+      text = gsub(text, blank, NO_WIDTH[blank] and "" or " ")
+    end
+  end
+  return text
 end
 
 --- A reading of what was not understood: the text as it stands, and why.

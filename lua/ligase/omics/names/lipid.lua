@@ -4,6 +4,7 @@
 --- 61:1539); docs/lipids.md tells which dialects are read. Names of the plain kind
 --- ("PC 16:0_18:1") take a short way, all others go through the grammar of
 --- ligase.omics.names.lipid.parser.
+local cell = require "ligase.omics.names.cell"
 local lazy = require "ligase.base.lazy"
 local levels = require "ligase.omics.names.lipid.levels"
 
@@ -222,6 +223,12 @@ local latest = {}
 
 local function read_other(text, options)
   local structure, reason, rule, aside = parser.read(text)
+  local plain = not structure and cell.with_plain_blanks(text) or text
+  if plain ~= text then
+    local _
+    structure, _, _, aside = parser.read(plain)
+    rule = "lipid.respelled"
+  end
   if not structure then
     return { name = text, rule = "verbatim", reason = reason, candidates = candidates_of(text) }
   end
@@ -245,9 +252,9 @@ function M.read(raw, options)
   local text, first, last = raw, byte(raw), byte(raw, -1)
   if not first then
     return nil
-  elseif first <= BLANK or last <= BLANK then
-    text = match(raw, "^%s*(.-)%s*$")
-    if text == "" then
+  elseif first <= BLANK or last <= BLANK or first >= 0x7F or last >= 0x7F then
+    text = cell.trim(raw)
+    if not text then
       return nil
     end
     last = byte(text, -1)

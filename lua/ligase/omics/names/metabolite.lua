@@ -172,7 +172,7 @@ end
 --- count: 2H-chromene names a place, (34S) a centre.
 local function is_label(text)
   text = gsub(lower(text), "^u%-", "")
-  text = gsub(gsub(text, "^[%d',-]+%-(%d+%l)", "%1"), "[%s_-]", "")
+  text = gsub(gsub(gsub(text, "^[%d',-]+%-(%d+%l)", "%1"), "^[%d',]+%-(d%d)", "%1"), "[%s_-]", "")
   local count = 0
   for piece in text:gmatch("[^,]+") do
     repeat
@@ -203,9 +203,13 @@ end
 local function label_behind(text)
   local rest, label = match(text, "^(.-)[%s-]*[%[%(]([%w,' -]+)[%]%)]$")
   if not label or not is_label(label) then
-    rest, label = match(text, "^(.+)[-_ ]([%w]+)$")
-    if label and find(label, "^D") or rest and is_series(rest) then
-      label = nil
+    rest, label = match(text, "^(.+)[-_ ]([%d',]+%-[%l%d]%w*)$") -- alanine-2,3,3,3-d4
+    if not label or not is_label(label) then
+      rest, label = match(text, "^(.+)[-_ ]([%w]+)$")
+    end
+    local is_part = rest and (find(rest, "[-(]%a+yl$") or find(rest, "%-ring$"))
+    if label and find(label, "^D") or is_part or rest and is_series(rest) then
+      label = nil -- of "methionine-methyl-d3" it is not said whether the methyl group is its own
     end
   end
   return label, rest
@@ -358,6 +362,9 @@ local function may_be_id(text)
     or find(text, "^[CcPp]") and find(text, "[:_ ]%d+$")
 end
 
+--- Bytes that the name of one substance has at most; what is set aside is looked for up to there.
+local LONGEST = 1000
+
 local function read_one(text)
   local id, system
   if may_be_id(text) then
@@ -367,6 +374,8 @@ local function read_one(text)
     return { name = id, rule = "metabolite.id", level = find(system, "^InChI") and "structure" or "identifier" }
   elseif system then
     return verbatim(text, "an HMDB number has 7 digits, or 5 in older files")
+  elseif #text > LONGEST then
+    return verbatim(text, cell.why_not(text, "it is longer than any substance's name"))
   end
   local reason = cell.absent(text) or find(text, "^%a?%a?%a?%a?%.?[ -]?%d") and spreadsheet.damage(text)
     or unnamed(text)
@@ -426,6 +435,9 @@ end
 
 --- What stands behind a name as a whole: a library's record, a mark such as * or (*).
 local function take_behind(text)
+  if #text > LONGEST then
+    return text
+  end
   local name, record = match(text, "^(.-); (.+)$")
   if name and is_record(record) then
     return name, "record", record

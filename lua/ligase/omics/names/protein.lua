@@ -133,6 +133,7 @@ local FLAGS = {
   { "^cRAP[-_]", "contaminant" }, { "^REV__", "decoy" }, { "^REV_", "decoy" }, { "^rev_", "decoy" },
   { "^XXX_", "decoy" }, { "^[Dd][Ee][Cc][Oo][Yy]_%d+[_/]", "decoy" }, { "^[Dd][Ee][Cc][Oo][Yy]_+", "decoy" },
   { "^##+REV##+", "decoy" }, { "^#DECOY#", "decoy" }, { "^RND_", "decoy" }, { "^[Rr]andom_", "decoy" },
+  { "^[Rr]everse_", "decoy" },
 }
 
 --- Takes off what marks contaminants and decoys; both may stand there.
@@ -211,7 +212,7 @@ function read_plain(text)
 end
 
 local function read_one(text)
-  return FLAG_STARTS[byte(text)] and flagged(text) or read_plain(text)
+  return (FLAG_STARTS[byte(text)] or find(text, "_[RD]E[VC][EO][RY]")) and flagged(text) or read_plain(text)
 end
 
 -- ---- groups ----------------------------------------------------------------

@@ -73,12 +73,15 @@ end
 local NUMERIC_DATES = { "^%d%d%d%d%-%d%d%-%d%d$", "^%d%d%d%d%-%d%d%-%d%d[ T]%d%d:%d%d", "^%d%d?/%d%d?/%d%d$",
   "^%d%d?/%d%d?/%d%d%d%d$", "^%d%d?%.%d%d?%.%d%d%d%d$" }
 
+--- No date or number that a spreadsheet writes is longer.
+local LONGEST = 60
+
 --- Why a text looks like a spreadsheet's damage.
 ---@param text string trimmed
 ---@return string|nil reason nil when it does not
 ---@return string[]|nil candidates names that may have stood there
 function M.damage(text)
-  if not find(text, "%d") then
+  if #text > LONGEST or not find(text, "%d") then
     return nil
   elseif find(text, "^%d+[.,]?%d*[eE]%+%d+$") or find(text, "^%d+[.,]%d+[eE]%d+$") then
     return NUMBER

@@ -317,6 +317,16 @@ local function is_with_rest(head, list, left, head_chain)
   return class.kind == "acyl" and class.chains > 2 and #list < class.chains and left == #list and not head_chain
 end
 
+--- A chain too long to be one, beside a place that is said to be empty.
+local function long_chain(list)
+  for _, chain in ipairs(list) do
+    if chain and chain.sum.carbons > ONE_CHAIN_MOST then
+      return chain.sum.carbons
+    end
+  end
+  return nil
+end
+
 local function several(head, list, left, order, head_chain)
   if order == "_" and is_with_rest(head, list, left, head_chain) then
     return with_rest(head, list)
@@ -330,8 +340,12 @@ local function several(head, list, left, order, head_chain)
     if not lesser then
       return wrong_count(class, left)
     end
+    is_complete = total == lesser.class.slots
+    local carbons = (order == "_" or not is_complete) and long_chain(list)
+    if carbons then -- "DG 0:0_34:1": a monoglyceride, or the sum of a diglyceride?
+      return nil, ("whether %d carbons beside an empty place are one chain or several is not said"):format(carbons)
+    end
     head = lesser
-    is_complete = total == head.class.slots
     if not is_complete and left < total then
       order = "_"
     end
