@@ -64,8 +64,8 @@ local function check_unit(state, measure, unit, line)
       return word and ("in '%s'"):format(text.shown(word, 20)) or "without a unit"
     end
     errors.raise { kind = "input", code = "mixed_units", file = state.source.shown, line = line,
-      message = ("the value is %s, others are %s (%s, %s %d)"):format(named(unit), named(first.unit), first.shown,
-        state.reading.row_word or "line", first.line),
+      message = ("the value is %s, others are %s (%s, %s)"):format(named(unit), named(first.unit), first.shown,
+        first.line and ("%s %d"):format(state.reading.row_word or "line", first.line) or "which was read before"),
       hint = "Values of one campaign need one unit: convert them, or make them two campaigns" }
   end
 end
