@@ -498,7 +498,7 @@ end
 ---@param conn table
 ---@param source ligase.source
 ---@param options {map: ligase.other_recipe, leave_out: boolean|nil, dry_run: boolean|nil, create: boolean|nil, outbox:
---- boolean|nil, duplicates: string|nil, busy_timeout_s: number|nil, command: string|nil}
+--- boolean|nil, duplicates: string|nil, busy_timeout_s: number|nil, command: string|nil, reconnect: (fun(): table)|nil}
 ---@return table report {outcome, run_id, counts, campaigns, problems}
 function M.import(conn, source, options)
   local map = options.map.definition
@@ -506,6 +506,7 @@ function M.import(conn, source, options)
   local bytes = sys.stat(source.path).size_bytes
   local done, outcome, run_id = entities.change(conn, { command = options.command or "import sqlite",
     recipe = options.map, outbox = options.outbox, create = options.create, rehearse = options.dry_run,
+    reconnect = options.reconnect,
     arguments = { source = source.shown, map = options.map.name } }, function(changes)
       return import_all({ file = file, map = map, recipe = options.map, changes = changes, options = options,
         source = source, bytes = bytes, problems = {}, counts = {}, outcomes = {}, campaigns = {}, by_campaign = {},
