@@ -179,3 +179,51 @@ describe("ligase names apply", function()
     assert.equal("x1", sql([[SELECT feature FROM measurement_values WHERE dataset = 'two']])[1].feature)
   end)
 end)
+
+describe("ligase names, of signatures", function()
+  before_each(function()
+    write("sig.tsv", "lipid\tdirection\nx1\tup\ny\tdown\n")
+    write("old.tsv", "lipid\tdirection\nx1\tup\n")
+    done { "signature", "load", "old.tsv", "--name", "S" }
+    done { "signature", "load", "sig.tsv", "--name", "S" }
+    rules("lipidomics", UPPER)
+  end)
+
+  it("diff lists components that would be read differently", function()
+    local result = ligase { "names", "diff", "--format", "tsv" }
+    assert.equal(1, result.code)
+    assert.matches("x1\tx1\tX1\town.plain\tlow\town.upper\thigh\t1\t1\tlipid\t\tcomponent\n", result.stdout, 1, true)
+    assert.matches("; 1 component of signatures would be", result.stderr, 1, true)
+    assert.not_matches("component", (ligase { "names", "diff", "--dataset", "one" }).stdout)
+  end)
+
+  it("apply moves them in the latest version, so that the file is unchanged", function()
+    local before = sql("SELECT c.id, c.feature_key::text AS key, s.content_sha256 AS hash FROM signature_components "
+      .. "AS c JOIN signatures AS s ON s.id = c.signature_id WHERE s.version = '2' ORDER BY c.position")[1]
+    local out = done { "names", "apply" }
+    assert.matches("moved 2 names in 4 rows of 2 datasets; 2 features new", out, 1, true)
+    assert.matches("moved 1 component of 1 signature\n", out, 1, true)
+    assert.same({ { version = "1", name = "x1", rule = "own.plain" }, { version = "2", name = "X1",
+      rule = "own.upper" }, { version = "2", name = "y", rule = "own.plain" } },
+      sql("SELECT s.version, f.name, c.rule FROM signature_components AS c JOIN signatures AS s ON s.id = "
+        .. "c.signature_id JOIN features AS f ON f.key = c.feature_key ORDER BY s.version, c.position"))
+    assert.equal("no stored name would be read differently\n", (done { "names", "diff" }))
+    assert.matches("S, unchanged (version 2)", (done { "signature", "load", "sig.tsv", "--name", "S" }), 1, true)
+    local change = sql("SELECT c FROM runs, jsonb_array_elements(changes) AS c WHERE command = 'names apply' "
+      .. "AND c ->> 'table' LIKE 'signature%' ORDER BY c ->> 'table'")
+    assert.same({ before.id, before.key, "own.plain" }, { change[1].c.id, change[1].c.before.feature_key,
+      change[1].c.before.rule })
+    assert.equal(before.hash, change[2].c.before.content_sha256)
+    assert.equal(2, #change)
+  end)
+
+  it("apply leaves signatures alone in which two components would be one feature", function()
+    write("two_of_one.tsv", "lipid\tdirection\nx1\tup\nX1\tdown\n")
+    rules "lipidomics"
+    done { "signature", "load", "two_of_one.tsv", "--name", "T" }
+    rules("lipidomics", UPPER)
+    local out, err = done { "names", "apply" }
+    assert.matches("moved 1 component of 1 signature\n", out, 1, true)
+    assert.matches("two components of the signature 'T' would be one feature", err, 1, true)
+  end)
+end)
