@@ -1,6 +1,8 @@
 --- ligase names: rules change, links follow.
+local host = require "host"
 local json = require "ligase.base.json"
-local support = require "tests.support"
+local pg = require "pg"
+local sys = require "sys"
 
 local RECIPE = [[
 local pipeline = require "ligase.omics.pipeline"
@@ -16,36 +18,16 @@ return pipeline.recipe {
 
 local UPPER = 'if raw:find("^x") then return { name = raw:upper(), rule = "own.upper", level = "high" } end'
 
-local url, folder
-
-local function write(path, text)
-  local file = assert(io.open(folder .. "/" .. path, "wb"))
-  file:write(text)
-  file:close()
-end
+local lab = require("tests.cli.lab").new()
+local write, ligase, done, sql = lab.write, lab.ligase, lab.done, lab.sql
 
 local function rules(name, text)
   write("recipes/" .. name .. ".lua", RECIPE:format(text or ""))
 end
 
-local function ligase(words)
-  words.database, words.workspace = url, folder
-  return support.ligase(words)
-end
-
-local function done(words)
-  local result = ligase(words)
-  assert.equal(0, result.code, result.stderr)
-  return result.stdout, result.stderr
-end
-
-local function sql(statement)
-  return json.decode(done { "sql", "--format", "json", statement })
-end
-
 before_each(function()
-  url, folder = support.migrated_database(), support.workspace()
-  require("sys").mkdir(folder .. "/recipes")
+  lab.open()
+  sys.mkdir(lab.folder .. "/recipes")
   rules "lipidomics"
   rules "panel"
   write("one.csv", "lipid,S1\nx1,1\nx2,2\nx1,3\ny,4\n")
@@ -97,7 +79,7 @@ describe("ligase names diff", function()
   it("takes the standard recipe when a recipe is gone, and says so", function()
     write("three.csv", "lipid,S1\nx1,1\n")
     done { "run", "panel", "three.csv" }
-    os.remove(folder .. "/recipes/panel.lua")
+    os.remove(lab.folder .. "/recipes/panel.lua")
     rules("lipidomics", UPPER)
     local result = ligase { "names", "diff", "--dataset", "three" }
     assert.equal(1, result.code)
@@ -110,7 +92,7 @@ describe("ligase names diff", function()
     write("recipes/glyco.lua", (RECIPE:format(""):gsub('"lipidomics"', '"glycomics"')))
     write("three.csv", "lipid,S1\nx1,1\n")
     done { "run", "glyco", "three.csv" }
-    os.remove(folder .. "/recipes/glyco.lua")
+    os.remove(lab.folder .. "/recipes/glyco.lua")
     local result = ligase { "names", "diff" }
     assert.equal(1, result.code)
     assert.matches("neither the recipe 'glyco' nor one for glycomics is there", result.stderr)
@@ -215,6 +197,23 @@ describe("ligase names, of signatures", function()
       change[1].c.before.rule })
     assert.equal(before.hash, change[2].c.before.content_sha256)
     assert.equal(2, #change)
+  end)
+
+  it("apply can be undone by its journal entry, as docs/receipts.md says", function()
+    local all = "SELECT c.id, c.feature_key::text AS key, c.rule, c.level, c.reason, c.aside, s.content_sha256 FROM "
+      .. "signature_components AS c JOIN signatures AS s ON s.id = c.signature_id ORDER BY c.id"
+    local before = sql(all)
+    done { "names", "apply" }
+    assert.not_same(before, sql(all))
+    local run, count = sql("SELECT id FROM runs WHERE command = 'names apply'")[1].id, 0
+    local text = sys.read_file(host.home .. "/docs/receipts.md")
+    local conn <close> = pg.connect(lab.url)
+    for statement in text:gmatch "components of signatures:\n\n```sql\n(.-)```" do
+      count = count + 1
+      conn:script((statement:gsub("01a1fc32%-2bb1%-7372%-9677%-24bc93d29a2a", run)))
+    end
+    assert.equal(1, count)
+    assert.same(before, sql(all))
   end)
 
   it("apply leaves signatures alone in which two components would be one feature", function()

@@ -155,18 +155,15 @@ FROM (SELECT m.feature_key, m.values[$3::int4] AS effect, m.values[$4::int4] AS 
 ---@param requests ligase.effect_request[]
 ---@return {keys: integer[], effects: number[], p: number[]|userdata}[] one for each request
 function M.effects(conn, requests)
-  local statements, queries, found = {}, {}, {}
-  for i, request in ipairs(requests) do
-    queries[i] = table.pack(flagged.without(request.dataset, EFFECTS, request.dataset.id, request.dataset.revision,
-      request.effect or pg.null, request.p or pg.null))
-    local sql = queries[i][1]
-    statements[sql] = statements[sql] or conn:prepare(sql)
+  local function ask(p, sql, ...)
+    p:query(conn:prepare(sql), ...)
   end
-  local results = conn:pipeline(function(p)
-    for _, query in ipairs(queries) do
-      p:query(statements[query[1]], table.unpack(query, 2, query.n))
+  local results, found = conn:pipeline(function(p)
+    for _, request in ipairs(requests) do
+      ask(p, flagged.without(request.dataset, EFFECTS, request.dataset.id, request.dataset.revision,
+        request.effect or pg.null, request.p or pg.null))
     end
-  end)
+  end), {}
   for i = 1, #requests do
     found[i] = results[i][1]
   end
