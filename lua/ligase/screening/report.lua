@@ -21,6 +21,7 @@ local NOTES = {
   { "twice", "wells that stand twice, counted as was asked for" },
   { "no_value", "results without a value" },
   { "not_numeric", "cells that are no numbers, kept as text" },
+  { "no_concentration", "concentrations that are not above 0, kept as text" },
   { "without_unit", "cells without a unit of concentration, kept as text (say it in the header, in a column, or "
     .. "--unit nM)" },
   { "unknown_unit", "cells in units that are none of concentration, kept as text" },

@@ -213,6 +213,10 @@ end
 ---@param fields table
 ---@return {id: string, outcome: string, row: table}
 function Changes:create(kind_name, fields)
+  if type(fields) ~= "table" then
+    errors.raise { kind = "usage", code = "fields", message = ("a %s is made of a table of fields, not of a %s"):format(
+      kind_name, type(fields)), hint = "Write { name = \"...\" }" }
+  end
   return self:upsert(kind_name, { fields }, "create")[1]
 end
 

@@ -348,7 +348,8 @@ end
 ---@return table[] rows
 function M.revisions(conn, campaign_id)
   return conn:query([[
-SELECT revision, derived_from, run_id, source, jsonb_array_length(sources) AS source_count, recipe, row_count, result_count, value_count, linked_count, plate_count,
+SELECT revision, derived_from, run_id, source, jsonb_array_length(sources) AS source_count, recipe,
+  row_count, result_count, value_count, linked_count, plate_count,
   hit_count, undecided_count, direction, hit_rule ->> 'text' AS rule, controls, doubts || reckoning_doubts AS doubts,
   to_char(created_at, 'YYYY-MM-DD HH24:MI:SS TZ') AS created_at
 FROM screening_revisions WHERE campaign_id = $1 ORDER BY revision]], campaign_id)
