@@ -11,9 +11,7 @@
 --- that was read before and changed takes its own place. The same files again are no change.
 local columns = require "ligase.screening.columns"
 local controls = require "ligase.screening.controls"
-local csv = require "csv"
 local derive = require "ligase.screening.derive"
-local dialect = require "ligase.io.dialect"
 local entities = require "ligase.store.entities"
 local errors = require "ligase.base.errors"
 local host = require "host"
@@ -22,6 +20,7 @@ local options_of = require "ligase.base.options"
 local recipes = require "ligase.omics.recipes"
 local report = require "ligase.screening.report"
 local screening = require "ligase.store.screening"
+local source_files = require "ligase.screening.source_files"
 local sys = require "sys"
 local tables = require "ligase.screening.table"
 
@@ -37,9 +36,6 @@ local SPEC = {
   controls = { type = "table", default = {} }, dialect = { type = "table" }, unit = { type = "string" },
   concentration_unit = { type = "string" },
 }
-
---- What stands in a cell that says nothing.
-local MISSING = { "", "NA", "N/A", "n/a", "#N/A", "null", "NULL", "NaN", "nan", "-" }
 
 local ROLES = { sample = true, positive = true, negative = true, blank = true, empty = true, excluded = true }
 
@@ -69,87 +65,6 @@ function M.role_words(definition, given)
     words[word:lower()] = role
   end
   return words
-end
-
-local function merged(base, over)
-  local result = {}
-  for _, answers in ipairs { base or {}, over or {} } do
-    for key, value in pairs(answers) do
-      result[key] = value
-    end
-  end
-  return result
-end
-
--- ---- reading ---------------------------------------------------------------
-
-local function set_of(list)
-  local set = {}
-  for _, word in ipairs(list) do
-    set[word] = true
-  end
-  return set
-end
-
---- The columns of a plan as they are stored.
----@param plan table from ligase.screening.columns
----@return table[]
-function M.describe_columns(plan)
-  local list = {}
-  for i, column in ipairs(plan.columns) do
-    list[i] = { position = column.position, header = column.header, field = column.field, unit = column.unit }
-  end
-  return list
-end
-
---- Whether results of a plan belong to plates: they are readings of wells.
-local function needs_plate(plan)
-  return not plan.at.plate and (plan.at.well or plan.at.row or plan.at.value or plan.at.percent) ~= nil
-end
-
---- By which a file is known again: absolute; nil for a stream.
-local function path_of(source)
-  return source.name and sys.real_path(source.path) or nil
-end
-
-local function read_source(definition, source, results, options)
-  local given = merged(definition.dialect, options.dialect)
-  local found = dialect.detect(source.path, given)
-  local reader <close> = csv.frames(source.path, dialect.reader_options(found))
-  local plan = columns.plan(reader:names(), definition.by_word, options.set or {},
-    { file = source.shown, line = reader:info().header_line })
-  local plate = options.plate
-  if plate and plan.at.plate then
-    errors.raise { kind = "usage", code = "plate", message = ('"%s" names the plates already'):format(
-      plan.at.plate.header), hint = "Leave --plate out" }
-  end
-  if not plate and needs_plate(plan) then
-    plate = source.name or errors.raise { kind = "usage", code = "plate", message = "no column names the plate",
-      hint = "Say which it is: --plate NAME" }
-  end
-  results:read({ shown = source.shown, plan = plan, decimal = found.decimal, plate = plate,
-    missing = set_of(given.missing or MISSING) }, columns.FIELDS, function()
-    return reader()
-  end)
-  local info, read = reader:info(), results.sources[#results.sources]
-  return { source = source.shown, path = path_of(source), sha256 = info.sha256, bytes = info.bytes,
-    columns = M.describe_columns(plan), rows = read.rows, first_ordinal = read.first_ordinal, plate = plate,
-    doubts = json.array(report.note_doubts(read.notes)) }, { plan = plan, dialect = found, info = info }
-end
-
---- Errors of reading carry the path that was opened; people know the one they named.
-local function read_all(definition, sources, results, options)
-  local read, details = {}, {}
-  for i, source in ipairs(sources) do
-    local done, result, detail = xpcall(read_source, errors.explained, definition, source, results, options)
-    if not done then
-      result.file = result.file == source.path and source.shown or result.file
-      error(result, 0)
-    end
-    read[i], details[i] = result, detail
-  end
-  results:finish()
-  return read, details
 end
 
 -- ---- linking compounds -----------------------------------------------------
@@ -265,7 +180,7 @@ end
 local function is_among(sources, given)
   local paths, digests = {}, {}
   for _, source in ipairs(sources) do
-    paths[path_of(source) or ""], digests[sys.sha256_file(source.path)] = true, true
+    paths[source_files.path_of(source) or ""], digests[sys.sha256_file(source.path)] = true, true
   end
   return function(earlier)
     return paths[earlier.path] or digests[earlier.sha256] and json.encode(earlier.given) == json.encode(given)
@@ -318,7 +233,7 @@ local function store_in(changes, definition, sources, options)
   if earlier then
     results:take(earlier)
   end
-  local read, details = read_all(definition, sources, results, options)
+  local read, details = source_files.read_all(definition, sources, results, options)
   local compounds = M.link(changes, results, options.create)
   local plates, hits = derive.run(results, { direction = or_nil(campaign.direction),
     rule = or_nil(campaign.hit_rule) })

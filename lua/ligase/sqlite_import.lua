@@ -16,6 +16,7 @@ local maps = require "ligase.sqlite_map"
 local report = require "ligase.screening.report"
 local screening = require "ligase.store.screening"
 local screening_recipe = require "ligase.screening_recipe"
+local source_files = require "ligase.screening.source_files"
 local sqlite_tables = require "ligase.store.sqlite_tables"
 local sys = require "sys"
 local tables = require "ligase.screening.table"
@@ -438,7 +439,7 @@ local function sources_of(state, results, parts)
       local read = results.sources[first + #sources + 1]
       sources[#sources + 1] = { source = ("%s (%s)"):format(state.source.shown, part.entry.table),
         table = part.entry.table, sha256 = digest_of(part), bytes = #sources == 0 and state.bytes or 0,
-        rows = read.rows, first_ordinal = read.first_ordinal, columns = screening_recipe.describe_columns(part.plan),
+        rows = read.rows, first_ordinal = read.first_ordinal, columns = source_files.describe_columns(part.plan),
         doubts = json.array(report.note_doubts(read.notes)) }
     end
   end

@@ -180,6 +180,33 @@ describe("screening", function()
     assert.equal(4, one "SELECT plate_count FROM campaign_overview WHERE name = 'new'".plate_count)
   end)
 
+  it("reads plates as readers print them", function()
+    make("--hit-rule", "percent >= 50", "--negative", "column 1", "--positive", "column 12")
+    local lines = { "Instrument: X", "Plate: P7", "<>;1;2;3;4;5;6;7;8;9;10;11;12" }
+    for row = 0, 7 do
+      lines[#lines + 1] = ("%s;10,%d;5;5;5;5;5;;5;OVER;5;5;0,%d"):format(string.char(65 + row), row, row)
+    end
+    local path = file(table.concat(lines, "\n") .. "\n", "reader.csv")
+    local said = done("screening", "--campaign", "kinases", path)
+    assert.matches("campaign kinases: revision 1, 88 results", said, 1, true)
+    assert.matches("read     %d+ bytes, UTF%-8, semicolon%-separated, decimal comma", said)
+    assert.matches("grids    P7 (8 x 12)", said, 1, true)
+    assert.matches("8 cells that are no numbers, kept as text: OVER (line 4), OVER (line 5)", said, 1, true)
+    assert.same({ 88, 8, 8, 72, 64 }, { one "SELECT well_count AS n FROM campaign_plates".n,
+      one "SELECT positive_count AS n FROM campaign_plates".n, one "SELECT negative_count AS n FROM campaign_plates".n,
+      one "SELECT sample_count AS n FROM campaign_plates".n, one "SELECT hit_count AS n FROM campaign_plates".n })
+    assert.equal(10.7, one "SELECT value FROM campaign_results WHERE plate = 'P7' AND well = 'H01'".value)
+    local source = one "SELECT sources FROM screening_revisions".sources[1]
+    assert.same({ { plate = "P7", line = 3, rows = 8, columns = 12 } }, source.grids)
+    assert.equal("Instrument: X\nPlate: P7", source.about)
+    assert.matches("unchanged", done("screening", "--campaign", "kinases", path))
+    local two = file(table.concat(lines, "\n", 3, 11) .. "\n\n" .. table.concat(lines, "\n", 3, 11) .. "\n", "two.csv")
+    assert.matches("grids    two 1 (8 x 12), two 2 (8 x 12)", done("screening", "--campaign", "kinases", two), 1, true)
+    assert.equal(3, one "SELECT count(*) AS n FROM campaign_plates".n)
+    refused(2, "two.csv holds 2 plates", "screening", "--campaign", "kinases", "--plate", "P8", two)
+    refused(2, "prints plates, and has no columns", "screening", "--campaign", "kinases", "--set", "x=value", two)
+  end)
+
   it("reads again when compounds became known", function()
     make()
     assert.matches("4 unknown and kept as text", done("screening", "--campaign", "kinases", file(PLATE)))

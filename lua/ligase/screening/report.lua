@@ -215,9 +215,13 @@ function M.of(result, outcome, run_id)
   local function say(label, line)
     lines[#lines + 1] = line and { label, line } or nil
   end
-  local used, left = columns_line(detail.plan)
-  say("columns", used)
-  say("left", left)
+  if detail.grids then
+    say("grids", listed(detail.grids))
+  else
+    local used, left = columns_line(detail.plan)
+    say("columns", used)
+    say("left", left)
+  end
   say("plates", plates_line(content.plates))
   say("linked", M.compounds_line(result.compounds))
   if hits then

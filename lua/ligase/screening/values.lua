@@ -89,7 +89,8 @@ end
 --- below, and as a number it would be the best of all hits.
 local function set_concentration(state, i, amount, unit, logarithm)
   local results = state.results
-  local relation, value, unknown = amount.relation, nil, nil
+  local relation = amount.relation
+  local value, unknown
   if logarithm then
     value, relation = amounts.from_logarithm(amount)
   else

@@ -8,10 +8,10 @@ local text = require "ligase.base.text"
 
 local M = {}
 
-M.description = "Reads results of a screen: one row per well, or per compound with its IC50, EC50, .... Files are "
-  .. "added to the campaign, those that are named together whole or not at all, as its next revision; the same files "
-  .. "again are no change, and a file that changed takes its own place. Controls, direction and hit rule are the "
-  .. "campaign's (ligase campaign); what is said here counts for these files."
+M.description = "Reads results of a screen: one row per well, or per compound with its IC50, EC50, ..., or plates as "
+  .. "readers print them. Files are added to the campaign, those that are named together whole or not at all, as its "
+  .. "next revision; the same files again are no change, and a file that changed takes its own place. Controls, "
+  .. "direction and hit rule are the campaign's (ligase campaign); what is said here counts for these files."
 M.example = [[
   ligase campaign create kinases --direction inhibition --hit-rule 'percent >= 50'
   ligase screening --campaign kinases --positive 'column 23' --negative A24:P24 screen/plate_*.csv
