@@ -264,6 +264,7 @@ local function store(definition, kind, conn, source, options)
   local given, duplicates = given_of(definition, kind, tbl, options), nil
   local done, counts, outcome, run_id = pcall(entities.change, conn, { command = options.command,
     recipe = options.recipe, outbox = options.outbox, create = options.create, rehearse = options.dry_run,
+    reconnect = options.reconnect,
     arguments = { source = source.shown, sha256 = tbl.info.sha256, bytes = tbl.info.bytes } }, function(changes)
     local outcomes = changes:upsert(kind.name, given)
     duplicates = changes:duplicates(kind.name, outcomes)

@@ -226,7 +226,7 @@ local function store(definition, conn, source, options)
   local tbl = record_table.read(source, { columns = definition.columns, members = MEMBERS, required = { "name" },
     set = options.set, dialect = dialect })
   local counts, outcome, run_id = entities.change(conn, { command = options.command, recipe = options.recipe,
-    outbox = options.outbox, rehearse = options.dry_run,
+    outbox = options.outbox, rehearse = options.dry_run, reconnect = options.reconnect,
     arguments = { source = source.shown, sha256 = tbl.info.sha256, bytes = tbl.info.bytes } }, function(changes)
     return store_in(changes, definition, source, tbl, options)
   end)

@@ -5,28 +5,29 @@
 ---     controls = { positive = { "column 23" }, negative = { "DMSO" } },
 ---   }
 ---
---- Files that are given together become one revision of a campaign, in one transaction with
---- one run: read, plates reckoned, compounds linked, hits called by the campaign's rule. The
---- same files again are no change.
+--- Files that are given together are added to a campaign, in one transaction with one run:
+--- read, plates reckoned, compounds linked, hits called by the campaign's rule. The next
+--- revision is what all files together give, those that were read before and these; a file
+--- that was read before and changed takes its own place. The same files again are no change.
 local columns = require "ligase.screening.columns"
 local controls = require "ligase.screening.controls"
-local csv = require "csv"
 local derive = require "ligase.screening.derive"
-local dialect = require "ligase.io.dialect"
 local entities = require "ligase.store.entities"
 local errors = require "ligase.base.errors"
 local host = require "host"
+local json = require "ligase.base.json"
 local options_of = require "ligase.base.options"
 local recipes = require "ligase.omics.recipes"
 local report = require "ligase.screening.report"
 local screening = require "ligase.store.screening"
+local source_files = require "ligase.screening.source_files"
 local sys = require "sys"
 local tables = require "ligase.screening.table"
 
 local M = {}
 
 --- Counts up whenever the same file would be read or reckoned differently than before.
-M.READING_VERSION = 1
+M.READING_VERSION = 2
 
 local null = host.null
 
@@ -35,9 +36,6 @@ local SPEC = {
   controls = { type = "table", default = {} }, dialect = { type = "table" }, unit = { type = "string" },
   concentration_unit = { type = "string" },
 }
-
---- What stands in a cell that says nothing.
-local MISSING = { "", "NA", "N/A", "n/a", "#N/A", "null", "NULL", "NaN", "nan", "-" }
 
 local ROLES = { sample = true, positive = true, negative = true, blank = true, empty = true, excluded = true }
 
@@ -67,82 +65,6 @@ function M.role_words(definition, given)
     words[word:lower()] = role
   end
   return words
-end
-
-local function merged(base, over)
-  local result = {}
-  for _, answers in ipairs { base or {}, over or {} } do
-    for key, value in pairs(answers) do
-      result[key] = value
-    end
-  end
-  return result
-end
-
--- ---- reading ---------------------------------------------------------------
-
-local function set_of(list)
-  local set = {}
-  for _, word in ipairs(list) do
-    set[word] = true
-  end
-  return set
-end
-
---- The columns of a plan as they are stored.
----@param plan table from ligase.screening.columns
----@return table[]
-function M.describe_columns(plan)
-  local list = {}
-  for i, column in ipairs(plan.columns) do
-    list[i] = { position = column.position, header = column.header, field = column.field, unit = column.unit }
-  end
-  return list
-end
-
---- Whether results of a plan belong to plates: they are readings of wells.
-local function needs_plate(plan)
-  return not plan.at.plate and (plan.at.well or plan.at.row or plan.at.value or plan.at.percent) ~= nil
-end
-
-local function read_source(definition, source, results, options)
-  local given = merged(definition.dialect, options.dialect)
-  local found = dialect.detect(source.path, given)
-  local reader <close> = csv.frames(source.path, dialect.reader_options(found))
-  local plan = columns.plan(reader:names(), definition.by_word, options.set or {},
-    { file = source.shown, line = reader:info().header_line })
-  local plate = options.plate
-  if plate and plan.at.plate then
-    errors.raise { kind = "usage", code = "plate", message = ('"%s" names the plates already'):format(
-      plan.at.plate.header), hint = "Leave --plate out" }
-  end
-  if not plate and needs_plate(plan) then
-    plate = source.name or errors.raise { kind = "usage", code = "plate", message = "no column names the plate",
-      hint = "Say which it is: --plate NAME" }
-  end
-  results:read({ shown = source.shown, plan = plan, decimal = found.decimal, plate = plate,
-    missing = set_of(given.missing or MISSING) }, columns.FIELDS, function()
-    return reader()
-  end)
-  local info = reader:info()
-  return { source = source.shown, sha256 = info.sha256, bytes = info.bytes, columns = M.describe_columns(plan),
-    rows = results.sources[#results.sources].rows, first_ordinal = results.sources[#results.sources].first_ordinal,
-    plate = plate }, { plan = plan, dialect = found, info = info }
-end
-
---- Errors of reading carry the path that was opened; people know the one they named.
-local function read_all(definition, sources, results, options)
-  local read, details = {}, {}
-  for i, source in ipairs(sources) do
-    local done, result, detail = xpcall(read_source, errors.explained, definition, source, results, options)
-    if not done then
-      result.file = result.file == source.path and source.shown or result.file
-      error(result, 0)
-    end
-    read[i], details[i] = result, detail
-  end
-  results:finish()
-  return read, details
 end
 
 -- ---- linking compounds -----------------------------------------------------
@@ -205,10 +127,11 @@ function M.link(changes, results, create, known)
     make_compounds(changes, found.unknown, ids)
     found.made, found.unknown = #found.unknown, {}
   end
+  local before = results.earlier_compound_id or {}
   results.compound_id = {}
   for i = 1, results.n do
     local name = results.source_name[i]
-    results.compound_id[i] = name ~= null and ids[name] or null
+    results.compound_id[i] = name ~= null and ids[name] or before[i] or null
   end
   return found
 end
@@ -223,7 +146,7 @@ local function campaign_of(changes, options)
   end
   local row = entities.lookup(changes.conn, "campaign", word)
   if not row and options.create and not entities.is_id(word) then
-    row = changes:create("campaign", { name = word }).row
+    row = changes:upsert("campaign", { { name = word } })[1].row -- somebody else may just have made it
   elseif not row then
     error(entities.unknown(changes.conn, "campaign", word, not entities.is_id(word)
       and ("To make it: ligase campaign create '%s', or --create"):format(word) or nil), 0)
@@ -252,43 +175,71 @@ local function given_of(options)
   return given
 end
 
-local function sha256_of(read)
-  if #read == 1 then
-    return read[1].sha256
+--- Whether a source that was read before is one of those that are read now: the same file,
+--- or the same bytes read in the same way.
+local function is_among(sources, given)
+  local paths, digests = {}, {}
+  for _, source in ipairs(sources) do
+    paths[source_files.path_of(source) or ""], digests[sys.sha256_file(source.path)] = true, true
   end
-  local digests = {}
-  for i, source in ipairs(read) do
-    digests[i] = source.sha256
+  return function(earlier)
+    return paths[earlier.path] or digests[earlier.sha256] and json.encode(earlier.given) == json.encode(given)
   end
-  return sys.sha256(table.concat(digests, "\n"))
 end
 
-local function sum_bytes(read)
-  local bytes = 0
-  for _, source in ipairs(read) do
-    bytes = bytes + source.bytes
+--- A revision of the sources that were read before and of those that are read now.
+---@param content table recipe and sources, as they are read now, among what else is known
+---@param earlier table|nil from ligase.store.screening.earlier
+---@param given table what else decided how the sources are read
+---@param run_id string
+---@return ligase.campaign_content
+function M.complete(content, earlier, given, run_id)
+  local all, digests, doubts, bytes = {}, {}, {}, 0
+  for _, source in ipairs(content.sources) do
+    source.given, source.recipe, source.recipe_sha256 = given, content.recipe.name, content.recipe.sha256
+    source.run_id = run_id
   end
-  return bytes
+  for _, source in ipairs(earlier and earlier.sources or {}) do
+    all[#all + 1] = source
+    for _, doubt in ipairs(source.doubts or {}) do
+      doubts[#doubts + 1] = ("%s: %s"):format(source.source, doubt)
+    end
+  end
+  table.move(content.sources, 1, #content.sources, #all + 1, all)
+  for i, source in ipairs(all) do
+    digests[i], bytes = source.sha256, bytes + (source.bytes or 0)
+  end
+  content.sources, content.earlier_doubts, content.given = all, doubts, given
+  content.source, content.bytes, content.rows = all[1].source, bytes, content.results.rows
+  content.sha256 = #digests == 1 and digests[1] or sys.sha256(table.concat(digests, "\n"))
+  return content
+end
+
+local function reading_of(definition, campaign, options, map)
+  return { controls = map, roles = M.role_words(definition.roles, options.roles),
+    unit = options.unit or or_nil(campaign.unit) or definition.unit,
+    concentration_unit = options.concentration_unit or definition.concentration_unit,
+    duplicates = options.duplicates or "refuse", direction = or_nil(campaign.direction) }
 end
 
 local function store_in(changes, definition, sources, options)
   local campaign_id = campaign_of(changes, options)
   local given = given_of(options)
-  local state = screening.current(changes.conn, campaign_id, given)
+  local state = screening.current(changes.conn, campaign_id)
   local campaign = state.campaign
   local map = controls.map { campaign.controls, definition.controls, options.controls or {} }
-  local unit = options.unit or or_nil(campaign.unit) or definition.unit
-  local results = tables.new { controls = map, roles = M.role_words(definition.roles, options.roles), unit = unit,
-    concentration_unit = options.concentration_unit or definition.concentration_unit,
-    duplicates = options.duplicates or "refuse", direction = or_nil(campaign.direction) }
-  local read, details = read_all(definition, sources, results, options)
+  local results = tables.new(reading_of(definition, campaign, options, map))
+  local earlier = not options.only and screening.earlier(changes.conn, state, is_among(sources, given)) or nil
+  if earlier then
+    results:take(earlier)
+  end
+  local read, details = source_files.read_all(definition, sources, results, options)
   local compounds = M.link(changes, results, options.create)
   local plates, hits = derive.run(results, { direction = or_nil(campaign.direction),
     rule = or_nil(campaign.hit_rule) })
-  local content = { results = results, plates = plates, hits = hits, recipe = options.recipe, sources = read,
-    given = given, source = read[1].source, sha256 = sha256_of(read), bytes = sum_bytes(read), rows = results.rows,
+  local content = M.complete({ results = results, plates = plates, hits = hits, recipe = options.recipe, sources = read,
     doubts = report.reading_doubts(results, map),
-    reckoning_doubts = report.reckoning_doubts(plates, hits, campaign) }
+    reckoning_doubts = report.reckoning_doubts(plates, hits, campaign) }, earlier, given, changes.noted.run.id)
   local outcome = { campaign = campaign, content = content, compounds = compounds, details = details }
   if not options.force and screening.is_current(state, content) then
     outcome.unchanged, outcome.revision = true, state.revision.revision
@@ -308,7 +259,7 @@ local function store(definition, conn, sources, options)
     shown[i] = source.shown
   end
   local result, outcome, run_id = entities.change(conn, { command = options.command, recipe = options.recipe,
-    outbox = options.outbox, create = options.create, rehearse = options.dry_run,
+    outbox = options.outbox, create = options.create, rehearse = options.dry_run, reconnect = options.reconnect,
     arguments = { source = shown[1], sources = #shown > 1 and shown or nil, campaign = options.campaign } },
     function(changes)
       return store_in(changes, definition, sources, options)

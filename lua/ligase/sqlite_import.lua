@@ -16,6 +16,7 @@ local maps = require "ligase.sqlite_map"
 local report = require "ligase.screening.report"
 local screening = require "ligase.store.screening"
 local screening_recipe = require "ligase.screening_recipe"
+local source_files = require "ligase.screening.source_files"
 local sqlite_tables = require "ligase.store.sqlite_tables"
 local sys = require "sys"
 local tables = require "ligase.screening.table"
@@ -372,12 +373,23 @@ local function or_nil(value)
   return value ~= null and value or nil
 end
 
+local function copy_of(earlier)
+  local copy = {}
+  for key, value in pairs(earlier) do
+    copy[key] = type(value) == "table" and table.move(value, 1, #value, 1, {}) or value
+  end
+  return copy
+end
+
 --- Reads a campaign's rows; those that are refused are taken out, and it begins anew.
-local function reckon_campaign(state, campaign, parts)
+local function reckon_campaign(state, campaign, parts, earlier)
   while true do
     local map = controls.map { campaign.controls, state.map.controls }
     local results = tables.new { controls = map, roles = state.roles, unit = or_nil(campaign.unit), row_word = "rowid",
       duplicates = state.options.duplicates or "refuse", direction = or_nil(campaign.direction) }
+    if earlier then
+      results:take(copy_of(earlier)) -- reading adds to the lists
+    end
     local at
     local done, failure = xpcall(function()
       for _, part in ipairs(parts) do
@@ -406,44 +418,56 @@ local function reckon_campaign(state, campaign, parts)
   end
 end
 
---- What the rows of a campaign hold, in one number: the file's own bytes change whenever
+--- What the rows of a table hold, in one number: the file's own bytes change whenever
 --- anything in it does.
-local function digest_of(parts)
-  local texts = {}
-  for _, part in ipairs(parts) do
-    texts[#texts + 1] = json.encode { part.entry.table, json.array(part.headers) }
-    for i, row in ipairs(part.rows) do
-      texts[#texts + 1] = ("%d %s"):format(part.rowids[i], json.encode(json.array(row)))
-    end
+local function digest_of(part)
+  local texts = { json.encode { part.entry.table, json.array(part.headers) } }
+  for i, row in ipairs(part.rows) do
+    texts[#texts + 1] = ("%d %s"):format(part.rowids[i], json.encode(json.array(row)))
   end
   return sys.sha256(table.concat(texts, "\n"))
+end
+
+--- The sources of a campaign's results: the tables that gave any.
+local function sources_of(state, results, parts)
+  local sources, first = {}, #results.sources
+  for _, part in ipairs(parts) do
+    first = first - (#part.rows > 0 and 1 or 0)
+  end
+  for _, part in ipairs(parts) do
+    if #part.rows > 0 then
+      local read = results.sources[first + #sources + 1]
+      sources[#sources + 1] = { source = ("%s (%s)"):format(state.source.shown, part.entry.table),
+        table = part.entry.table, sha256 = digest_of(part), bytes = #sources == 0 and state.bytes or 0,
+        rows = read.rows, first_ordinal = read.first_ordinal, columns = source_files.describe_columns(part.plan),
+        doubts = json.array(report.note_doubts(read.notes)) }
+    end
+  end
+  return sources
 end
 
 local function import_campaign(state, id)
   local parts = state.by_campaign[id]
   local given = { reading_version = screening_recipe.READING_VERSION, duplicates = state.options.duplicates }
-  local current = screening.current(state.changes.conn, id, given)
-  local campaign, sources = current.campaign, {}
-  local results, map = reckon_campaign(state, campaign, parts)
+  local current = screening.current(state.changes.conn, id)
+  local campaign = current.campaign
+  -- What this map took over before comes again, wherever the file lies now.
+  local earlier = screening.earlier(state.changes.conn, current, function(source)
+    return source.table ~= nil and source.recipe == state.recipe.name
+  end)
+  local results, map = reckon_campaign(state, campaign, parts, earlier)
   local compounds = screening_recipe.link(state.changes, results, false, state.ids.compound)
   local plates, hits = derive.run(results, { direction = or_nil(campaign.direction), rule = or_nil(campaign.hit_rule) })
-  local shown = {}
-  for i, source in ipairs(results.sources) do
-    local part = parts[i]
-    shown[i] = source.shown
-    sources[i] = { source = state.source.shown, table = source.shown, rows = source.rows,
-      first_ordinal = source.first_ordinal, columns = screening_recipe.describe_columns(part.plan) }
-  end
-  local content = { results = results, plates = plates, hits = hits, recipe = state.recipe, sources = sources,
-    given = given, source = ("%s (%s)"):format(state.source.shown, table.concat(shown, ", ")),
-    sha256 = digest_of(parts), bytes = state.bytes, rows = results.rows,
+  local sources = sources_of(state, results, parts)
+  local outcome = { name = campaign.name, results = results.n, compounds = compounds, hits = hits, plates = plates,
     doubts = report.reading_doubts(results, map),
     reckoning_doubts = report.reckoning_doubts(plates, hits, campaign) }
-  local outcome = { name = campaign.name, results = results.n, compounds = compounds, doubts = content.doubts,
-    reckoning_doubts = content.reckoning_doubts, hits = hits, plates = plates }
-  if results.n > 0 and not screening.is_current(current, content) then
+  local content = #sources > 0 and screening_recipe.complete({ results = results, plates = plates, hits = hits,
+    recipe = state.recipe, sources = sources, doubts = outcome.doubts, reckoning_doubts = outcome.reckoning_doubts },
+    earlier, given, state.changes.noted.run.id)
+  if content and not screening.is_current(current, content) then
     outcome.revision = screening.write(state.changes, current, content)
-  elseif results.n > 0 then
+  elseif content then
     outcome.unchanged, outcome.revision = true, current.revision.revision
   end
   state.outcomes[#state.outcomes + 1] = outcome
@@ -475,7 +499,7 @@ end
 ---@param conn table
 ---@param source ligase.source
 ---@param options {map: ligase.other_recipe, leave_out: boolean|nil, dry_run: boolean|nil, create: boolean|nil, outbox:
---- boolean|nil, duplicates: string|nil, busy_timeout_s: number|nil, command: string|nil}
+--- boolean|nil, duplicates: string|nil, busy_timeout_s: number|nil, command: string|nil, reconnect: (fun(): table)|nil}
 ---@return table report {outcome, run_id, counts, campaigns, problems}
 function M.import(conn, source, options)
   local map = options.map.definition
@@ -483,6 +507,7 @@ function M.import(conn, source, options)
   local bytes = sys.stat(source.path).size_bytes
   local done, outcome, run_id = entities.change(conn, { command = options.command or "import sqlite",
     recipe = options.map, outbox = options.outbox, create = options.create, rehearse = options.dry_run,
+    reconnect = options.reconnect,
     arguments = { source = source.shown, map = options.map.name } }, function(changes)
       return import_all({ file = file, map = map, recipe = options.map, changes = changes, options = options,
         source = source, bytes = bytes, problems = {}, counts = {}, outcomes = {}, campaigns = {}, by_campaign = {},

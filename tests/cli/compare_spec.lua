@@ -1,25 +1,8 @@
 --- ligase compare: two datasets, revisions or signatures side by side.
 local json = require "ligase.base.json"
-local support = require "tests.support"
 
-local url, folder
-
-local function write(name, text)
-  local file = assert(io.open(folder .. "/" .. name, "wb"))
-  file:write(text)
-  file:close()
-end
-
-local function ligase(words)
-  words.database, words.workspace = url, folder
-  return support.ligase(words)
-end
-
-local function done(words)
-  local result = ligase(words)
-  assert.equal(0, result.code, result.stderr)
-  return result.stdout, result.stderr
-end
+local lab = require("tests.cli.lab").new()
+local write, ligase, done = lab.write, lab.ligase, lab.done
 
 local function compare(...)
   return json.decode((done { "compare", "--json", ... }))
@@ -30,7 +13,7 @@ local function near(expected, got)
 end
 
 setup(function()
-  url, folder = support.migrated_database(), support.workspace()
+  lab.open()
   -- Shared with changes in both: five; PC 34:1 of A is 3 (the mean of 2 and 4), CE 18:1 is missing in B.
   write("a.csv", "lipid,log2FC,padj\nPC 34:1,2,0.1\nPC 34:1,4,0.1\nPE 36:2,-2,0.1\nTG 52:2,1,0.1\nSM 34:1;O2,0,0.1\n"
     .. "LPC 16:0,-1,0.1\nCE 18:1,1,0.1\nCer 18:1;O2/16:0,1,0.1\n")

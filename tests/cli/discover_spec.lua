@@ -2,24 +2,8 @@
 local json = require "ligase.base.json"
 local support = require "tests.support"
 
-local url, folder
-
-local function write(name, text)
-  local file = assert(io.open(folder .. "/" .. name, "wb"))
-  file:write(text)
-  file:close()
-end
-
-local function ligase(words)
-  words.database, words.workspace = url, folder
-  return support.ligase(words)
-end
-
-local function done(words)
-  local result = ligase(words)
-  assert.equal(0, result.code, result.stderr)
-  return result.stdout, result.stderr
-end
+local lab = require("tests.cli.lab").new()
+local write, ligase, done = lab.write, lab.ligase, lab.done
 
 --- A dataset of the changes of some lipids; those of all others are not sure.
 local function dataset(name, changes)
@@ -58,7 +42,7 @@ local function discovered(...)
 end
 
 before_each(function()
-  url, folder = support.migrated_database(), support.workspace()
+  lab.open()
   -- Ceramides rise and the sphingomyelin falls in a, b and c; in d a ceramide rises without the others; in e the
   -- sphingomyelin rises. PC moves everywhere, upwards.
   dataset("a", with(CERAMIDES, { ["PC 34:1"] = 1 }))
@@ -95,7 +79,7 @@ describe("ligase discover", function()
   end)
 
   it("counts comparisons of one dataset as such, and asks for several datasets", function()
-    url = support.migrated_database()
+    lab.url = support.migrated_database()
     write("doses.csv", "lipid,log2FC_low,padj_low,log2FC_mid,padj_mid,log2FC_high,padj_high\n"
       .. "PC 34:1,1,0.01,2,0.01,3,0.01\nPE 36:2,-1,0.01,-2,0.01,-3,0.01\nTG 52:2,1,0.01,1,0.01,1,0.01\n")
     done { "ingest", "--omics", "lipidomics", "doses.csv" }
@@ -129,7 +113,7 @@ ORDER BY c.position]] }))
     assert.matches("%-%-co%-occurrence cannot be '2'", ligase({ "discover", "--co-occurrence", "2" }).stderr)
     assert.matches("%-%-size cannot be '1'", ligase({ "discover", "--size", "1" }).stderr)
     assert.equal(2, ligase({ "discover", "--min-change", "-1" }).code)
-    url = support.migrated_database()
+    lab.url = support.migrated_database()
     assert.matches("^0 comparisons of 0 datasets, 0 features with a direction\n\nno set of features moves together",
       (done { "discover" }))
   end)

@@ -1,32 +1,15 @@
 --- ligase feature: where a feature occurs, and what says more or less of the same.
 local json = require "ligase.base.json"
-local support = require "tests.support"
 
-local url, folder
-
-local function write(name, text)
-  local file = assert(io.open(folder .. "/" .. name, "wb"))
-  file:write(text)
-  file:close()
-end
-
-local function ligase(words)
-  words.database, words.workspace = url, folder
-  return support.ligase(words)
-end
-
-local function done(words)
-  local result = ligase(words)
-  assert.equal(0, result.code, result.stderr)
-  return result.stdout, result.stderr
-end
+local lab = require("tests.cli.lab").new()
+local write, ligase, done = lab.write, lab.ligase, lab.done
 
 local function feature(...)
   return json.decode((done { "feature", "--json", ... }))
 end
 
 setup(function()
-  url, folder = support.migrated_database(), support.workspace()
+  lab.open()
   write("plasma.csv", "lipid,a,b,c,d\nPC 34:1,1,2,3,4\nPC(34:1),5,,7,8\nPC 16:0_18:1,1,1,1,1\nPE 36:2,2,2,2,2\n")
   write("liver.csv", "lipid,a,b\nPC 34:1,10,30\nPC 16:0/18:1,1,2\nPC 18:1/16:0,3,4\nPC 17:0_17:1,5,6\nSM 34:1;O2,1,2\n")
   write("effects.csv", "lipid,log2FC,pvalue,padj\nPC 34:1,1.5,0.001,0.01\nPE 36:2,-2,0.2,0.5\nPC O-34:1,1,1,1\n")

@@ -1,25 +1,8 @@
 --- ligase features: recurrence across datasets and its directions.
 local json = require "ligase.base.json"
-local support = require "tests.support"
 
-local url, folder
-
-local function write(name, text)
-  local file = assert(io.open(folder .. "/" .. name, "wb"))
-  file:write(text)
-  file:close()
-end
-
-local function ligase(words)
-  words.database, words.workspace = url, folder
-  return support.ligase(words)
-end
-
-local function done(words)
-  local result = ligase(words)
-  assert.equal(0, result.code, result.stderr)
-  return result.stdout, result.stderr
-end
+local lab = require("tests.cli.lab").new()
+local write, ligase, done = lab.write, lab.ligase, lab.done
 
 --- "name datasets/rows up/down/both" of each.
 local function features(...)
@@ -31,7 +14,7 @@ local function features(...)
 end
 
 setup(function()
-  url, folder = support.migrated_database(), support.workspace()
+  lab.open()
   write("values.csv", "lipid,a,b\nPC 34:1,1,2\nPC 34:1,1,2\nPE 36:2,2,2\nSM 34:1;O2,1,2\n")
   write("one.csv", "lipid,log2FC,pvalue,padj\nPC 34:1,1.5,0.001,0.01\nPE 36:2,-2,0.2,0.5\nTG 52:2,NaN,1,1\n"
     .. "CE 18:1,0,1,1\n")

@@ -1,25 +1,8 @@
 --- ligase link: rows linked to features anew.
 local json = require "ligase.base.json"
-local support = require "tests.support"
 
-local url, folder
-
-local function write(name, text)
-  local file = assert(io.open(folder .. "/" .. name, "wb"))
-  file:write(text)
-  file:close()
-end
-
-local function ligase(words)
-  words.database, words.workspace = url, folder
-  return support.ligase(words)
-end
-
-local function done(words)
-  local result = ligase(words)
-  assert.equal(0, result.code, result.stderr)
-  return result.stdout, result.stderr
-end
+local lab = require("tests.cli.lab").new()
+local write, ligase, done = lab.write, lab.ligase, lab.done
 
 local function linked()
   return json.decode((done { "sql", "--format", "json",
@@ -31,7 +14,7 @@ end
 local OFF = { ENABLE_FEATURE_LINKING = "false" }
 
 before_each(function()
-  url, folder = support.migrated_database(), support.workspace()
+  lab.open()
   write("lipids.csv", "lipid,a,b\nPC(34:1),1,2\nPE 36:2,2,3\n")
   write("genes.csv", "gene,a,b\nTP53,1,2\nENSG00000141510.18,2,3\n")
   write("proteins.csv", "protein,a,b\nsp|P04637|P53_HUMAN,1,2\nP04637-2,2,3\n")

@@ -1,6 +1,8 @@
 --- ligase names: rules change, links follow.
+local host = require "host"
 local json = require "ligase.base.json"
-local support = require "tests.support"
+local pg = require "pg"
+local sys = require "sys"
 
 local RECIPE = [[
 local pipeline = require "ligase.omics.pipeline"
@@ -16,36 +18,16 @@ return pipeline.recipe {
 
 local UPPER = 'if raw:find("^x") then return { name = raw:upper(), rule = "own.upper", level = "high" } end'
 
-local url, folder
-
-local function write(path, text)
-  local file = assert(io.open(folder .. "/" .. path, "wb"))
-  file:write(text)
-  file:close()
-end
+local lab = require("tests.cli.lab").new()
+local write, ligase, done, sql = lab.write, lab.ligase, lab.done, lab.sql
 
 local function rules(name, text)
   write("recipes/" .. name .. ".lua", RECIPE:format(text or ""))
 end
 
-local function ligase(words)
-  words.database, words.workspace = url, folder
-  return support.ligase(words)
-end
-
-local function done(words)
-  local result = ligase(words)
-  assert.equal(0, result.code, result.stderr)
-  return result.stdout, result.stderr
-end
-
-local function sql(statement)
-  return json.decode(done { "sql", "--format", "json", statement })
-end
-
 before_each(function()
-  url, folder = support.migrated_database(), support.workspace()
-  require("sys").mkdir(folder .. "/recipes")
+  lab.open()
+  sys.mkdir(lab.folder .. "/recipes")
   rules "lipidomics"
   rules "panel"
   write("one.csv", "lipid,S1\nx1,1\nx2,2\nx1,3\ny,4\n")
@@ -97,7 +79,7 @@ describe("ligase names diff", function()
   it("takes the standard recipe when a recipe is gone, and says so", function()
     write("three.csv", "lipid,S1\nx1,1\n")
     done { "run", "panel", "three.csv" }
-    os.remove(folder .. "/recipes/panel.lua")
+    os.remove(lab.folder .. "/recipes/panel.lua")
     rules("lipidomics", UPPER)
     local result = ligase { "names", "diff", "--dataset", "three" }
     assert.equal(1, result.code)
@@ -110,7 +92,7 @@ describe("ligase names diff", function()
     write("recipes/glyco.lua", (RECIPE:format(""):gsub('"lipidomics"', '"glycomics"')))
     write("three.csv", "lipid,S1\nx1,1\n")
     done { "run", "glyco", "three.csv" }
-    os.remove(folder .. "/recipes/glyco.lua")
+    os.remove(lab.folder .. "/recipes/glyco.lua")
     local result = ligase { "names", "diff" }
     assert.equal(1, result.code)
     assert.matches("neither the recipe 'glyco' nor one for glycomics is there", result.stderr)
@@ -177,5 +159,70 @@ describe("ligase names apply", function()
     assert.equal(1, result.code)
     assert.matches("lipidomics%.lua:5: no such rule", result.stderr)
     assert.equal("x1", sql([[SELECT feature FROM measurement_values WHERE dataset = 'two']])[1].feature)
+  end)
+end)
+
+describe("ligase names, of signatures", function()
+  before_each(function()
+    write("sig.tsv", "lipid\tdirection\nx1\tup\ny\tdown\n")
+    write("old.tsv", "lipid\tdirection\nx1\tup\n")
+    done { "signature", "load", "old.tsv", "--name", "S" }
+    done { "signature", "load", "sig.tsv", "--name", "S" }
+    rules("lipidomics", UPPER)
+  end)
+
+  it("diff lists components that would be read differently", function()
+    local result = ligase { "names", "diff", "--format", "tsv" }
+    assert.equal(1, result.code)
+    assert.matches("x1\tx1\tX1\town.plain\tlow\town.upper\thigh\t1\t1\tlipid\t\tcomponent\n", result.stdout, 1, true)
+    assert.matches("; 1 component of signatures would be", result.stderr, 1, true)
+    assert.not_matches("component", (ligase { "names", "diff", "--dataset", "one" }).stdout)
+  end)
+
+  it("apply moves them in the latest version, so that the file is unchanged", function()
+    local before = sql("SELECT c.id, c.feature_key::text AS key, s.content_sha256 AS hash FROM signature_components "
+      .. "AS c JOIN signatures AS s ON s.id = c.signature_id WHERE s.version = '2' ORDER BY c.position")[1]
+    local out = done { "names", "apply" }
+    assert.matches("moved 2 names in 4 rows of 2 datasets; 2 features new", out, 1, true)
+    assert.matches("moved 1 component of 1 signature\n", out, 1, true)
+    assert.same({ { version = "1", name = "x1", rule = "own.plain" }, { version = "2", name = "X1",
+      rule = "own.upper" }, { version = "2", name = "y", rule = "own.plain" } },
+      sql("SELECT s.version, f.name, c.rule FROM signature_components AS c JOIN signatures AS s ON s.id = "
+        .. "c.signature_id JOIN features AS f ON f.key = c.feature_key ORDER BY s.version, c.position"))
+    assert.equal("no stored name would be read differently\n", (done { "names", "diff" }))
+    assert.matches("S, unchanged (version 2)", (done { "signature", "load", "sig.tsv", "--name", "S" }), 1, true)
+    local change = sql("SELECT c FROM runs, jsonb_array_elements(changes) AS c WHERE command = 'names apply' "
+      .. "AND c ->> 'table' LIKE 'signature%' ORDER BY c ->> 'table'")
+    assert.same({ before.id, before.key, "own.plain" }, { change[1].c.id, change[1].c.before.feature_key,
+      change[1].c.before.rule })
+    assert.equal(before.hash, change[2].c.before.content_sha256)
+    assert.equal(2, #change)
+  end)
+
+  it("apply can be undone by its journal entry, as docs/receipts.md says", function()
+    local all = "SELECT c.id, c.feature_key::text AS key, c.rule, c.level, c.reason, c.aside, s.content_sha256 FROM "
+      .. "signature_components AS c JOIN signatures AS s ON s.id = c.signature_id ORDER BY c.id"
+    local before = sql(all)
+    done { "names", "apply" }
+    assert.not_same(before, sql(all))
+    local run, count = sql("SELECT id FROM runs WHERE command = 'names apply'")[1].id, 0
+    local text = sys.read_file(host.home .. "/docs/receipts.md")
+    local conn <close> = pg.connect(lab.url)
+    for statement in text:gmatch "components of signatures:\n\n```sql\n(.-)```" do
+      count = count + 1
+      conn:script((statement:gsub("01a1fc32%-2bb1%-7372%-9677%-24bc93d29a2a", run)))
+    end
+    assert.equal(1, count)
+    assert.same(before, sql(all))
+  end)
+
+  it("apply leaves signatures alone in which two components would be one feature", function()
+    write("two_of_one.tsv", "lipid\tdirection\nx1\tup\nX1\tdown\n")
+    rules "lipidomics"
+    done { "signature", "load", "two_of_one.tsv", "--name", "T" }
+    rules("lipidomics", UPPER)
+    local out, err = done { "names", "apply" }
+    assert.matches("moved 1 component of 1 signature\n", out, 1, true)
+    assert.matches("two components of the signature 'T' would be one feature", err, 1, true)
   end)
 end)

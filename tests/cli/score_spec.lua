@@ -83,7 +83,7 @@ describe("ligase signature, score, matches and why", function()
 
   it("say why, down to the rows", function()
     local told = output("why", "wide", "--signature", "ALS core", "--contrast", "a1,a2/c1,c2")
-    assert.matches("score +1 by concordance %(version 1%), a match", told)
+    assert.matches("score +1 by concordance %(version 2%), a match", told)
     assert.matches("coverage +0.8 of the weight, 3 of 4 components, exact", told)
     assert.matches("again +comes out the same, to the last bit", told)
     assert.matches("Cer 18:1;O2/16:0 +up +2 +exact +2 +along +1 +1 +Cer 18:1;O2/16:0", told)

@@ -1,4 +1,5 @@
 --- Campaigns and their results from the command line, in a real Postgres.
+local host = require "host"
 local pg = require "pg"
 local support = require "tests.support"
 local sys = require "sys"
@@ -92,6 +93,118 @@ describe("screening", function()
       one "SELECT revision FROM campaign_overview".revision })
     assert.equal(20, one "SELECT count(*) AS n FROM screening_results".n) -- both are kept
     assert.matches("revision 3", done("screening", "--campaign", "kinases", "--again", "plate.csv"))
+  end)
+
+  local WELLS = "well,compound,role,value\nA1,%s,,5\nA2,,pos,1\nA3,,pos,2\nH1,,neg,9\nH2,,neg,%d\n"
+
+  local function plates()
+    local found = conn:query "SELECT plate, well_count AS wells, z_prime FROM campaign_plates ORDER BY ordinal"
+    return table.move(found, 1, #found, 1, {})
+  end
+
+  it("adds the plates of files that come later, as if all had been read together", function()
+    make("--hit-rule", "percent >= 50")
+    local a, b = file(WELLS:format("C1", 10), "p1.csv"), file(WELLS:format("C2", 11), "p2.csv")
+    done("screening", "--campaign", "kinases", a)
+    assert.matches("campaign kinases: revision 2, 10 results, 5 of them from 1 file read before",
+      done("screening", "--campaign", "kinases", b), 1, true)
+    local added, rows = plates(), conn:query "SELECT ordinal, plate FROM campaign_results ORDER BY ordinal"
+    assert.same({ 10, 1, 10, "p1", "p2" }, { #rows, rows[1].ordinal, rows[10].ordinal, rows[5].plate, rows[6].plate })
+    local revision = one "SELECT * FROM screening_revisions WHERE revision = 2"
+    assert.same({ 10, 10, 2, pg.null }, { revision.row_count, revision.result_count, revision.plate_count,
+      revision.derived_from })
+    local run = one "SELECT * FROM runs ORDER BY started_at DESC LIMIT 1"
+    assert.equal(run.id, revision.sources[2].run_id)
+    assert.not_equal(run.id, revision.sources[1].run_id)
+    assert.same({ "screening_campaigns", 1 }, { run.changes[1].table, run.changes[1].before.current_revision })
+    assert.same({ campaign_id = revision.campaign_id, revision = 2 }, run.changes[2].key)
+    for _, again in ipairs { { a }, { b }, { b, a } } do
+      assert.matches("unchanged (revision 2)", done("screening", "--campaign", "kinases", table.unpack(again)), 1, true)
+    end
+    done("screening", "--campaign", "kinases", "--again", a, b)
+    assert.same(added, plates())
+    assert.matches("revision 4, 5 results\n", done("screening", "--campaign", "kinases", "--only", b))
+    assert.same({ "p2" }, { plates()[1].plate, plates()[2] and "another" })
+    assert.matches("p1.csv and 1 more", done("campaign", "show", "kinases"), 1, true)
+  end)
+
+  it("puts a file that changed in its own place, and leaves the others", function()
+    make()
+    local a, b = file(WELLS:format("C1", 10), "p1.csv"), file(WELLS:format("C2", 11), "p2.csv")
+    done("screening", "--campaign", "kinases", a, b)
+    file(WELLS:format("C1", 30), "p1.csv")
+    done("screening", "--campaign", "kinases", a)
+    assert.equal(10, one "SELECT count(*) AS n FROM campaign_results".n)
+    assert.equal(30, one "SELECT value FROM campaign_results WHERE plate = 'p1' AND well = 'H02'".value)
+    assert.equal(11, one "SELECT value FROM campaign_results WHERE plate = 'p2' AND well = 'H02'".value)
+    local before = "SELECT value FROM screening_results WHERE plate = 'p1' AND well = 'H02' AND revision = 1"
+    assert.equal(10, one(before).value)
+  end)
+
+  it("refuses what contradicts earlier files: wells, units, controls that were declared since", function()
+    make()
+    done("screening", "--campaign", "kinases", file("plate,well,value,unit\nP1,A1,5,RLU\n", "first.csv"))
+    local second = file("plate,well,value,unit\nP1,A1,6,RLU\n", "second.csv")
+    refused(1, "well A01 of plate 'P1' stands twice, first in " .. workspace .. "/first.csv, which was read before",
+      "screening", "--campaign", "kinases", second)
+    done("screening", "--campaign", "kinases", "--duplicates", "exclude", second)
+    assert.equal(2, one "SELECT count(*) AS n FROM campaign_results WHERE role = 'excluded'".n)
+    refused(1, "the value is in 'OD', others are in 'RLU' (" .. workspace .. "/first.csv, which was read before)",
+      "screening", "--campaign", "kinases", file("plate,well,value,unit\nP2,A1,6,OD\n", "third.csv"))
+    done("campaign", "update", "kinases", "--positive", "A1")
+    refused(2, "'kinases' declares other controls than those by which revision 2 was read", "screening", "--campaign",
+      "kinases", file("plate,well,value,unit\nP2,A1,6,RLU\n", "third.csv"))
+    done("screening", "--campaign", "kinases", "--only", "third.csv")
+  end)
+
+  it("keeps what was told of earlier files, and meets controls in them", function()
+    make("--negative", "DMSO")
+    done("screening", "--campaign", "kinases", file("well,compound,value\nA1,DMSO,9\nA2,x,OVER\n", "p1.csv"))
+    local said = done("screening", "--campaign", "kinases", file("well,compound,value\nA1,y,9\n", "p2.csv"))
+    assert.not_matches("occurs nowhere", said)
+    assert.not_matches("OVER", said)
+    said = done("campaign", "show", "kinases")
+    assert.matches("p1.csv: 1 cells that are no numbers, kept as text: OVER (line 3)", said, 1, true)
+  end)
+
+  it("lets several processes add to a campaign that none of them finds yet", function()
+    local children = {}
+    for i = 1, 4 do
+      children[i] = sys.spawn({ host.executable, "screening", "--campaign", "new", "--create",
+        file(WELLS:format("C" .. i, 10), ("n%d.csv"):format(i)) }, { env = { POSTGRES_URL = conninfo }, cwd = workspace,
+        stdout = "null" })
+    end
+    for i = 1, 4 do
+      assert.equal(0, children[i]:wait().code)
+    end
+    assert.equal(4, one "SELECT plate_count FROM campaign_overview WHERE name = 'new'".plate_count)
+  end)
+
+  it("reads plates as readers print them", function()
+    make("--hit-rule", "percent >= 50", "--negative", "column 1", "--positive", "column 12")
+    local lines = { "Instrument: X", "Plate: P7", "<>;1;2;3;4;5;6;7;8;9;10;11;12" }
+    for row = 0, 7 do
+      lines[#lines + 1] = ("%s;10,%d;5;5;5;5;5;;5;OVER;5;5;0,%d"):format(string.char(65 + row), row, row)
+    end
+    local path = file(table.concat(lines, "\n") .. "\n", "reader.csv")
+    local said = done("screening", "--campaign", "kinases", path)
+    assert.matches("campaign kinases: revision 1, 88 results", said, 1, true)
+    assert.matches("read     %d+ bytes, UTF%-8, semicolon%-separated, decimal comma", said)
+    assert.matches("grids    P7 (8 x 12)", said, 1, true)
+    assert.matches("8 cells that are no numbers, kept as text: OVER (line 4), OVER (line 5)", said, 1, true)
+    assert.same({ 88, 8, 8, 72, 64 }, { one "SELECT well_count AS n FROM campaign_plates".n,
+      one "SELECT positive_count AS n FROM campaign_plates".n, one "SELECT negative_count AS n FROM campaign_plates".n,
+      one "SELECT sample_count AS n FROM campaign_plates".n, one "SELECT hit_count AS n FROM campaign_plates".n })
+    assert.equal(10.7, one "SELECT value FROM campaign_results WHERE plate = 'P7' AND well = 'H01'".value)
+    local source = one "SELECT sources FROM screening_revisions".sources[1]
+    assert.same({ { plate = "P7", line = 3, rows = 8, columns = 12 } }, source.grids)
+    assert.equal("Instrument: X\nPlate: P7", source.about)
+    assert.matches("unchanged", done("screening", "--campaign", "kinases", path))
+    local two = file(table.concat(lines, "\n", 3, 11) .. "\n\n" .. table.concat(lines, "\n", 3, 11) .. "\n", "two.csv")
+    assert.matches("grids    two 1 (8 x 12), two 2 (8 x 12)", done("screening", "--campaign", "kinases", two), 1, true)
+    assert.equal(3, one "SELECT count(*) AS n FROM campaign_plates".n)
+    refused(2, "two.csv holds 2 plates", "screening", "--campaign", "kinases", "--plate", "P8", two)
+    refused(2, "prints plates, and has no columns", "screening", "--campaign", "kinases", "--set", "x=value", two)
   end)
 
   it("reads again when compounds became known", function()

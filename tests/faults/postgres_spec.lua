@@ -201,7 +201,7 @@ def serve(client):
         data = client.recv(65536)
         if not data: break
         seen = (seen + data)[-200000:]
-        if not shot and b"revisions" in seen and b"COMMIT\0" in data:
+        if not shot and b"revisions (" in seen and b"COMMIT\0" in data:
             shot.append(1)
             lost.set()
             if passes_on:
@@ -217,21 +217,25 @@ while True:
     threading.Thread(target=serve, args=(client,), daemon=True).start()
 ]==]
 
+  --- Calls ligase by way of the proxy.
+  local function through_proxy(url, moment, ...)
+    local database, socket = url:match("^postgresql:///([^?]*)"), url:match("host=([^&]*)")
+    local folder = support.workspace()
+    local said = folder .. "/said"
+    local proxy <close> = sys.spawn({ "python3", "-c", PROXY, socket .. "/.s.PGSQL.5432",
+      folder .. "/.s.PGSQL.5432", moment }, { stdout = said, stderr = "null" })
+    repeat
+      sys.sleep(0.02)
+    until sys.stat(said) and sys.read_file(said):find("ready", 1, true)
+    assert.is_truthy(proxy:pid())
+    return support.ligase { database = ("postgresql:///%s?host=%s&user=ligase"):format(database, folder), ... }
+  end
+
   for _, moment in ipairs { "after", "before" } do
     it("is looked up in the journal (lost " .. moment .. " it took place)", function()
       local conn, url = support.migrated()
-      local database, socket = url:match("^postgresql:///([^?]*)"), url:match("host=([^&]*)")
-      local folder = support.workspace()
-      local said = folder .. "/said"
-      local proxy <close> = sys.spawn({ "python3", "-c", PROXY, socket .. "/.s.PGSQL.5432",
-        folder .. "/.s.PGSQL.5432", moment }, { stdout = said, stderr = "null" })
-      repeat
-        sys.sleep(0.02)
-      until sys.stat(said) and sys.read_file(said):find("ready", 1, true)
-      assert.is_truthy(proxy:pid())
       local path = support.tmpfile(GOOD, "unsure.csv")
-      local result = support.ligase { "ingest", path,
-        database = ("postgresql:///%s?host=%s&user=ligase"):format(database, folder) }
+      local result = through_proxy(url, moment, "ingest", path)
       local stored = moment == "after"
       assert.equal(stored and 1 or 0, #conn:query("SELECT FROM datasets WHERE name = 'unsure'"), result.stderr)
       if stored then
@@ -241,6 +245,21 @@ while True:
         assert_one_line(result, { "unsure.csv: Postgres creation failed (required)", "Nothing of the file was stored" })
       end
       assert.same({}, ledger.torn(conn))
+    end)
+
+    it("of screening results is looked up too (lost " .. moment .. " it took place)", function()
+      local conn, url = support.migrated()
+      local path = support.tmpfile("well,compound,value\nA1,x,5\n", "plate.csv")
+      local result = through_proxy(url, moment, "screening", "--campaign", "unsure", "--create", path)
+      local stored = moment == "after"
+      assert.equal(stored and 1 or 0, #conn:query "SELECT FROM screening_results", result.stderr)
+      assert.equal(stored and 1 or 0, #conn:query "SELECT FROM runs WHERE outcome = 'done'")
+      if stored then
+        assert.equal(0, result.code, result.stderr)
+        assert.matches("campaign unsure: revision 1, 1 result", result.stdout, 1, true)
+      else
+        assert_one_line(result, { "plate.csv: Postgres creation failed (required)", "Nothing was stored" })
+      end
     end)
   end
 end)

@@ -133,6 +133,40 @@ SELECT * FROM signature_scores WHERE dataset = $1 AND signature = $2 AND method 
     assert.equal("adjusted_p_value", ora.parameters.selected_by)
   end)
 
+  it("leaves out what is flagged by its name: contaminants and decoys are no background", function()
+    load("protein\tdirection\nP02768\tup\nQ9Y6K9\tup\nP04637\tup\n", "proteins")
+    add("protein,log2FC,padj\nP04637,2,0.01\nQ9Y6K9,1.5,0.01\nCON__P02768,3,0.01\nREV__P31946,4,0.01\nP62258,-1,0.9\n"
+      .. "P61981,-2,0.9\n", "clean", { omics = "proteomics" })
+    score { methods = { "ora", "concordance" } }
+    local ora = stored("clean", "proteins", "ora")
+    assert.same({ 2, 3 }, { ora.matched_count, ora.component_count }) -- albumin was measured as a contaminant alone
+    assert.equal(2, ora.score) -- 2 of 2 selected, among 4: neither 3 of 4 nor among 6
+    assert.near(1 / 6, ora.p_value, 1e-15)
+    assert.near(2 / 3, stored("clean", "proteins").coverage, 1e-15)
+  end)
+
+  it("leaves out what its format flags, in columns, in samples and in receipts", function()
+    load("protein\tdirection\nP02768\tup\nP04637\tup\n", "proteins")
+    local lines = { "Protein IDs\tMajority protein IDs\tLFQ intensity a1\tLFQ intensity a2\tLFQ intensity b1\t"
+      .. "LFQ intensity b2\tOnly identified by site\tReverse\tPotential contaminant" }
+    for i, row in ipairs { "P04637\t8\t8\t1\t1\t\t\t", "P62258\t2\t2\t2\t2\t\t\t", "P61981\t4\t4\t4\t4\t\t\t",
+      "P02768\t99\t99\t1\t1\t\t\t+", "P31946\t98\t98\t1\t1\t+\t\t", "P27348\t97\t97\t1\t1\t\t+\t" } do
+      lines[i + 1] = row:match "^%w+" .. "\t" .. row
+    end
+    local id = add(table.concat(lines, "\n") .. "\n", "quant", { omics = "proteomics" })
+    score { methods = { "concordance", "singscore" }, contrast = "a1,a2/b1,b2" }
+    local score_of = stored("quant", "proteins", nil, "a1,a2/b1,b2")
+    assert.same({ 1, 0.5 }, { score_of.score, score_of.coverage })
+    local dataset = profiles.datasets(conn, { id })[1]
+    assert.equal(3, #profiles.matrix(conn, dataset, "LFQ intensity").keys)
+    local keys = {}
+    for i, row in ipairs(conn:query "SELECT feature_key FROM measurements ORDER BY ordinal") do
+      keys[i] = row.feature_key
+    end
+    assert.equal(6, #keys)
+    assert.equal(3, #scores.cells(conn, dataset, keys))
+  end)
+
   it("gives the same bits in every batch, and writes nothing that is the same", function()
     local signature = load(core("up", "down"))
     load("A\tna\tPC 30:0\tPC 33:2\tPC 40:1\tPC 41:1\nB\tna\tPC 38:1\tCer 18:1;O2/16:0\tSM 34:1;O2\n", "sets",

@@ -94,4 +94,20 @@ function M.check_smiles(smiles)
   return nil
 end
 
+local PAGE_DIGITS = 32
+
+--- The id of a Notion page, however it is written: with or without hyphens, in capitals, or in
+--- the page's address.
+---@param word string
+---@return string|nil id in lower case with hyphens; nil when it is none
+function M.notion_page(word)
+  local address = word:find("^https?://[%w.]*notion%.s[oi]") and word:gsub("#.*$", "")
+  local page = address and address:match("[?&]p=([%x-]+)") or address and address:gsub("%?.*$", "") or word
+  local hex = page:gsub("%-", ""):lower():match("%x+$") or ""
+  if #hex < PAGE_DIGITS or not address and #word:gsub("%-", "") ~= PAGE_DIGITS then
+    return nil
+  end
+  return (hex:sub(-PAGE_DIGITS):gsub("^(%x%x%x%x%x%x%x%x)(%x%x%x%x)(%x%x%x%x)(%x%x%x%x)", "%1-%2-%3-%4-"))
+end
+
 return M

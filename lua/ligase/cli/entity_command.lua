@@ -141,7 +141,10 @@ local function change(context, kind, arguments, work)
   local config = context.config
   return entities.change(context:open(), { command = kind.name .. " " .. arguments.action, create = arguments.create,
     arguments = { words = json.array(arguments.words) },
-    outbox = config:get "ENABLE_NOTION_SYNC" or config:get "ENABLE_DUAL_WRITE" }, work)
+    outbox = config:get "ENABLE_NOTION_SYNC" or config:get "ENABLE_DUAL_WRITE",
+    reconnect = function()
+      return context:open()
+    end }, work)
 end
 
 local OUTCOMES = { created = "made", updated = "changed", unchanged = "unchanged", deleted = "deleted" }

@@ -134,6 +134,10 @@ function M.store_all(arguments, context, recipe, command, more)
     return context:open { migrate = false }
   end)
   options.aliases = lookup
+  options.reconnect = function()
+    conn = context:open()
+    return context:open()
+  end
   local groups = groups_of(found, recipe)
   local failed, misused, total = #found.problems, 0, #groups + #found.problems
   for _, problem in ipairs(found.problems) do

@@ -158,7 +158,10 @@ end
 
 --- Everything that makes a signature what it is, as a digest. Which features its names mean is
 --- part of it: a better reading makes another signature.
-local function content_of(signature)
+---@param signature {components: table[], type: string|nil, cited: string|nil, description: string|nil, organism:
+--- string[], disease: string[], matrix: string[]}
+---@return string sha256
+function M.content_of(signature)
   local members = {}
   for i, component in ipairs(signature.components) do
     members[i] = json.array { component.feature_type, component.raw, component.key and tostring(component.key) or "",
@@ -183,7 +186,7 @@ local function finish(source, sets, about)
     for _, component in ipairs(set.components) do
       component.weight = (component.weight or 1) + 0.0
     end
-    set.content_sha256 = content_of(set)
+    set.content_sha256 = M.content_of(set)
   end
 end
 

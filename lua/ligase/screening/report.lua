@@ -21,6 +21,7 @@ local NOTES = {
   { "twice", "wells that stand twice, counted as was asked for" },
   { "no_value", "results without a value" },
   { "not_numeric", "cells that are no numbers, kept as text" },
+  { "no_concentration", "concentrations that are not above 0, kept as text" },
   { "without_unit", "cells without a unit of concentration, kept as text (say it in the header, in a column, or "
     .. "--unit nM)" },
   { "unknown_unit", "cells in units that are none of concentration, kept as text" },
@@ -71,19 +72,27 @@ local function add_direction(doubts, plates, campaign)
   end
 end
 
---- What is doubtful about results as they were read.
----@param results ligase.screening_results
----@param map ligase.control_map
+--- What was noted of rows, as it is told.
+---@param notes table<string, {count: integer, examples: string[]}>
 ---@return string[]
-function M.reading_doubts(results, map)
+function M.note_doubts(notes)
   local doubts = {}
   for _, note in ipairs(NOTES) do
-    local found = results.notes[note[1]]
+    local found = notes[note[1]]
     if found then
       doubts[#doubts + 1] = ("%s %s: %s%s"):format(text.number(found.count), note[2],
         table.concat(found.examples, ", "), found.count > #found.examples and ", ..." or "")
     end
   end
+  return doubts
+end
+
+--- What is doubtful about results as they were read now.
+---@param results ligase.screening_results
+---@param map ligase.control_map
+---@return string[]
+function M.reading_doubts(results, map)
+  local doubts = M.note_doubts(results.notes)
   for _, unseen in ipairs(map:unseen()) do
     doubts[#doubts + 1] = ("the %s control '%s' occurs nowhere"):format(unseen.role, text.shown(unseen.word, 40))
   end
@@ -180,6 +189,16 @@ local function columns_line(plan)
   return table.concat(used, ", "), #left > 0 and table.concat(left, ", ") .. ": kept as text" or nil
 end
 
+--- How much of a revision was read before.
+local function earlier_part(results)
+  local files = 0
+  for _, source in ipairs(results.sources) do
+    files = files + (source.is_earlier and 1 or 0)
+  end
+  return files > 0 and (", %s of them from %s read before"):format(text.number(results.earlier_count),
+    text.count(files, "file")) or ""
+end
+
 --- The report of files that were read together, as ligase.cli.other_files prints it.
 ---@param result table campaign, content, compounds, details, revision, unchanged
 ---@param outcome "done"|"unchanged"
@@ -190,14 +209,19 @@ function M.of(result, outcome, run_id)
   local results, hits = content.results, content.hits
   local name = text.shown(result.campaign.name, 40)
   local headline = result.unchanged and ("campaign %s: unchanged (revision %d)"):format(name, result.revision)
-    or ("campaign %s: revision %d, %s"):format(name, result.revision, text.count(results.n, "result"))
+    or ("campaign %s: revision %d, %s%s"):format(name, result.revision, text.count(results.n, "result"),
+      earlier_part(results))
   local lines = {}
   local function say(label, line)
     lines[#lines + 1] = line and { label, line } or nil
   end
-  local used, left = columns_line(detail.plan)
-  say("columns", used)
-  say("left", left)
+  if detail.grids then
+    say("grids", listed(detail.grids))
+  else
+    local used, left = columns_line(detail.plan)
+    say("columns", used)
+    say("left", left)
+  end
   say("plates", plates_line(content.plates))
   say("linked", M.compounds_line(result.compounds))
   if hits then

@@ -5,6 +5,7 @@
 --- twice, two units for one kind of value, a role that nobody knows) is refused with its
 --- place.
 local errors = require "ligase.base.errors"
+local hit_rule = require "ligase.screening.hit_rule"
 local host = require "host"
 local json = require "ligase.base.json"
 local text = require "ligase.base.text"
@@ -19,10 +20,19 @@ local null = host.null
 M.FIELDS = { "ordinal", "plate", "well", "role", "measure", "value", "relation", "unit", "concentration_m",
   "source_name", "cells", "source", "line" }
 
+---@class ligase.screening_results_source
+---@field shown string
+---@field rows integer
+---@field first_ordinal integer
+---@field notes table<string, {count: integer, examples: string[]}> by what was noted
+---@field is_earlier boolean|nil it was read before, and is there as ligase.store.screening has it
+
 ---@class ligase.screening_results
 ---@field n integer
----@field sources {shown: string, rows: integer, first_ordinal: integer}[]
----@field notes table<string, {count: integer, first: string, examples: string[]}> by what was noted
+---@field sources ligase.screening_results_source[]
+---@field notes table<string, {count: integer, examples: string[]}> by what was noted, of what was read now
+---@field earlier_count integer|nil how many are of files that were read before
+---@field earlier_compound_id (string|userdata)[]|nil their compounds
 local Results = {}
 Results.__index = Results
 
@@ -55,15 +65,17 @@ local NOTED_MOST = 3
 ---@param example string
 ---@param line integer
 function Results:note(what, example, line)
-  local note = self.notes[what]
-  if not note then
-    note = { count = 0, examples = {} }
-    self.notes[what] = note
-  end
-  note.count = note.count + 1
-  if #note.examples < NOTED_MOST then
-    note.examples[#note.examples + 1] = ("%s (%s %d)"):format(text.shown(example, 40),
-      self.reading.row_word or "line", line)
+  for _, notes in ipairs { self.notes, self.sources[#self.sources].notes } do
+    local note = notes[what]
+    if not note then
+      note = { count = 0, examples = {} }
+      notes[what] = note
+    end
+    note.count = note.count + 1
+    if #note.examples < NOTED_MOST then
+      note.examples[#note.examples + 1] = ("%s (%s %d)"):format(text.shown(example, 40),
+        self.reading.row_word or "line", line)
+    end
   end
 end
 
@@ -168,30 +180,45 @@ end
 
 -- ---- rows ------------------------------------------------------------------
 
---- A well that stands twice with values of one kind counts twice, which only a person can
---- want.
-local function note_well(state, i)
-  local results = state.results
-  if results.well[i] == null then
-    return
+--- Remembers the well of a result that belongs to a plate; gives the result of the same
+--- kind that was there before.
+local function first_of_well(results, i)
+  local measure = results.measure[i]
+  if results.well[i] == null or measure ~= "raw" and measure ~= "percent" then
+    return nil
   end
-  local place = (results.plate[i] == null and "" or results.plate[i]) .. "\0" .. results.measure[i]
+  local place = (results.plate[i] == null and "" or results.plate[i]) .. "\0" .. measure
   local seen = results.seen_wells[place]
   if not seen then
     seen = {}
     results.seen_wells[place] = seen
   end
   local first = seen[results.well[i]]
+  seen[results.well[i]] = first or i
+  return first
+end
+
+local function refuse_well(state, i, first)
+  local results = state.results
+  local source, row_word = results.sources[results.source[first]], state.reading.row_word or "line"
+  local place = source.is_earlier and ("%s, which was read before"):format(source.shown)
+    or ("%s %d%s"):format(row_word, results.line[first], results.source[first] ~= results.source[i]
+      and " of " .. source.shown or "")
+  refuse(state, results.line[i], "well", ("well %s%s stands twice, first in %s"):format(results.well[i],
+    results.plate[i] ~= null and (" of plate '%s'"):format(text.shown(results.plate[i], 40)) or "", place),
+    "If both count: --duplicates keep; if neither does: --duplicates exclude; " .. (source.is_earlier
+      and "if what is read now takes the place of all that was read before: --only" or "else mend the file"))
+end
+
+--- A well that stands twice with values of one kind counts twice, which only a person can
+--- want.
+local function note_well(state, i)
+  local results = state.results
+  local first = first_of_well(results, i)
   if not first then
-    seen[results.well[i]] = i
     return
-  end
-  if state.reading.duplicates == "refuse" then
-    local other = results.source[first] ~= results.source[i] and results.sources[results.source[first]].shown
-    refuse(state, results.line[i], "well", ("well %s%s stands twice, first in %s %d%s"):format(results.well[i],
-      results.plate[i] ~= null and (" of plate '%s'"):format(text.shown(results.plate[i], 40)) or "",
-      state.reading.row_word or "line", results.line[first], other and " of " .. other or ""),
-      "If both count: --duplicates keep; if neither does: --duplicates exclude; else mend the file")
+  elseif state.reading.duplicates == "refuse" then
+    refuse_well(state, i, first)
   end
   results:note("twice", results.well[i], results.line[i])
   results.twice[#results.twice + 1] = { first, i }
@@ -220,9 +247,7 @@ local function add_result(state, row, line, column, shared, kept, is_first)
     own = own and own .. "," .. kept or "{" .. kept
   end
   results.cells[i] = own and own .. "}" or null
-  if measure == "raw" or measure == "percent" then
-    note_well(state, i)
-  end
+  note_well(state, i)
 end
 
 --- The cells of columns that nobody asked for.
@@ -334,7 +359,7 @@ function Results:read(source, fields, frames)
   local before = self.rows
   local state = state_of(self, source, fields)
   state.first_ordinal, state.rows_before = self.next_ordinal, before
-  self.sources[#self.sources + 1] = { shown = source.shown, first_ordinal = self.next_ordinal }
+  self.sources[#self.sources + 1] = { shown = source.shown, first_ordinal = self.next_ordinal, notes = {} }
   for frame in frames do
     open_frame(state, frame)
     for row = 1, #frame do
@@ -346,6 +371,50 @@ function Results:read(source, fields, frames)
   self.next_ordinal = self.next_ordinal + (self.rows - before) * self.width
   if self.rows == before then
     refuse(state, nil, nil, "the file has a header and no rows", "Check that the export finished")
+  end
+end
+
+-- ---- sources read before ---------------------------------------------------
+
+--- Controls that were met in earlier files need not be in the new ones.
+local function meet_control(results, i)
+  if results.role[i] == "sample" then
+    return
+  end
+  if results.well[i] ~= null then
+    results.reading.controls:of_well(results.well[i])
+  end
+  if results.source_name[i] ~= null then
+    results.reading.controls:of_name(results.source_name[i])
+  end
+end
+
+local function meet_unit(results, i)
+  local measure = results.measure[i]
+  if results.value[i] ~= null and not hit_rule.CONCENTRATIONS[measure] and not results.units[measure] then
+    results.units[measure] = { unit = results.unit[i] ~= null and results.unit[i] or nil,
+      shown = results.sources[results.source[i]].shown }
+  end
+end
+
+--- Takes over results of files that were read before, as if they had been named together
+--- with those that are read next. To be called first.
+---@param earlier table from ligase.store.screening.earlier
+function Results:take(earlier)
+  for place, source in ipairs(earlier.sources) do
+    self.sources[place] = { shown = source.source, rows = source.rows, first_ordinal = source.first_ordinal,
+      notes = {}, is_earlier = true }
+    self.rows = self.rows + source.rows
+  end
+  for _, field in ipairs(M.FIELDS) do
+    self[field] = earlier[field] or self[field]
+  end
+  self.n, self.earlier_count, self.earlier_compound_id = earlier.n, earlier.n, earlier.compound_id
+  self.next_ordinal = earlier.n > 0 and earlier.ordinal[earlier.n] + 1 or 1
+  for i = 1, earlier.n do
+    first_of_well(self, i)
+    meet_unit(self, i)
+    meet_control(self, i)
   end
 end
 

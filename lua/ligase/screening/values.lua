@@ -64,8 +64,8 @@ local function check_unit(state, measure, unit, line)
       return word and ("in '%s'"):format(text.shown(word, 20)) or "without a unit"
     end
     errors.raise { kind = "input", code = "mixed_units", file = state.source.shown, line = line,
-      message = ("the value is %s, others are %s (%s, %s %d)"):format(named(unit), named(first.unit), first.shown,
-        state.reading.row_word or "line", first.line),
+      message = ("the value is %s, others are %s (%s, %s)"):format(named(unit), named(first.unit), first.shown,
+        first.line and ("%s %d"):format(state.reading.row_word or "line", first.line) or "which was read before"),
       hint = "Values of one campaign need one unit: convert them, or make them two campaigns" }
   end
 end
@@ -85,17 +85,21 @@ local function add_relation(state, row, cell, amount, line)
   amount.relation = relation
 end
 
---- A concentration (IC50, ...) in mol/L; false when it is not understood, which is noted.
+--- A concentration (IC50, ...) in mol/L, or a note why it is none. No compound acts at 0 or
+--- below, and as a number it would be the best of all hits.
 local function set_concentration(state, i, amount, unit, logarithm)
   local results = state.results
+  local relation = amount.relation
+  local value, unknown
   if logarithm then
-    local value, relation = amounts.from_logarithm(amount)
-    results.value[i], results.relation[i], results.unit[i] = value, relation or null, "M"
-    return
+    value, relation = amounts.from_logarithm(amount)
+  else
+    value, unknown = amounts.molar(amount, unit)
   end
-  local value, unknown = amounts.molar(amount, unit)
-  if value then
-    results.value[i], results.relation[i], results.unit[i] = value, amount.relation or null, "M"
+  if value and value > 0 and value < math.huge then
+    results.value[i], results.relation[i], results.unit[i] = value, relation or null, "M"
+  elseif value then
+    results:note("no_concentration", amount.digits, results.line[i])
   else
     results:note(unknown == "" and "without_unit" or "unknown_unit", unknown == "" and amount.digits or unknown,
       results.line[i])
@@ -178,6 +182,7 @@ local function known_dose(state, cell, unit)
     if amount and not amount.relation then
       known.value, known.problem = amounts.molar(amount, unit or state.at.concentration.unit
         or state.reading.concentration_unit)
+      known.value = known.value and known.value >= 0 and known.value or nil
     end
     state.known_doses[memo] = known
   end

@@ -1,5 +1,6 @@
 --- What moves in which comparison: the effects of current revisions as lists of features that
 --- rise and that fall.
+local flagged = require "ligase.store.flagged"
 local pg = require "pg"
 
 local M = {}
@@ -10,7 +11,8 @@ local AT_ONCE, FEATURES_AT_ONCE = 100, 50000
 local LIST = [[
 SELECT d.id AS dataset_id, d.name AS dataset, d.omics_type, r.revision, c.entry ->> 'name' AS contrast,
   (c.entry ->> 'log2_fold_change')::int AS change,
-  coalesce(c.entry ->> 'adjusted_p_value', c.entry ->> 'p_value')::int AS p
+  coalesce(c.entry ->> 'adjusted_p_value', c.entry ->> 'p_value')::int AS p,
+  CASE WHEN d.omics_type = 'proteomics' THEN 'protein' END AS feature_type, %s
 FROM datasets AS d JOIN revisions AS r ON r.dataset_id = d.id AND r.revision = d.current_revision,
   jsonb_array_elements(r.contrasts) WITH ORDINALITY AS c (entry, place)
 WHERE r.contrasts <> '[]' AND c.entry ->> 'log2_fold_change' IS NOT NULL
@@ -26,13 +28,17 @@ ORDER BY d.name, d.omics_type, c.place]]
 ---@field p integer|pg.null slot of the adjusted p-values, or else of the p-values
 ---@field up integer[]|nil keys of the features that rise
 ---@field down integer[]|nil of those that fall
+---@field flag_rules string|nil by which rows are flagged
 ---@field both integer|nil how many rise in one row and fall in another
 
 --- All comparisons that state changes, by dataset and in the order of the file's columns.
 ---@param conn table
 ---@return ligase.comparison[]
 function M.list(conn)
-  local found = conn:query(LIST)
+  local found = conn:query(LIST:format(flagged.COLUMNS))
+  for _, one in ipairs(found) do
+    one.flag_rules = flagged.read(one)
+  end
   return table.move(found, 1, #found, 1, {})
 end
 
@@ -42,25 +48,27 @@ SELECT array_agg(feature_key ORDER BY feature_key) FILTER (WHERE up AND NOT down
   array_agg(feature_key ORDER BY feature_key) FILTER (WHERE down AND NOT up) AS down,
   count(*) FILTER (WHERE up AND down) AS both
 FROM (SELECT feature_key, bool_or(change > 0) AS up, bool_or(change < 0) AS down
-  FROM (SELECT feature_key, values[$3::int] AS change, values[$4::int] AS p FROM measurements
-    WHERE dataset_id = $1 AND revision = $2 AND feature_key IS NOT NULL) AS m
+  FROM (SELECT m.feature_key, m.values[$3::int] AS change, m.values[$4::int] AS p FROM measurements AS m
+    WHERE m.dataset_id = $1 AND m.revision = $2 AND m.feature_key IS NOT NULL %s) AS m
   WHERE change <> 0 AND change <> 'NaN' AND abs(change) >= $6::float8 AND ($4::int IS NULL OR p <= $5::float8)
   GROUP BY feature_key) AS moved]]
 
 --- Fills in what moves in each comparison. Where a comparison states how sure it is, only
---- what is sure enough counts.
+--- what is sure enough counts. Rows that are flagged say nothing.
 ---@param conn table
 ---@param comparisons ligase.comparison[]
 ---@param max_p number
 ---@param min_change number the least log2 fold change, up or down
 function M.fill(conn, comparisons, max_p, min_change)
-  local statement = conn:prepare(MOVED)
+  local function ask(p, sql, ...)
+    p:query(conn:prepare(sql), ...)
+  end
   for first = 1, #comparisons, AT_ONCE do
     local last = math.min(first + AT_ONCE - 1, #comparisons)
     local results = conn:pipeline(function(p)
       for i = first, last do
         local one = comparisons[i]
-        p:query(statement, one.dataset_id, one.revision, one.change, one.p, max_p, min_change)
+        ask(p, flagged.without(one, MOVED, one.dataset_id, one.revision, one.change, one.p, max_p, min_change))
       end
     end)
     for i = first, last do

@@ -213,6 +213,10 @@ end
 ---@param fields table
 ---@return {id: string, outcome: string, row: table}
 function Changes:create(kind_name, fields)
+  if type(fields) ~= "table" then
+    errors.raise { kind = "usage", code = "fields", message = ("a %s is made of a table of fields, not of a %s"):format(
+      kind_name, type(fields)), hint = "Write { name = \"...\" }" }
+  end
   return self:upsert(kind_name, { fields }, "create")[1]
 end
 
@@ -303,23 +307,53 @@ local TRY_AGAIN = { ["40001"] = true, ["40P01"] = true, ["23505"] = true }
 
 local REHEARSED = {} -- is raised to undo
 
+--- How long a transaction whose COMMIT got no answer may hold its run's lock before its
+--- outcome stays unknown.
+local SETTLE_WAIT_S = 30
+
+local function lock_run(conn, run)
+  conn:query(LOCK, sys.hash64("run\0" .. run.id))
+end
+
+--- Whether a transaction whose COMMIT got no answer took place: the journal says so, once the
+--- server is through with it. Raises the failure when it cannot be asked.
+local function took_place(run, failure, reconnect)
+  local asked, outcome = errors.try(function()
+    local conn <close> = reconnect()
+    conn:script(("SET lock_timeout = '%ds'"):format(SETTLE_WAIT_S))
+    return conn:transaction(function()
+      lock_run(conn, run)
+      return runs.outcome(conn, run.id) or false
+    end)
+  end)
+  if not asked then
+    error(failure, 0)
+  elseif not outcome then
+    failure.hint = "Nothing was stored: run the same command again"
+  end
+  return outcome
+end
+
 local function attempt(conn, run, options, work)
-  local rehearsed
-  local results = table.pack(pcall(conn.transaction, conn, function()
+  local made
+  local done, failure = pcall(conn.transaction, conn, function()
+    if options.reconnect then
+      lock_run(conn, run)
+    end
     local changes = M.changes(conn, run, options)
     local result = work(changes)
     if options.rehearse then
-      rehearsed = { result, changes:is_unchanged() and "unchanged" or "done", run.id }
+      made = { result, changes:is_unchanged() and "unchanged" or "done", run.id }
       error(REHEARSED)
     end
-    return result, changes:write(), run.id
-  end))
-  if rehearsed then
-    return table.unpack(rehearsed)
-  elseif not results[1] then
-    error(results[2], 0)
+    made = table.pack(result, changes:write(), run.id)
+  end)
+  local is_unknown = not done and errors.is(failure, "database") and failure.unknown_outcome
+  if done or options.rehearse and made
+    or is_unknown and options.reconnect and took_place(run, failure, options.reconnect) then
+    return table.unpack(made, 1, 3)
   end
-  return table.unpack(results, 2, results.n)
+  error(failure, 0)
 end
 
 --- Changes entities in one transaction with one journal entry: all or nothing. In a
@@ -327,7 +361,8 @@ end
 ---@generic T
 ---@param conn table
 ---@param options {command: string, arguments: table|nil, recipe: table|nil, outbox: boolean|nil, create: boolean|nil,
---- rehearse: boolean|nil} rehearse: everything is undone in the end
+--- rehearse: boolean|nil, reconnect: (fun(): table)|nil} rehearse: everything is undone in the end; reconnect: makes a
+--- new connection, to ask whether a COMMIT whose answer was lost took place
 ---@param work fun(changes: ligase.changes): T what is done; it may be called again
 ---@return T result what work returned
 ---@return "done"|"unchanged" outcome

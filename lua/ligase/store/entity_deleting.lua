@@ -82,16 +82,16 @@ local function delete_part(conn, noted, part, id)
 end
 
 local function refuse_data(conn, kind, row)
+  local held = {}
   for _, part in ipairs(kind.parts) do
-    if part.data then
-      local count = conn:query(("SELECT count(*) AS n FROM %s WHERE %s = $1"):format(part.table, part.column),
-        row.id)[1].n
-      if count > 0 then
-        errors.raise { kind = "usage", code = "holds_data",
-          message = ("the %s '%s' holds data: %s"):format(kind.name, name_of(row), text.count(count, part.what)),
-          hint = "To delete the data with it, which cannot be taken back: --with-data" }
-      end
-    end
+    local count = part.data and conn:query(("SELECT count(*) AS n FROM %s WHERE %s = $1"):format(part.table,
+      part.column), row.id)[1].n or 0
+    held[#held + 1] = count > 0 and text.count(count, part.what) or nil
+  end
+  if #held > 0 then
+    errors.raise { kind = "usage", code = "holds_data",
+      message = ("the %s '%s' holds data: %s"):format(kind.name, name_of(row), table.concat(held, ", ")),
+      hint = "To delete the data with it, which cannot be taken back: --with-data" }
   end
 end
 

@@ -5,6 +5,7 @@
 --- Nothing is guessed: what fits several is listed, what fits none comes with the nearest
 --- names. Many words take as many queries as one.
 local errors = require "ligase.base.errors"
+local identifiers = require "ligase.base.identifiers"
 local kinds = require "ligase.store.entity_kinds"
 local pg = require "pg"
 local text = require "ligase.base.text"
@@ -20,14 +21,6 @@ local NAMES_MOST = 5000
 -- ---- words -----------------------------------------------------------------
 
 local UUID = "^" .. ("%x"):rep(8) .. ("%-" .. ("%x"):rep(4)):rep(3) .. "%-" .. ("%x"):rep(12) .. "$"
-
---- A Notion page id without its hyphens; also out of the page's address.
-local function page_of(word)
-  local hex = word:gsub("%?.*$", ""):gsub("%-", ""):lower():match("%x+$")
-  hex = hex and #hex >= 32 and hex:sub(-32)
-  local is_address = word:find("^https?://[%w.]*notion%.s[oi]")
-  return hex and (is_address or #word:gsub("%-", "") == 32) and hex or nil
-end
 
 --- The forms in which the database may know a word, each leading back to it.
 local function forms_of(words)
@@ -45,9 +38,9 @@ local function forms_of(words)
     if word:find(UUID) then
       add(lists.ids, word:lower(), word)
     end
-    local page = page_of(word)
+    local page = identifiers.notion_page(word)
     if page then
-      add(lists.pages, page, word)
+      add(lists.pages, (page:gsub("%-", "")), word)
     end
   end
   return by_form, lists

@@ -8,7 +8,7 @@ local text = require "ligase.base.text"
 local M = {}
 
 ---@class ligase.entity_field
----@field type "text"|"terms"|"object"|"groups"|"integer"|"number"|"hit_rule"|"controls"
+---@field type "text"|"terms"|"object"|"groups"|"page"|"integer"|"number"|"hit_rule"|"controls"
 ---@field merge boolean|nil an object whose members are set one by one, and not as a whole
 ---@field check string|nil a check of ligase.store.entity_values, by name
 ---@field sticky boolean|nil is given when the entity is made and not changed afterwards
@@ -32,7 +32,7 @@ local M = {}
 ---@field what string for people
 ---@field table string
 ---@field column string
----@field data boolean|nil read from files: deleted only when that is asked for
+---@field data boolean|nil read from files, or computed from that: deleted only when that is asked for
 
 ---@class ligase.entity_kind
 ---@field name string "program"
@@ -106,14 +106,12 @@ local kinds = {
       experiments = { kind = "experiment", column = "experiment_id", table = "experiment_datasets",
         own = "dataset_id", other = "experiment_id" },
     },
-    link_order = { "programs", "experiments" },
-    referrers = {
-      { what = "score", table = "dataset_signatures", column = "dataset_id",
-        shown = "(SELECT name FROM signatures WHERE id = r.signature_id)" },
-    },
+    link_order = { "programs", "experiments" }, referrers = {},
+    -- Scores follow from the data: nobody can want them without it.
     parts = {
       { what = "row", table = "measurements", column = "dataset_id", data = true },
       { what = "revision", table = "revisions", column = "dataset_id", data = true },
+      { what = "score", table = "dataset_signatures", column = "dataset_id", data = true },
     },
   },
   compound = {
@@ -187,10 +185,10 @@ local kinds = {
 
 for name, kind in pairs(kinds) do
   kind.name = name
-  kind.shown = name == "compound" and "coalesce(t.code || ' ' || t.name, t.name)"
+  kind.shown = name == "compound" and "coalesce(nullif(t.code, t.name) || ' ', '') || t.name"
     or name == "dataset" and "t.omics_type || '/' || t.name"
     or name == "signature" and "t.name || CASE WHEN t.version = '' THEN '' ELSE '/' || t.version END" or "t.name"
-  kind.fields.notion_page_id, kind.fields.external_ids = TEXT, IDS
+  kind.fields.notion_page_id, kind.fields.external_ids = { type = "page" }, IDS
   table.insert(kind.order, "notion_page_id")
   table.insert(kind.order, "external_ids")
 end

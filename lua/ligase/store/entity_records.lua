@@ -110,8 +110,8 @@ function M.read(kind, given, place, resolve)
     elseif kind.fields[name] then
       local made, problem, hint = values.convert(kind.fields[name], value)
       if problem then
-        refuse({ record = place, field = name }, "value", ("%s '%s': %s"):format(name,
-          text.shown(tostring(value), 60), problem), hint)
+        local shown = type(value) == "table" and name or ("%s '%s'"):format(name, text.shown(tostring(value), 60))
+        refuse({ record = place, field = name }, "value", ("%s: %s"):format(shown, problem), hint)
       end
       record.fields[name] = made
     elseif name ~= "id" then

@@ -213,6 +213,16 @@ function convert.controls(value)
   return object
 end
 
+--- A Notion page, however it is named: written in one way, so that no two entities have it.
+function convert.page(value)
+  local word, problem = convert.text(value, {})
+  local page = word and identifiers.notion_page(word)
+  if not page then
+    return nil, problem or "it is no page of Notion", "A page's id has 32 hexadecimal digits; its address will do too"
+  end
+  return page
+end
+
 function convert.integer(value)
   local number = type(value) == "string" and trim(value):match("^[+-]?%d+$") or value
   number = math.tointeger(tonumber(number))

@@ -157,7 +157,8 @@ end
 ---@param conn table in a transaction
 ---@param run ligase.run
 ---@param counts table<string, integer> gets `pieces`, the entries that hold the changes
----@param plan ligase.link_plan what was moved, and in `receipts` ({raw name, key, how it was}) what was changed
+---@param plan ligase.link_plan what was moved, and in `receipts` ({raw name, key, how it was}) what was changed;
+--- `others` are further changes, each as JSON
 function M.write(conn, run, counts, plan)
   local first, pending
   counts.pieces = 0
@@ -182,6 +183,9 @@ function M.write(conn, run, counts, plan)
   emit_moves(plan, emit)
   emit_unlinked(plan, emit)
   emit_receipts(plan, emit)
+  for _, change in ipairs(plan.others or {}) do
+    emit(change, true)
+  end
   if pending then
     flush()
   end

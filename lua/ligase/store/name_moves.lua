@@ -234,11 +234,12 @@ end
 
 -- ---- all of it ------------------------------------------------------
 
-local function write_all(conn, run, plan, outbox)
+local function write_all(conn, run, plan, outbox, also)
   local counts = { names = #plan.raws, datasets = #plan.datasets }
   counts.features_new, counts.names_new = remember_names(conn, plan, run.id)
   counts.rows = move_all(conn, plan)
   counts.receipts = #plan.receipts
+  plan.others = also and also(conn, run.id, counts) or nil
   move_journal.write(conn, run, counts, plan)
   if outbox then
     link_runs.tell_others(conn, plan, run.id)
@@ -248,7 +249,8 @@ end
 
 local function apply_locked(conn, run, groups, options)
   local plan = plan_all(conn, groups, options.dataset_id)
-  if #plan.raws == 0 and #plan.kept.raws == 0 then
+  local also = options.look and options.look(conn)
+  if #plan.raws == 0 and #plan.kept.raws == 0 and not also then
     conn:query(runs.INSERT, runs.parameters(run, "unchanged", {}))
     return { outcome = "unchanged", run_id = run.id }
   end
@@ -256,7 +258,7 @@ local function apply_locked(conn, run, groups, options)
   for i, group in ipairs(groups) do
     resolvers[i] = group.resolver
   end
-  local counts = link_runs.until_done(conn, resolvers, write_all, conn, run, plan, options.outbox)
+  local counts = link_runs.until_done(conn, resolvers, write_all, conn, run, plan, options.outbox, also)
   return { outcome = "done", run_id = run.id, counts = counts }
 end
 
@@ -265,8 +267,10 @@ end
 --- Applies of one database follow one another. When it raises, nothing was moved, and the journal has the failure.
 ---@param conn table with no open transaction
 ---@param groups ligase.name_group[] with their resolvers
----@param options {dataset_id: string|nil, outbox: boolean|nil, arguments: table|nil} only of this dataset; other
---- systems are to be told; what the journal keeps as the arguments
+---@param options {dataset_id: string|nil, outbox: boolean|nil, arguments: table|nil, look: (fun(conn: table):
+--- (fun(conn: table, run_id: string, counts: table): string[])|nil)|nil} only of this dataset; other systems are to be
+--- told; what the journal keeps as the arguments; what else is there to move, and a function that moves it and gives
+--- the changes as JSON, or nil
 ---@return {outcome: "done"|"unchanged", run_id: string, counts: table|nil} report counts: names, rows, datasets,
 --- features_new, names_new, receipts
 function M.apply(conn, groups, options)

@@ -1,6 +1,7 @@
 --- What datasets hold, as scoring looks at it: effects of contrasts, values of samples, and the
 --- signatures they are scored by.
 local errors = require "ligase.base.errors"
+local flagged = require "ligase.store.flagged"
 local pg = require "pg"
 local sys = require "sys"
 local text = require "ligase.base.text"
@@ -75,7 +76,7 @@ end
 
 local DATASETS = [[
 SELECT d.id, d.name, d.omics_type, r.revision, r.contrasts, r.sample_names, r.sample_quantities, r.sample_text,
-  r.sample_count, t.feature_type
+  r.sample_count, t.feature_type, %s
 FROM datasets AS d JOIN revisions AS r ON r.dataset_id = d.id AND r.revision = d.current_revision
 LEFT JOIN LATERAL (SELECT f.feature_type FROM measurements AS m JOIN features AS f ON f.key = m.feature_key
   WHERE m.dataset_id = d.id AND m.revision = d.current_revision ORDER BY m.ordinal LIMIT 1) AS t ON true
@@ -92,13 +93,17 @@ WHERE d.id = ANY ($1::uuid[]) ORDER BY d.id]]
 ---@field sample_text integer|userdata of a long table
 ---@field sample_count integer
 ---@field feature_type string|userdata what its rows are about: a recipe gives all of them one type
+---@field flag_rules string|nil by which rows are flagged: these take no part
 
 --- Datasets that hold data, by their ids.
 ---@param conn table
 ---@param ids string[]
 ---@return ligase.scored_dataset[]
 function M.datasets(conn, ids)
-  local result = conn:query(DATASETS, pg.array(ids, "uuid"))
+  local result = conn:query(DATASETS:format(flagged.COLUMNS), pg.array(ids, "uuid"))
+  for _, dataset in ipairs(result) do
+    dataset.flag_rules = flagged.read(dataset)
+  end
   return table.move(result, 1, #result, 1, {})
 end
 
@@ -136,8 +141,9 @@ end
 local EFFECTS = [[
 SELECT coalesce(array_agg(feature_key), '{}') AS keys, coalesce(array_agg(effect), '{}') AS effects,
   CASE WHEN $4::int4 IS NOT NULL THEN array_agg(p) END AS p
-FROM (SELECT feature_key, values[$3::int4] AS effect, values[$4::int4] AS p FROM measurements
-  WHERE dataset_id = $1 AND revision = $2 AND feature_key IS NOT NULL ORDER BY ordinal) AS m]]
+FROM (SELECT m.feature_key, m.values[$3::int4] AS effect, m.values[$4::int4] AS p FROM measurements AS m
+  WHERE m.dataset_id = $1 AND m.revision = $2 AND m.feature_key IS NOT NULL %s
+  ORDER BY m.ordinal) AS m]]
 
 ---@class ligase.effect_request
 ---@field dataset ligase.scored_dataset
@@ -149,13 +155,15 @@ FROM (SELECT feature_key, values[$3::int4] AS effect, values[$4::int4] AS p FROM
 ---@param requests ligase.effect_request[]
 ---@return {keys: integer[], effects: number[], p: number[]|userdata}[] one for each request
 function M.effects(conn, requests)
-  local statement, found = conn:prepare(EFFECTS), {}
-  local results = conn:pipeline(function(p)
+  local function ask(p, sql, ...)
+    p:query(conn:prepare(sql), ...)
+  end
+  local results, found = conn:pipeline(function(p)
     for _, request in ipairs(requests) do
-      p:query(statement, request.dataset.id, request.dataset.revision, request.effect or pg.null,
-        request.p or pg.null)
+      ask(p, flagged.without(request.dataset, EFFECTS, request.dataset.id, request.dataset.revision,
+        request.effect or pg.null, request.p or pg.null))
     end
-  end)
+  end), {}
   for i = 1, #requests do
     found[i] = results[i][1]
   end
@@ -196,12 +204,13 @@ end
 local SAMPLES = "SELECT sample, attributes FROM dataset_samples WHERE dataset_id = $1"
 
 local WIDE = [[
-SELECT feature_key, values FROM measurements
-WHERE dataset_id = $1 AND revision = $2 AND feature_key IS NOT NULL ORDER BY ordinal]]
+SELECT m.feature_key, m.values FROM measurements AS m
+WHERE m.dataset_id = $1 AND m.revision = $2 AND m.feature_key IS NOT NULL %s ORDER BY m.ordinal]]
 
 local LONG = [[
-SELECT feature_key, texts[$3::int4] AS sample, values[$4::int4] AS value FROM measurements
-WHERE dataset_id = $1 AND revision = $2 AND feature_key IS NOT NULL AND texts[$3::int4] IS NOT NULL ORDER BY ordinal]]
+SELECT m.feature_key, m.texts[$3::int4] AS sample, m.values[$4::int4] AS value FROM measurements AS m
+WHERE m.dataset_id = $1 AND m.revision = $2 AND m.feature_key IS NOT NULL AND m.texts[$3::int4] IS NOT NULL %s
+ORDER BY m.ordinal]]
 
 --- The quantity to take: the only one, or the one that was asked for.
 local function quantity_of(dataset, wanted)
@@ -241,7 +250,7 @@ local function read_wide(conn, dataset, matrix)
       matrix.samples[#slots] = { name = name, attributes = attributes[name] or {} }
     end
   end
-  for i, row in ipairs(conn:query(WIDE, dataset.id, dataset.revision)) do
+  for i, row in ipairs(conn:query(flagged.without(dataset, WIDE, dataset.id, dataset.revision))) do
     local values = {}
     for place, slot in ipairs(slots) do
       values[place] = row.values[slot]
@@ -253,7 +262,8 @@ end
 --- Of a long table: one row for each feature; several values of one sample become their mean.
 local function read_long(conn, dataset, matrix, slot)
   local attributes, place_of, row_of, counts = attributes_by_sample(conn, dataset), {}, {}, {}
-  for _, row in ipairs(conn:query(LONG, dataset.id, dataset.revision, dataset.sample_text, slot)) do
+  for _, row in ipairs(conn:query(flagged.without(dataset, LONG, dataset.id, dataset.revision,
+    dataset.sample_text, slot))) do
     local place = place_of[row.sample]
     if not place then
       place = #matrix.samples + 1

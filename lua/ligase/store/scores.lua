@@ -3,6 +3,7 @@
 --- A score is known by dataset, revision, signature, method and contrast, and carries the hash of
 --- everything it was computed from. What has the same hash is not written again.
 local errors = require "ligase.base.errors"
+local flagged = require "ligase.store.flagged"
 local pg = require "pg"
 local runs = require "ligase.store.runs"
 local sys = require "sys"
@@ -306,10 +307,10 @@ end
 
 local CELLS = [[
 SELECT m.feature_key, m.ordinal, m.source_name, m.values[$4::int4] AS effect, m.values[$5::int4] AS p, m.values
-FROM measurements AS m WHERE m.dataset_id = $1 AND m.revision = $2 AND m.feature_key = ANY ($3::int8[])
+FROM measurements AS m WHERE m.dataset_id = $1 AND m.revision = $2 AND m.feature_key = ANY ($3::int8[]) %s
 ORDER BY m.ordinal]]
 
---- The rows of some features in a revision.
+--- The rows of some features in a revision, without those that are flagged.
 ---@param conn table
 ---@param dataset ligase.scored_dataset
 ---@param keys integer[]
@@ -317,7 +318,8 @@ ORDER BY m.ordinal]]
 ---@param p integer|nil slot
 ---@return table[] rows {feature_key, ordinal, source_name, effect, p, values}
 function M.cells(conn, dataset, keys, effect, p)
-  return conn:query(CELLS, dataset.id, dataset.revision, pg.int8_array(keys), effect or pg.null, p or pg.null)
+  return conn:query(flagged.without(dataset, CELLS, dataset.id, dataset.revision, pg.int8_array(keys),
+    effect or pg.null, p or pg.null))
 end
 
 return M

@@ -5,10 +5,12 @@
 --- rule, the same values are reckoned anew and make its next revision; going back is moving
 --- screening_campaigns.current_revision.
 local derive = require "ligase.screening.derive"
+local errors = require "ligase.base.errors"
 local host = require "host"
 local json = require "ligase.base.json"
 local report = require "ligase.screening.report"
 local sys = require "sys"
+local text = require "ligase.base.text"
 
 local M = {}
 
@@ -39,8 +41,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 
 local CURRENT = [[
 SELECT coalesce((SELECT max(revision) FROM screening_revisions WHERE campaign_id = c.id), 0) AS last,
-  to_jsonb(r) AS revision, r.given = $2::jsonb AS same_given, r.controls = $3::jsonb AS same_controls,
-  r.hit_rule IS NOT DISTINCT FROM $4::jsonb AS same_rule, to_jsonb(c) AS campaign
+  to_jsonb(r) AS revision, r.controls = $2::jsonb AS same_controls,
+  r.hit_rule IS NOT DISTINCT FROM $3::jsonb AS same_rule, to_jsonb(c) AS campaign
 FROM screening_campaigns AS c
 LEFT JOIN screening_revisions AS r ON r.campaign_id = c.id AND r.revision = c.current_revision
 WHERE c.id = $1]]
@@ -112,42 +114,70 @@ end
 ---@field campaign table its row
 ---@field revision table|nil the current revision's row
 ---@field last integer the highest number there is
----@field same_given boolean
----@field same_declaration boolean
+---@field same_controls boolean
+---@field same_declaration boolean controls, direction and hit rule are those of the current revision
 
 --- The campaign as it is, locked until the transaction ends.
 ---@param conn table
 ---@param campaign_id string
----@param given table what decides how a source is read
 ---@return ligase.campaign_state
-function M.current(conn, campaign_id, given)
+function M.current(conn, campaign_id)
   conn:query(LOCK, sys.hash64("campaign\0" .. campaign_id))
   local campaign = conn:query("SELECT to_jsonb(c) AS row FROM screening_campaigns AS c WHERE id = $1",
     campaign_id)[1].row
   local rule = campaign.hit_rule ~= null and json.encode(campaign.hit_rule) or null
-  local row = conn:query(CURRENT, campaign_id, json.encode(given), json.encode(campaign.controls), rule)[1]
+  local row = conn:query(CURRENT, campaign_id, json.encode(campaign.controls), rule)[1]
   local revision = row.revision ~= null and row.revision or nil
-  return { campaign = row.campaign, revision = revision, last = row.last, same_given = row.same_given == true,
+  return { campaign = row.campaign, revision = revision, last = row.last, same_controls = row.same_controls == true,
     same_declaration = revision ~= nil and row.same_controls == true and row.same_rule == true
       and revision.direction == campaign.direction }
 end
 
---- Whether the current revision was read from these very bytes by this recipe, reckoned by
+--- What a source's results follow from, as one text.
+local function mark_of(source)
+  return table.concat({ source.sha256 or "", source.table or "", source.recipe_sha256 or "",
+    json.encode(source.given or {}) }, "\0")
+end
+
+--- Whether the current revision was read from these very bytes by these recipes, reckoned by
 --- what the campaign declares, and links as many results to compounds as would be now.
 ---@param state ligase.campaign_state
----@param content {sha256: string, recipe: {sha256: string}, results: ligase.screening_results}
+---@param content {sources: ligase.campaign_source[], results: ligase.screening_results}
 ---@return boolean
 function M.is_current(state, content)
   local revision = state.revision
-  if not (revision and state.same_given and state.same_declaration and revision.source_sha256 == content.sha256
-    and revision.recipe_sha256 == content.recipe.sha256) then
+  if not (revision and state.same_declaration and #revision.sources == #content.sources) then
     return false
+  end
+  local marks = {}
+  for _, source in ipairs(revision.sources) do
+    marks[mark_of(source)] = true
+  end
+  for _, source in ipairs(content.sources) do
+    if not marks[mark_of(source)] then
+      return false
+    end
   end
   local _, linked = count_values(content.results)
   return revision.linked_count == linked
 end
 
 local MOVE = "UPDATE screening_campaigns SET current_revision = $2, updated_at = now() WHERE id = $1"
+
+---@class ligase.campaign_source: how one file was read
+---@field source string as people named it
+---@field path string|nil absolute; nil for a stream
+---@field table string|nil of a SQLite file
+---@field sha256 string
+---@field bytes integer|nil
+---@field rows integer
+---@field first_ordinal integer
+---@field columns table[]
+---@field given table what else decided how it was read
+---@field recipe string
+---@field recipe_sha256 string
+---@field run_id string that read it
+---@field doubts string[] what was told of it
 
 ---@class ligase.campaign_content
 ---@field results ligase.screening_results with compound_id
@@ -158,11 +188,17 @@ local MOVE = "UPDATE screening_campaigns SET current_revision = $2, updated_at =
 ---@field bytes integer
 ---@field rows integer
 ---@field recipe {name: string, sha256: string}
----@field sources table[]
+---@field sources ligase.campaign_source[]
 ---@field given table
----@field doubts string[] what was told of the reading
+---@field doubts string[] what is told of the reading
+---@field earlier_doubts string[]|nil what was told of files that were read before
 ---@field reckoning_doubts string[] what was told of what follows
 ---@field derived_from integer|nil
+
+local function doubts_of(content)
+  local doubts = json.array(table.move(content.doubts, 1, #content.doubts, 1, {}))
+  return table.move(content.earlier_doubts or {}, 1, #(content.earlier_doubts or {}), #doubts + 1, doubts)
+end
 
 --- Writes a revision and makes it the current one.
 ---@param changes ligase.changes
@@ -180,15 +216,14 @@ function M.write(changes, state, content)
     content.hits and content.hits.undecided or null, campaign.direction, content.recipe.name, content.recipe.sha256,
     content.source, content.sha256, campaign.hit_rule ~= null and json.encode(campaign.hit_rule) or null,
     json.encode(campaign.controls), json.encode(json.array(content.sources)), json.encode(content.given),
-    json.encode(json.array(content.doubts)),
-    json.encode(json.array(content.reckoning_doubts)))
+    json.encode(doubts_of(content)), json.encode(json.array(content.reckoning_doubts)))
   conn:query(MOVE, campaign.id, revision)
   changes.noted:note("screening_campaigns", campaign.id, campaign, { name = campaign.name, revision = revision })
   changes.noted:note("screening_revisions", campaign.id, nil, nil, { campaign_id = campaign.id, revision = revision })
   return revision
 end
 
--- ---- reckoning anew --------------------------------------------------------
+-- ---- what is there ---------------------------------------------------------
 
 local READ = [[
 SELECT ordinal, compound_id, value, concentration_m, measure, role, relation, unit, plate, well, source_name,
@@ -199,7 +234,8 @@ local READ_AT_ONCE = 20000
 local READ_FIELDS = { "ordinal", "compound_id", "value", "concentration_m", "measure", "role", "relation", "unit",
   "plate", "well", "source_name", "cells" }
 
-local function read_results(conn, campaign_id, revision)
+--- The results of a revision, or those of them whose ordinals are wanted.
+local function read_results(conn, campaign_id, revision, is_wanted)
   local results, last = { n = 0 }, 0
   for _, field in ipairs(READ_FIELDS) do
     results[field] = {}
@@ -208,15 +244,72 @@ local function read_results(conn, campaign_id, revision)
   repeat
     local rows = conn:query(statement, campaign_id, revision, last, READ_AT_ONCE)
     for _, row in ipairs(rows) do
-      results.n = results.n + 1
-      for _, field in ipairs(READ_FIELDS) do
-        results[field][results.n] = row[field]
-      end
       last = row.ordinal
+      if not is_wanted or is_wanted(row.ordinal) then
+        results.n = results.n + 1
+        for _, field in ipairs(READ_FIELDS) do
+          results[field][results.n] = row[field]
+        end
+      end
     end
   until #rows < READ_AT_ONCE
   return results
 end
+
+local function by_ordinal(a, b)
+  return a.first_ordinal < b.first_ordinal
+end
+
+--- Roles follow from controls while a file is read: those of earlier files would be others now.
+local function check_controls(state, kept)
+  if state.same_controls then
+    return
+  end
+  local names = {}
+  for i, source in ipairs(kept) do
+    names[i] = text.shown(source.source, 60)
+  end
+  errors.raise { kind = "usage", code = "controls",
+    message = ("'%s' declares other controls than those by which revision %d was read"):format(
+      text.shown(state.campaign.name, 40), state.revision.revision),
+    detail = ("read before: %s"):format(table.concat(names, ", ")),
+    hint = "Name the earlier files too, so that they are read again, or leave out what they gave: --only" }
+end
+
+--- What of the current revision stays when some of its sources are read again and others are
+--- added: nil when nothing does.
+---@param conn table
+---@param state ligase.campaign_state
+---@param is_again fun(source: ligase.campaign_source): boolean whether it is read again
+---@return table|nil earlier n, lists by field, and `sources`; `source` says for each result which one
+function M.earlier(conn, state, is_again)
+  local revision, kept = state.revision, {}
+  for _, source in ipairs(revision and revision.sources or {}) do
+    kept[#kept + 1] = not is_again(source) and source or nil
+  end
+  if #kept == 0 then
+    return nil
+  end
+  check_controls(state, kept)
+  local all, place_of, at = table.move(revision.sources, 1, #revision.sources, 1, {}), {}, 1
+  table.sort(all, by_ordinal)
+  table.sort(kept, by_ordinal)
+  for place, source in ipairs(kept) do
+    place_of[source] = place
+  end
+  local places = {}
+  local results = read_results(conn, state.campaign.id, revision.revision, function(ordinal)
+    while all[at + 1] and all[at + 1].first_ordinal <= ordinal do
+      at = at + 1
+    end
+    places[#places + 1] = place_of[all[at]]
+    return place_of[all[at]] ~= nil
+  end)
+  results.source, results.sources = places, kept
+  return results
+end
+
+-- ---- reckoning anew --------------------------------------------------------
 
 --- Reckons a campaign's current values anew when it declares another direction or hit rule
 --- than they were reckoned by. To be called after the campaign's row was changed.
@@ -226,7 +319,7 @@ end
 ---@return {hits: integer, undecided: integer}|nil hits
 function M.reckon(changes, campaign_id)
   local conn = changes.conn
-  local state = M.current(conn, campaign_id, {})
+  local state = M.current(conn, campaign_id)
   local revision, campaign = state.revision, state.campaign
   if not revision or revision.direction == campaign.direction and state.same_declaration then
     return nil
@@ -255,7 +348,8 @@ end
 ---@return table[] rows
 function M.revisions(conn, campaign_id)
   return conn:query([[
-SELECT revision, derived_from, run_id, source, recipe, row_count, result_count, value_count, linked_count, plate_count,
+SELECT revision, derived_from, run_id, source, jsonb_array_length(sources) AS source_count, recipe,
+  row_count, result_count, value_count, linked_count, plate_count,
   hit_count, undecided_count, direction, hit_rule ->> 'text' AS rule, controls, doubts || reckoning_doubts AS doubts,
   to_char(created_at, 'YYYY-MM-DD HH24:MI:SS TZ') AS created_at
 FROM screening_revisions WHERE campaign_id = $1 ORDER BY revision]], campaign_id)

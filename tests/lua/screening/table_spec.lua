@@ -5,6 +5,7 @@ local csv = require "csv"
 local derive = require "ligase.screening.derive"
 local hit_rule = require "ligase.screening.hit_rule"
 local host = require "host"
+local json = require "ligase.base.json"
 local recipes = require "ligase.omics.recipes"
 local report = require "ligase.screening.report"
 local screening_recipe = require "ligase.screening_recipe"
@@ -58,6 +59,18 @@ P1,C1,,neg,,1000
 P1,C2,,neg,,1010
 P1,C3,,neg,,990
 ]]
+
+describe("a potency", function()
+  it("that is not above 0 is no number, and no hit", function()
+    local results, _, hits = read("compound,IC50 (nM)\na,-4\nb,0\nc,<0\nd,5\n", { rule = "ic50 <= 1 µM" })
+    assert.same({ null, null, null, 5e-9 }, results.value)
+    assert.same({ ["2"] = "-4" }, json.decode(results.cells[1]))
+    assert.same({ 1, 3 }, { hits.hits, hits.undecided })
+    assert.matches("3 concentrations that are not above 0, kept as text: -4 (line 2), 0 (line 3), 0 (line 4)",
+      report.reading_doubts(results, results.map)[1], 1, true)
+    assert.same({ null, null, 1e-6 }, (read "compound,pIC50\na,400\nb,-400\nc,6\n").value)
+  end)
+end)
 
 describe("a table of wells", function()
   it("gives plates, percentages and hits", function()

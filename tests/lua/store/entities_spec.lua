@@ -234,6 +234,20 @@ describe("finding", function()
     assert.is_nil(entities.lookup(conn, "program", ""))
   end)
 
+  it("knows one page in any notation, and gives it to one entity", function()
+    local conn = support.migrated()
+    local page = "01234567-89ab-cdef-0123-456789abcdef"
+    create(conn, "program", { name = "ALS", notion_page_id = "https://www.notion.so/lab/ALS-" .. PAGE .. "?pvs=4#x" })
+    assert.equal(page, one(conn, "SELECT notion_page_id AS p FROM programs").p)
+    for _, word in ipairs { PAGE, page, "https://www.notion.so/" .. page .. "#block",
+      "https://www.notion.so/lab/0000?v=1&p=" .. PAGE .. "&pm=s" } do
+      assert.equal("ALS", entities.find(conn, "program", word).name, word)
+      assert.is_false((pcall(create, conn, "program", { name = "other", notion_page_id = word })))
+    end
+    assert.matches("it is no page of Notion", refused("value", create, conn, "program", { name = "x",
+      notion_page_id = PAGE:sub(2) }).message)
+  end)
+
   it("refuses what is unknown with the nearest names", function()
     local conn = support.migrated()
     assert.matches("There are no programs yet", refused("unknown_program", entities.find, conn, "program", "x").hint)
@@ -320,11 +334,14 @@ describe("deleting", function()
       input_sha256) VALUES ($1, $2, 1, 'm', 1, 'x')]], dataset, signature)
     assert.matches("1 screening result: K", refused("referred", delete, conn, "compound", "C").detail)
     assert.matches("1 score: lipidomics/D", refused("referred", delete, conn, "signature", "S/2").detail)
-    assert.matches("1 score: S", refused("referred", delete, conn, "dataset", "D").detail)
+    assert.matches("holds data: 1 score", refused("holds_data", delete, conn, "dataset", "D").message)
     assert.matches("1 result", refused("holds_data", delete, conn, "campaign", "K").message)
     delete(conn, "campaign", "K", { data = true })
     delete(conn, "compound", "C")
-    conn:query "DELETE FROM dataset_signatures"
+    delete(conn, "dataset", "D", { data = true })
+    assert.same({ table = "dataset_signatures", id = dataset, deleted = true, before = { rows = 1 } },
+      last_run(conn).changes[1])
+    assert.equal(0, #conn:query "SELECT FROM dataset_signatures")
     conn:query([[INSERT INTO signature_components (id, signature_id, position, raw_name)
       VALUES (gen_random_uuid(), $1, 1, 'PC 34:1')]], signature)
     delete(conn, "signature", "S")

@@ -1,5 +1,6 @@
 local ingesting = require "tests.lua.store.ingesting"
 local links = require "ligase.store.links"
+local move_journal = require "ligase.store.move_journal"
 local names = require "ligase.omics.names"
 local pg = require "pg"
 local rereading = require "tests.lua.store.rereading"
@@ -97,6 +98,33 @@ describe("linking anew", function()
     for i = 1, 3 do
       assert.same(counts[i].dialect, after[i].dialect)
       assert.equal(counts[i].feature_count, after[i].feature_count)
+    end
+  end)
+
+  it("can be undone exactly when the journal has it in several pieces", function()
+    local usual = move_journal.PIECE_BYTES
+    finally(function()
+      move_journal.PIECE_BYTES = usual
+    end)
+    move_journal.PIECE_BYTES = 200
+    for i = 1, 4 do
+      ingest("linked" .. i, ("lipid,S1\na%d,1\nb,2\nlong name of %d,3\nA%d,4\n"):format(i, i, i))
+      unlinked("unlinked" .. i, ("lipid,S1\na%d,1\nc%d,2\n,3\n"):format(i, i))
+      conn:query("UPDATE measurements AS m SET feature_key = $1 FROM datasets AS d WHERE d.id = m.dataset_id "
+        .. "AND d.name = $2 AND m.ordinal = 2", key "b", "unlinked" .. i)
+      conn:query("UPDATE measurements AS m SET feature_key = $1 FROM datasets AS d WHERE d.id = m.dataset_id "
+        .. "AND d.name = $2 AND m.ordinal = 1", key "b", "linked" .. i)
+      conn:query("INSERT INTO measurements (dataset_id, revision, ordinal, feature_key, source_name, values) "
+        .. "SELECT id, 1, 5, $1, 'a' || $2, '{5}' FROM datasets WHERE name = 'linked' || $2", key("b"), tostring(i))
+    end
+    local revisions = "SELECT dataset_id, dialect, feature_count FROM revisions ORDER BY dataset_id"
+    local before, described = links_now(), conn:query(revisions)
+    local report = link(in_capitals)
+    assert.is_true(report.counts.pieces > 6, tostring(report.counts.pieces))
+    undo(report.run_id)
+    assert.same(before, links_now())
+    for i, revision in ipairs(conn:query(revisions)) do
+      assert.same({ described[i].dialect, described[i].feature_count }, { revision.dialect, revision.feature_count })
     end
   end)
 

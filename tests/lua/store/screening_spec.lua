@@ -5,14 +5,16 @@ local pg = require "pg"
 local recipes = require "ligase.omics.recipes"
 local screening = require "ligase.store.screening"
 local support = require "tests.support"
+local sys = require "sys"
 
 local PLATE = "well,compound,role,value\nA1,x,,5\nA2,y,,9\nB1,,pos,1\nB2,,pos,2\nC1,,neg,10\nC2,,neg,11\n"
 
 describe("revisions of a campaign", function()
-  local conn, conninfo
+  local conn, conninfo, folder
 
   before_each(function()
     conn, conninfo = support.migrated()
+    folder = support.workspace()
   end)
 
   local function change(fn, options)
@@ -30,7 +32,8 @@ describe("revisions of a campaign", function()
 
   local function store(content, options)
     local recipe = recipes.load_any "screening"
-    local source <close> = inputs.open(support.tmpfile(content, "plate.csv"))
+    sys.write_file(folder .. "/plate.csv", content)
+    local source <close> = inputs.open(folder .. "/plate.csv")
     options = options or {}
     options.command, options.recipe, options.campaign = "spec", recipe, "C"
     return recipe.store(options.conn or conn, source, options)

@@ -43,6 +43,11 @@ local function or_dash(value)
   return (value == nil or value == json.null) and "-" or tostring(value)
 end
 
+local function source_shown(revision)
+  return or_dash(revision.source) .. (revision.source_count > 1 and (" and %d more"):format(revision.source_count - 1)
+    or "")
+end
+
 local function show_revisions(revisions, current)
   local rows = {}
   for i, revision in ipairs(revisions) do
@@ -50,7 +55,7 @@ local function show_revisions(revisions, current)
       text.number(revision.result_count), text.number(revision.value_count), text.number(revision.plate_count),
       or_dash(revision.hit_count), or_dash(revision.direction), or_dash(revision.rule),
       revision.derived_from ~= json.null and ("revision %d reckoned anew"):format(revision.derived_from)
-        or or_dash(revision.source) }
+        or source_shown(revision) }
   end
   output.write("\n" .. text.table(rows, { header = { "revision", "made", "results", "values", "plates", "hits",
     "direction", "hit rule", "source" } }))

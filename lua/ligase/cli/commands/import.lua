@@ -109,7 +109,10 @@ local function import(conn, arguments, context, map, source)
   local config = context.config
   return sqlite_import.import(conn, source, { map = map, leave_out = arguments.leave_out, dry_run = arguments.dry_run,
     create = arguments.create, duplicates = arguments.duplicates, busy_timeout_s = arguments.busy_timeout,
-    outbox = config:get "ENABLE_NOTION_SYNC" or config:get "ENABLE_DUAL_WRITE" })
+    outbox = config:get "ENABLE_NOTION_SYNC" or config:get "ENABLE_DUAL_WRITE",
+    reconnect = function()
+      return context:open()
+    end })
 end
 
 --- Runs the command.

@@ -1,5 +1,6 @@
 --- `ligase names diff|apply`: names read anew by the rules of today.
 local alias_lookup = require "ligase.store.alias_lookup"
+local component_moves = require "ligase.component_moves"
 local datasets = require "ligase.store.datasets"
 local errors = require "ligase.base.errors"
 local output = require "ligase.cli.output"
@@ -18,9 +19,9 @@ local TYPES = { "lipid", "protein", "gene", "metabolite" }
 
 M.description = "diff reads the stored names of all current revisions once more, by the recipes that read them as they "
   .. "are now, and prints those that would be read as another feature, or as the same one by another rule, at another "
-  .. "level or with something else set aside; its status is 1 when there are any. apply moves the links there and "
-  .. "brings the receipts up to date, in one transaction, and writes a run into the journal; receipts of earlier "
-  .. "features stay."
+  .. "level or with something else set aside, and so the components of the signatures' latest versions; its status "
+  .. "is 1 when there are any. apply moves the links there and brings the receipts up to date, in one transaction, and "
+  .. "writes a run into the journal; receipts of earlier features stay."
 M.example = [[
   ligase names diff
   ligase names diff --type lipid --format tsv > differ.tsv
@@ -98,6 +99,14 @@ local function row_of(difference)
     difference.is_receipt and "receipt" or "link" }
 end
 
+--- Rows and datasets are components and signatures here.
+local function component_row(difference)
+  local reading = difference.reading
+  return { difference.raw, or_null(difference.old_name), or_null(difference.new and reading.name),
+    or_null(difference.old_rule), or_null(difference.old_level), or_null(reading.rule), or_null(reading.level),
+    tostring(difference.components), tostring(difference.signatures), difference.feature_type, pg.null, "component" }
+end
+
 --- A table of any length, in blocks.
 local function print_blocks(rows)
   local header, block = {}, {}
@@ -120,17 +129,20 @@ local function print_blocks(rows)
 end
 
 --- Prints all differences.
----@return {names: integer, rows: integer, receipts: integer} counts receipts: names whose link would stay
-local function print_differences(conn, groups, dataset, format)
-  local counts = { names = 0, rows = 0, receipts = 0 }
+---@return {names: integer, rows: integer, receipts: integer, components: integer} counts receipts: names whose link
+--- would stay
+local function print_differences(conn, groups, dataset, format, components)
+  local counts = { names = 0, rows = 0, receipts = 0, components = 0 }
   conn:transaction(function()
     conn:script("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
     local differences = name_differences.differences(conn, groups, dataset and dataset.id)
+    local found, place = components(conn), 0
     local function rows()
       local difference = differences and differences()
       if not difference then
-        differences = nil
-        return nil
+        differences, place = nil, place + 1
+        counts.components = counts.components + (found[place] and found[place].components or 0)
+        return found[place] and component_row(found[place])
       end
       counts.names, counts.rows = counts.names + 1, counts.rows + difference.rows
       counts.receipts = counts.receipts + (difference.is_receipt and 1 or 0)
@@ -147,14 +159,18 @@ end
 
 --- The last line: on standard error where the output is for programs.
 local function tell_count(counts, format)
-  local line = counts.names == 0 and "no stored name would be read differently"
+  local line = counts.names == 0 and (counts.components == 0 and "no stored name would be read differently"
+    or "no name in a row would be read differently")
     or ("%s in %s would be read differently"):format(text.count(counts.names, "name"), text.count(counts.rows, "row"))
   if counts.receipts > 0 then
     line = ("%s; %s of them as the same feature"):format(line,
       counts.receipts == counts.names and "all" or tostring(counts.receipts))
   end
+  if counts.components > 0 then
+    line = ("%s; %s of signatures would be"):format(line, text.count(counts.components, "component"))
+  end
   if format == "table" then
-    output.write(("%s%s\n"):format(counts.names > 0 and "\n" or "", line))
+    output.write(("%s%s\n"):format(counts.names + counts.components > 0 and "\n" or "", line))
   else
     rules.note("%s", line)
   end
@@ -164,26 +180,59 @@ end
 
 local actions = {}
 
-function actions.diff(conn, groups, dataset, arguments)
-  local counts = print_differences(conn, groups, dataset, arguments.format)
-  tell_count(counts, arguments.format)
-  return counts.names > 0 and 1 or 0
+--- Components that would be moved: none where only a dataset is meant.
+local function finder(dataset, arguments, lookup)
+  return function(conn)
+    return dataset and {} or component_moves.differences(conn, lookup, arguments.feature_type)
+  end
 end
 
-function actions.apply(conn, groups, dataset, arguments, context)
+function actions.diff(conn, groups, dataset, arguments, _, lookup)
+  local counts = print_differences(conn, groups, dataset, arguments.format, finder(dataset, arguments, lookup))
+  tell_count(counts, arguments.format)
+  return counts.names + counts.components > 0 and 1 or 0
+end
+
+--- What moves the components of signatures along with the links of rows; says which signatures
+--- have to be loaded again instead.
+local function component_mover(find, lookup, outbox)
+  return function(conn)
+    local plan = conn:transaction(function()
+      conn:script("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+      return component_moves.plan(conn, find(conn))
+    end)
+    for _, name in ipairs(plan.left) do
+      rules.note("two components of the signature '%s' would be one feature: it was left as it is; load it again",
+        text.shown(name, 60))
+    end
+    return #plan.moves > 0 and function(writing, run_id, counts)
+      local changes, new = component_moves.write(writing, plan, run_id, { aliases = lookup, outbox = outbox })
+      counts.components, counts.signatures = #plan.moves, #plan.signatures
+      counts.features_new = counts.features_new + new
+      return changes
+    end or nil
+  end
+end
+
+function actions.apply(conn, groups, dataset, arguments, context, lookup)
+  local find = finder(dataset, arguments, lookup)
   if arguments.dry_run then
-    tell_count(print_differences(conn, groups, dataset, arguments.format), arguments.format)
+    tell_count(print_differences(conn, groups, dataset, arguments.format, find), arguments.format)
     return 0
   end
+  local outbox = context.config:get "ENABLE_NOTION_SYNC" or context.config:get "ENABLE_DUAL_WRITE"
   local report = name_moves.apply(conn, groups, {
     dataset_id = dataset and dataset.id,
-    outbox = context.config:get "ENABLE_NOTION_SYNC" or context.config:get "ENABLE_DUAL_WRITE",
+    outbox = outbox,
+    look = component_mover(find, lookup, outbox),
     arguments = { type = arguments.feature_type, dataset = dataset and dataset.name,
       omics = dataset and dataset.omics_type },
   })
   local counts = report.counts
   if not counts then
     output.write("no stored name is read differently: nothing was moved\n")
+  elseif counts.names == 0 and counts.receipts == 0 then
+    output.write(("no link of a row was moved (run %s)\n"):format(report.run_id))
   elseif counts.names == 0 then
     output.write(("brought %s up to date; no link was moved (run %s)\n"):format(text.count(counts.receipts, "receipt"),
       report.run_id))
@@ -192,6 +241,10 @@ function actions.apply(conn, groups, dataset, arguments, context)
       text.count(counts.rows, "row"), text.count(counts.datasets, "dataset"),
       text.count(counts.features_new, "feature"), counts.receipts > 0
         and ("; %s brought up to date"):format(text.count(counts.receipts, "receipt")) or "", report.run_id))
+  end
+  if counts and counts.components then
+    output.write(("moved %s of %s\n"):format(text.count(counts.components, "component"),
+      text.count(counts.signatures, "signature")))
   end
   return 0
 end
@@ -210,7 +263,7 @@ function M.run(arguments, context)
     return context:open_existing()
   end)
   local groups, incomplete = groups_of(conn, arguments, dataset, lookup)
-  local status = actions[arguments.action](conn, groups, dataset, arguments, context)
+  local status = actions[arguments.action](conn, groups, dataset, arguments, context, lookup)
   return incomplete and 1 or status
 end
 

@@ -8,12 +8,14 @@ local text = require "ligase.base.text"
 
 local M = {}
 
-M.description = "Reads results of a screen: one row per well, or per compound with its IC50, EC50, .... Files that are "
-  .. "named together become one revision of the campaign, whole or not at all; the same files again are no change. "
-  .. "Controls, direction and hit rule are the campaign's (ligase campaign); what is said here counts for these files."
+M.description = "Reads results of a screen: one row per well, or per compound with its IC50, EC50, ..., or plates as "
+  .. "readers print them. Files are added to the campaign, those that are named together whole or not at all, as its "
+  .. "next revision; the same files again are no change, and a file that changed takes its own place. Controls, "
+  .. "direction and hit rule are the campaign's (ligase campaign); what is said here counts for these files."
 M.example = [[
   ligase campaign create kinases --direction inhibition --hit-rule 'percent >= 50'
   ligase screening --campaign kinases --positive 'column 23' --negative A24:P24 screen/plate_*.csv
+  ligase screening --campaign kinases screen/plate_17.csv
   ligase screening --campaign kinases --role HPE=positive --role ZPE=negative screen/reader.csv
   ligase screening --campaign potency --create --unit nM screen/ic50.csv
   ligase campaign show kinases]]
@@ -43,6 +45,7 @@ function M.configure(parser)
   parser:option("--program", "The program that the campaign belongs to."):argname("NAME"):count("*")
   parser:option("--experiment", "The experiment that it belongs to."):argname("NAME"):count("*")
   parser:flag("--create", "Make the campaign and compounds that are not there.")
+  parser:flag("--only", "The next revision holds these files alone, and nothing of those that were read before.")
   parser:flag("--again", "Read the files again although they are the current revision's.")
   reading.configure(parser)
   parser:flag("--dry-run", "Say what would happen and write nothing.")
@@ -78,6 +81,7 @@ function M.run(arguments, context)
   return other_files.store_all(arguments, context, recipe, "screening", {
     controls = declared, roles = roles_of(arguments.roles), plate = arguments.plate, unit = arguments.unit,
     concentration_unit = arguments.concentration_unit, duplicates = arguments.duplicates, force = arguments.again,
+    only = arguments.only,
   })
 end
 

@@ -12,7 +12,7 @@ local null = host.null
 
 return score.register {
   name = "concordance",
-  version = "1",
+  version = "2",
   title = "weighted concordance of directions",
   source = "docs/scoring.md",
   needs = "effects",

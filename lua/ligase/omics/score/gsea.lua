@@ -12,7 +12,7 @@ local null = host.null
 
 return score.register {
   name = "gsea",
-  version = "1",
+  version = "2",
   title = "gene set enrichment analysis, preranked",
   source = "doi:10.1073/pnas.0506580102",
   needs = "effects",

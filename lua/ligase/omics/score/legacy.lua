@@ -9,7 +9,7 @@ local PRESENT = 0.3
 
 return score.register {
   name = "legacy",
-  version = "1",
+  version = "2",
   title = "the formula of the system before",
   source = "docs/scoring.md",
   needs = "effects",

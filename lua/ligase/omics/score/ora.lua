@@ -12,7 +12,7 @@ local null = host.null
 
 return score.register {
   name = "ora",
-  version = "1",
+  version = "2",
   title = "over-representation",
   source = "doi:10.1093/bioinformatics/btl567",
   needs = "selection",

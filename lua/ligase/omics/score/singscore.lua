@@ -17,7 +17,7 @@ end
 
 return score.register {
   name = "singscore",
-  version = "1",
+  version = "2",
   title = "singscore",
   source = "doi:10.1186/s12859-018-2435-4",
   needs = "samples",

@@ -11,7 +11,7 @@ local score = require "ligase.omics.score"
 
 return score.register {
   name = "ssgsea",
-  version = "1",
+  version = "2",
   title = "single-sample GSEA",
   source = "doi:10.1038/nature08460",
   needs = "samples",

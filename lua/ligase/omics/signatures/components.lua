@@ -104,7 +104,10 @@ end
 
 --- A resolver that knows nothing yet, so that every name of the file waits in it with what
 --- it was read as.
-local function resolver_for(feature_type, aliases)
+---@param feature_type string
+---@param aliases ligase.alias_lookup|nil
+---@return ligase.resolver
+function M.resolver_for(feature_type, aliases)
   local resolver = pipeline.resolver(recipes.load(M.OMICS[feature_type]))
   if aliases then
     aliases:serve(resolver)
@@ -114,7 +117,11 @@ end
 
 --- What was read of each name: {key, reading}; names that nobody understands are taken out of
 --- those that wait, because they name no feature.
-local function read_names(resolver, rows)
+---@param resolver ligase.resolver from M.resolver_for
+---@param rows {[1]: string}[] names
+---@return table<string, {key: integer|nil, reading: ligase.reading}> read
+---@return ligase.waiting known
+function M.read_names(resolver, rows)
   local names <close> = frame.new({ "name" }, rows)
   resolver:resolve(names:text(1))
   local waiting, read = resolver:take(), {}
@@ -144,8 +151,8 @@ end
 function M.link(sets, aliases)
   local linked, read_by_type = {}, {}
   for feature_type, names in pairs(names_by_type(sets)) do
-    local resolver = resolver_for(feature_type, aliases)
-    local read, waiting = read_names(resolver, names.rows)
+    local resolver = M.resolver_for(feature_type, aliases)
+    local read, waiting = M.read_names(resolver, names.rows)
     read_by_type[feature_type] = read
     linked[#linked + 1] = { resolver = resolver, waiting = waiting }
   end
