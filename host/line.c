@@ -296,8 +296,9 @@ static bool edit_open(struct line *line) {
         (void)el_wset(edit, EL_HIST, history_w, line->history);
         (void)el_wset(edit, EL_ADDFN, L"ligase-complete", L"Completes the word", key_complete);
         (void)el_wset(edit, EL_ADDFN, L"ligase-paste", L"Inserts what was pasted", paste_insert);
-        // Ctrl-C and Ctrl-Z are keys while a line is edited, see key_get.
-        (void)el_wset(edit, EL_SETTY, L"-d", L"-isig", NULL);
+        // Ctrl-C and Ctrl-Z are keys while a line is edited (see key_get), and a pasted
+        // CR LF must not become two line ends.
+        (void)el_wset(edit, EL_SETTY, L"-d", L"-isig", L"-icrnl", L"-inlcr", NULL);
         keys_bind(edit);
     }
     (void)uselocale(before);
