@@ -28,16 +28,53 @@ local function config()
   return opened.config
 end
 
---- The connection, opened when it is first asked for.
+--- Begins to connect, so that the first use waits less. What is wrong shows then.
+function M.connect_ahead()
+  if not opened.conn and not opened.ahead then
+    errors.try(function()
+      if config():get "USE_POSTGRES_AS_SOT" then
+        opened.ahead = db.connect_ahead(config(), workspace.find())
+      end
+    end)
+  end
+end
+
+--- Whether there is a database to look into: a private Postgres that was never made is none.
+---@return boolean
+function M.has_database()
+  return opened.conn ~= nil or not db.is_private(config())
+    or require("ligase.store.cluster").status(workspace.find()).state ~= "absent"
+end
+
+--- The connection if one is open: nothing is opened, nothing waits.
+---@return table|nil conn
+function M.open_connection()
+  return opened.conn and opened.conn:is_open() and opened.conn or nil
+end
+
+--- A further connection that is only begun, for who must not disturb the first; nil when
+--- there is nothing to connect to. The caller closes it.
+---@return table|nil conn
+function M.connect_beside()
+  return db.connect_ahead(config(), workspace.find())
+end
+
+--- The connection, opened when it is first asked for, and anew when it was lost.
 ---@return table conn
 function M.connection()
+  if opened.conn and not opened.is_lent and not opened.conn:is_open() then
+    opened.conn:close()
+    opened.conn = nil
+  end
   if not opened.conn then
     if not config():get "USE_POSTGRES_AS_SOT" then
       errors.raise { kind = "usage", code = "postgres_off",
         message = "Postgres is switched off: USE_POSTGRES_AS_SOT is false",
         hint = "Set USE_POSTGRES_AS_SOT=true to use it" }
     end
-    opened.conn = db.open(config(), workspace.find(), { migrate = true })
+    local ahead = opened.ahead
+    opened.ahead = nil
+    opened.conn = db.open(config(), workspace.find(), { migrate = true, ahead = ahead })
   end
   return opened.conn
 end
@@ -53,6 +90,9 @@ end
 function M.close()
   if opened.conn and not opened.is_lent then
     opened.conn:close()
+  end
+  if opened.ahead then
+    opened.ahead:close()
   end
   opened = {}
 end
