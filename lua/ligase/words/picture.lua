@@ -26,7 +26,8 @@ local function run(script)
   local started, result = pcall(sys.run, { "gnuplot" }, { stdin = script, timeout_s = PATIENCE_S })
   if not started then
     if errors.is(result, "system") and result.code == "ENOENT" then
-      errors.raise { kind = "system", code = "gnuplot", message = "pictures are drawn by gnuplot, which is not installed",
+      errors.raise { kind = "system", code = "gnuplot",
+        message = "pictures are drawn by gnuplot, which is not installed",
         hint = "Install it (on Debian: apt install gnuplot-nox), or leave `file` out to draw in the terminal" }
     end
     error(result, 0)
