@@ -7,6 +7,7 @@ COLUMNS columns (100):
   {"signal": NAME}     sends a signal to the command
   {"columns": N}       changes the terminal's size
   {"quiet": SECONDS}   waits until nothing was printed for so long
+  {"cooked": true}     waits until the terminal is in line mode: no line is being read
 Prints one JSON object: the whole output, the exit status (or signal), the time that
 each expectation took, what went wrong, and whether the terminal was given back with
 echo and line mode on.
@@ -74,13 +75,15 @@ for step in steps:
         os.kill(child, getattr(signal, "SIG" + step["signal"]))
     elif "columns" in step:
         resize(step["columns"])
+    elif "cooked" in step:
+        while not termios.tcgetattr(terminal)[3] & termios.ICANON:
+            read(0.01)
     elif "quiet" in step:
         while read(step["quiet"]):
             pass
     if problem:
         break
 
-flags = termios.tcgetattr(terminal)[3]
 if problem:
     os.kill(child, signal.SIGKILL)
 until = time.monotonic() + PATIENCE_S
@@ -90,6 +93,7 @@ if time.monotonic() >= until:
     problem = problem or "the command does not end"
     os.kill(child, signal.SIGKILL)
 status = os.waitpid(child, 0)[1]
+flags = termios.tcgetattr(terminal)[3]
 print(json.dumps({
     "output": output.decode("utf-8", "replace"),
     "code": os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,

@@ -30,7 +30,8 @@ end
 
 local POINTS = spec_with { height = { type = "integer", min = 3, max = 200 } }
 local HISTOGRAM = spec_with { bins = { type = "integer", min = 1, max = 1000 } }
-local HEAT = spec_with { height = { type = "integer", min = 1, max = 1000 } }
+local HEAT = spec_with { height = { type = "integer", min = 1, max = 1000 },
+  scale = { type = "string", values = { "none", "row", "log" }, default = "none" } }
 
 local function checked(options, spec, name)
   options = options_of.check(options, spec, name)
@@ -80,12 +81,14 @@ function M.hist(source, column, options)
 end
 
 --- A table of numbers as a map of heat: heat(dataset), heat(frame), heat(rows), heat(lists).
+--- scale "row" shows each row by its own mean and deviation, "log" the logarithms.
 ---@param source any
----@param options {file: string|nil, width: integer|nil, height: integer|nil, title: string|nil}|nil
+---@param options {file: string|nil, width: integer|nil, height: integer|nil, title: string|nil,
+--- scale: "none"|"row"|"log"|nil}|nil
 ---@return table drawing
 function M.heat(source, options)
   options = checked(options, HEAT, "heat")
-  local matrix = series.matrix(source)
+  local matrix = series.scaled(series.matrix(source), options.scale)
   return drawing(options.file and picture.heat(options.file, matrix, options) or chart.heat(matrix, options))
 end
 

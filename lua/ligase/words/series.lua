@@ -2,6 +2,7 @@
 --- of a query.
 local errors = require "ligase.base.errors"
 local host = require "host"
+local numbers = require "ligase.base.numbers"
 local text = require "ligase.base.text"
 
 local M = {}
@@ -210,6 +211,49 @@ function M.matrix(source)
     refuse("there is no table of numbers", "Give a dataset, a frame, rows of a query or a list of lists of numbers")
   end
   return matrix
+end
+
+local function is_finite(value)
+  return value and math.abs(value) < math.huge
+end
+
+local scales = {}
+
+function scales.row(row)
+  local finite = {}
+  for _, value in ipairs(row) do
+    finite[#finite + 1] = is_finite(value) and value or nil
+  end
+  local summary = numbers.summary(finite)
+  return function(value)
+    return (summary.sd or 0) > 0 and (value - summary.mean) / summary.sd or 0
+  end
+end
+
+function scales.log()
+  return function(value)
+    return value > 0 and math.log(value, 2)
+  end
+end
+
+--- The same table on another scale: "row" takes each row's mean from it and divides by its
+--- standard deviation, "log" takes logarithms to the base 2 (of what is positive).
+---@param matrix ligase.matrix
+---@param scale "none"|"row"|"log"
+---@return ligase.matrix
+function M.scaled(matrix, scale)
+  if scale == "none" then
+    return matrix
+  end
+  local values = {}
+  for i, row in ipairs(matrix.values) do
+    local change = scales[scale](row)
+    values[i] = {}
+    for j, value in ipairs(row) do
+      values[i][j] = is_finite(value) and change(value)
+    end
+  end
+  return { values = values, rows = matrix.rows, columns = matrix.columns }
 end
 
 return M

@@ -117,7 +117,8 @@ local function save(session, words)
   if found and stat and not (stat.type == "file" and sys.read_file(path):sub(1, #SAVED) == SAVED) then
     usage(("there is something else at %s"):format(text.printable(path)), "Choose another name")
   end
-  sys.write_file(path, HEADER:format(text.printable(path:match("[^/]*$"))) .. table.concat(session.script, "\n") .. "\n")
+  local header = HEADER:format(text.printable(path:match("[^/]*$")))
+  sys.write_file(path, header .. table.concat(session.script, "\n") .. "\n")
   local saved = text.count(#session.script, "input")
   output.write(("saved %s in %s\n"):format(saved, text.printable(path)))
 end
