@@ -184,14 +184,12 @@ static unsigned char paste_insert(EditLine *edit, wint_t key) {
 struct completion {
     struct line *line;
     const LineInfoW *typed;
-    bool inserted, listed;
 };
 
-/* complete(text, cursor) -> what to insert at the cursor, what to print below the line;
- * either may be nil. */
+/* Calls complete(text, cursor), which gives what to insert at the cursor and what to print
+ * below the line; either may be nil. */
 static int complete_protected(lua_State *L) {
-    struct completion *asked = lua_touserdata(L, 1);
-    EditLine *edit = asked->line->edit;
+    const struct completion *asked = lua_touserdata(L, 1);
     const LineInfoW *typed = asked->typed;
     lua_rawgeti(L, LUA_REGISTRYINDEX, asked->line->complete);
     utf8_push(L, typed->buffer, (size_t)(typed->cursor - typed->buffer));
@@ -200,35 +198,41 @@ static int complete_protected(lua_State *L) {
     lua_concat(L, 2);
     lua_pushinteger(L, cursor);
     lua_call(L, 2, 2);
-    size_t length = 0;
-    const char *insert = lua_tolstring(L, -2, &length);
-    if (insert != NULL && length > 0) {
-        wchar_t *wide = wide_copy(insert, length);
-        asked->inserted = wide != NULL && el_winsertstr(edit, wide) == 0;
-        free(wide);
-    }
-    const char *list = lua_tolstring(L, -1, &length);
-    if (list != NULL && length > 0) {
-        (void)fputc('\n', stdout);
-        (void)fwrite(list, 1, length, stdout);
-        asked->listed = true;
-    }
-    return 0;
+    return 2;
 }
 
-/* A completion that failed says so below the line. */
-static void completion_failed(struct completion *asked, lua_State *L) {
-    const char *message = lua_tostring(L, -1);
+/* A failed completion says so below the line: the error's message, or the error itself. */
+static void failure_print(lua_State *L) {
     if (lua_istable(L, -1)) {
         lua_pushliteral(L, "message");
         lua_rawget(L, -2);
-        message = lua_tostring(L, -1);
-        lua_insert(L, -2);
-        lua_pop(L, 1);
     }
-    (void)fprintf(stdout, "\n(no completion: %.200s)\n", message != NULL ? message : "it failed");
-    asked->listed = true;
-    (void)lig_interrupt_take(); // Ctrl-C ended the completion, not the line
+    bool speaks = lua_type(L, -1) == LUA_TSTRING;
+    (void)fprintf(stdout, "\n(no completion: %.200s)\n",
+                  speaks ? lua_tostring(L, -1) : "it failed");
+}
+
+static bool text_insert(EditLine *edit, lua_State *L, int idx) {
+    if (lua_type(L, idx) != LUA_TSTRING || lua_rawlen(L, idx) == 0) {
+        return false;
+    }
+    size_t length;
+    const char *text = lua_tolstring(L, idx, &length);
+    wchar_t *wide = wide_copy(text, length);
+    bool inserted = wide != NULL && el_winsertstr(edit, wide) == 0;
+    free(wide);
+    return inserted;
+}
+
+static bool list_print(lua_State *L, int idx) {
+    if (lua_type(L, idx) != LUA_TSTRING) {
+        return false;
+    }
+    size_t length;
+    const char *list = lua_tolstring(L, idx, &length);
+    (void)fputc('\n', stdout);
+    (void)fwrite(list, 1, length, stdout);
+    return true;
 }
 
 static unsigned char key_complete(EditLine *edit, wint_t key) {
@@ -244,19 +248,25 @@ static unsigned char key_complete(EditLine *edit, wint_t key) {
     }
     lua_State *L = line->reader;
     int top = lua_gettop(L);
+    bool inserted = false;
+    bool listed = true;
     (void)el_wset(edit, EL_PREP_TERM, 0); // Ctrl-C ends a query that takes long
     lua_pushcfunction(L, complete_protected);
     lua_pushlightuserdata(L, &asked);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-        completion_failed(&asked, L);
+    int status = lua_pcall(L, 1, 2, 0);
+    (void)el_wset(edit, EL_PREP_TERM, 1);
+    if (status != LUA_OK) {
+        failure_print(L);
+    } else {
+        inserted = text_insert(edit, L, top + 1);
+        listed = list_print(L, top + 2);
     }
     lua_settop(L, top);
-    (void)el_wset(edit, EL_PREP_TERM, 1);
-    if (asked.listed) {
+    if (listed) {
         (void)el_wset(edit, EL_REFRESH);
         return CC_NORM;
     }
-    return asked.inserted ? CC_REFRESH : CC_REFRESH_BEEP;
+    return inserted ? CC_REFRESH : CC_REFRESH_BEEP;
 }
 
 /* ---- opening ------------------------------------------------------------- */

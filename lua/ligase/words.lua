@@ -10,6 +10,7 @@
 ---   show(hits:head(5))
 ---
 --- An environment holds the script's own globals, and the words and all globals behind them.
+local connection = require "ligase.connection"
 local errors = require "ligase.base.errors"
 local host = require "host"
 local lazy = require "ligase.base.lazy"
@@ -25,13 +26,12 @@ local lookup = lazy "ligase.words.lookup"
 local BEGIN = "Begin with: ligase ingest FILE; or go to your workspace's folder, or set LIGASE_WORKSPACE"
 
 --- The connection, for looking at what is there: nothing is made for that.
-local function connection()
-  local ligase = require "ligase"
-  if not ligase.has_database() then
+local function looking()
+  if not connection.has_database() then
     errors.raise { kind = "input", code = "empty_workspace", hint = BEGIN,
       message = ("there is no data yet in %s"):format(require("ligase.base.workspace").find()) }
   end
-  return ligase.connection()
+  return connection.open()
 end
 
 local function check_text(value, word, example)
@@ -52,7 +52,7 @@ function M.sql(statement, ...)
   if values.n == 1 and type(values[1]) == "table" and getmetatable(values[1]) == nil then
     values = table.pack(table.unpack(values[1], 1, values[1].n or #values[1]))
   end
-  local conn = require("ligase").connection()
+  local conn = connection.open()
   local done, result = pcall(conn.query, conn, statement, table.unpack(values, 1, values.n))
   if not done then
     error(require("ligase.store.sql_place").locate(result, statement, "SQL"), 0)
@@ -66,7 +66,7 @@ end
 ---@return ligase.rows
 function M.datasets(pattern)
   check_text(pattern or "", "datasets", 'datasets"plasma*"')
-  return require("ligase.words.rows").new(lookup.datasets(connection(), pattern or "*"))
+  return require("ligase.words.rows").new(lookup.datasets(looking(), pattern or "*"))
 end
 
 --- Features by name: features"PC 34*". Patterns as for datasets.
@@ -75,7 +75,7 @@ end
 ---@return ligase.rows
 function M.features(pattern, options)
   check_text(pattern, "features", 'features"PC 34:*"')
-  return require("ligase.words.rows").new(lookup.features(connection(), pattern, options))
+  return require("ligase.words.rows").new(lookup.features(looking(), pattern, options))
 end
 
 --- One dataset, by its name, omics/name, id or a start of one.
@@ -83,7 +83,7 @@ end
 ---@return ligase.dataset
 function M.dataset(name)
   check_text(name, "dataset", 'dataset"plasma_lipids"')
-  return require("ligase.words.dataset").find(connection, name)
+  return require("ligase.words.dataset").find(looking, name)
 end
 
 -- ---- recipes ---------------------------------------------------------------

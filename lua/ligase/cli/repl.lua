@@ -4,23 +4,25 @@
 --- database is connected to while the first line is being typed. On a terminal a failure or
 --- Ctrl-C ends what is running and the session goes on; where lines come from a file or a
 --- pipe the session goes on as well, and its status says in the end that something failed.
-local completion = require "ligase.cli.repl.completion"
+local connection = require "ligase.connection"
 local errors = require "ligase.base.errors"
 local evaluation = require "ligase.cli.repl.evaluation"
 local history_of = require "ligase.cli.repl.history"
 local host = require "host"
-local ligase = require "ligase"
+local lazy = require "ligase.base.lazy"
 local line = require "line"
-local meta = require "ligase.cli.repl.meta"
 local output = require "ligase.cli.output"
 local reloading = require "ligase.cli.repl.reloading"
-local showing = require "ligase.words.showing"
 local sys = require "sys"
 local text = require "ligase.base.text"
 local words = require "ligase.words"
 local workspace = require "ligase.base.workspace"
 
 local M = {}
+
+local completion = lazy "ligase.cli.repl.completion"
+local meta = lazy "ligase.cli.repl.meta"
+local showing = lazy "ligase.words.showing"
 
 ---@class ligase.session
 ---@field env table what was typed runs in it
@@ -59,7 +61,7 @@ local function tell_failure(self, problem)
 end
 
 local function tell_notices()
-  local conn = ligase.open_connection()
+  local conn = connection.current()
   for _, notice in ipairs(conn and conn:notices() or {}) do
     tell(notice .. "\n")
   end
@@ -145,13 +147,18 @@ local function run_command(self, typed)
   return result[1] == true
 end
 
+--- Whether a line is a command of ours: a dot and a letter.
+local function is_command(typed)
+  return typed:find("^%s*%.%a") ~= nil
+end
+
 -- ---- reading ---------------------------------------------------------------
 
 local MARKS = { idle = "", ["in transaction"] = "*", failed = "!" }
 
 --- A star in the prompt: a transaction is open; an exclamation mark: it has failed.
 local function prompts()
-  local conn = ligase.open_connection()
+  local conn = connection.current()
   local mark = conn and MARKS[conn:transaction_status()] or ""
   if sys.terminal_width(1) < 40 then
     return mark .. "> ", mark .. ">> "
@@ -182,7 +189,7 @@ local function read_input(self)
     end
     self.above = self.above .. typed
     local chunk, problem = evaluation.compile(self.above, "input", self.env)
-    if chunk or problem or meta.is_command(self.above) then
+    if chunk or problem or is_command(self.above) then
       return self.above
     end
     self.above = self.above .. "\n"
@@ -191,6 +198,7 @@ end
 
 --- What the Tab key does: see line.open.
 local function complete(self, typed, cursor)
+  self.completion = self.completion or completion.new(self.env, meta.names())
   local names
   local before, behind = typed:sub(1, cursor - 1), typed:sub(cursor)
   local insert, listed = self.completion:complete(self.above .. before, behind)
@@ -216,7 +224,6 @@ end
 local function open(folder)
   local self = setmetatable({ env = words.environment(), script = {}, count = 0, is_timed = false, failed = false,
     above = "", reloading = reloading.new(folder) }, Session)
-  self.completion = completion.new(self.env, meta.names())
   self.reader = line.open(function(typed, cursor)
     return complete(self, typed, cursor)
   end)
@@ -231,8 +238,10 @@ end
 
 local function close(self)
   self.reader:close()
-  self.completion:close()
-  ligase.close()
+  if self.completion then
+    self.completion:close()
+  end
+  connection.close()
 end
 
 local function loop(self)
@@ -245,7 +254,7 @@ local function loop(self)
       return
     elseif typed and typed:find("%S") then
       self:remember(typed)
-      if not meta.is_command(typed) then
+      if not is_command(typed) then
         self:evaluate(typed)
       elseif run_command(self, typed) then
         return
@@ -258,7 +267,7 @@ end
 ---@return integer status 1 when lines came from elsewhere than a terminal and something failed
 function M.run()
   local self = open(workspace.find())
-  ligase.connect_ahead()
+  connection.begin()
   if self.on_terminal then
     output.write(("ligase %s. .help says what there is; Ctrl-D ends\n"):format(host.version))
   end

@@ -3,9 +3,9 @@
 ---
 --- The database is asked on a connection of its own, for the beginning only, by an index
 --- and with a limit, so that it does not matter how much there is.
+local connection = require "ligase.connection"
 local errors = require "ligase.base.errors"
 local lexing = require "ligase.cli.repl.lexing"
-local ligase = require "ligase"
 local sys = require "sys"
 local text = require "ligase.base.text"
 local words = require "ligase.words"
@@ -46,7 +46,7 @@ end
 -- ---- the database ----------------------------------------------------------
 
 --- A connection that a slow or lost server cannot hold up for long; nil when there is none.
-local function connection(self)
+local function conn_of(self)
   if self.conn and self.conn:is_open() then
     return self.conn
   end
@@ -55,7 +55,7 @@ local function connection(self)
     return nil
   end
   local done, failure = errors.try(function()
-    local conn = ligase.has_database() and ligase.connect_beside()
+    local conn = connection.has_database() and connection.begin_beside()
     if conn then
       self.conn = conn
       conn:set_echo(nil)
@@ -87,7 +87,7 @@ WHERE a.attrelid = ANY (SELECT to_regclass(quote_ident(r)) FROM unnest($3::text[
   AND NOT a.attisdropped AND starts_with(a.attname, $1) ORDER BY a.attname LIMIT $2]]
 
 local function asked(self, sql, ...)
-  local conn, names = connection(self), {}
+  local conn, names = conn_of(self), {}
   for i, row in ipairs(conn and conn:query(sql, ...) or {}) do
     names[i] = row.name
   end
@@ -199,7 +199,7 @@ local function global(self, name)
     value = rawget(_G, name)
   end
   if value == nil and name == "ligase" then
-    return ligase
+    return require "ligase"
   end
   return value == nil and rawget(words, name) or value
 end

@@ -1,6 +1,6 @@
 --- The commands of the REPL that are no Lua: a line that begins with a dot.
+local connection = require "ligase.connection"
 local errors = require "ligase.base.errors"
-local ligase = require "ligase"
 local output = require "ligase.cli.output"
 local showing = require "ligase.words.showing"
 local sys = require "sys"
@@ -93,15 +93,15 @@ ORDER BY a.attnum]]
 
 local function show_tables(session, words)
   local like = require("ligase.words.lookup").like(words == "" and "*" or words)
-  session:show(ligase.connection():query(RELATIONS, like))
+  session:show(connection.open():query(RELATIONS, like))
 end
 
 local function show_columns(session, words)
   local name = required(words, ".columns", ".columns effects")
-  local found = ligase.connection():query(COLUMNS, name)
+  local found = connection.open():query(COLUMNS, name)
   if #found == 0 then
     local names = {}
-    for i, row in ipairs(ligase.connection():query(RELATIONS, "%")) do
+    for i, row in ipairs(connection.open():query(RELATIONS, "%")) do
       names[i] = row.name
     end
     local near = text.nearest(name, names)
@@ -218,13 +218,6 @@ function M.names()
     names[i] = command[1]
   end
   return names
-end
-
---- Whether a line is a command: a dot and a letter.
----@param line string
----@return boolean
-function M.is_command(line)
-  return line:find("^%s*%.%a") ~= nil
 end
 
 --- Runs one. Raises "usage" for a command that is none, with the nearest one.
