@@ -3,6 +3,7 @@
 SCRIPT is a JSON list of steps, done one after the other on a pseudo-terminal of
 COLUMNS columns (100):
   {"send": TEXT}       types it
+  {"hex": DIGITS}      types these bytes
   {"expect": TEXT}     waits until the output since the last expectation holds it
   {"signal": NAME}     sends a signal to the command
   {"columns": N}       changes the terminal's size
@@ -63,8 +64,8 @@ def expect(text):
 
 
 for step in steps:
-    if "send" in step:
-        data = step["send"].encode("utf-8", "surrogateescape")
+    if "send" in step or "hex" in step:
+        data = bytes.fromhex(step["hex"]) if "hex" in step else step["send"].encode()
         while data:
             sent = os.write(terminal, data[:512])
             data = data[sent:]
