@@ -169,7 +169,7 @@ end
 --- Keeps what was typed, for the arrow keys and the next session.
 ---@param typed string
 function Session:remember(typed)
-  self.last_typed = typed
+  self.last_typed = not is_command(typed) and typed or self.last_typed
   if self.on_terminal and self.history:add(typed) then
     self.reader:add(typed)
   end

@@ -90,7 +90,8 @@ function M.points(xs, ys, options)
   end
   local left, right = short(x_low), short(x_high)
   lines[#lines + 1] = (" "):rep(margin) .. " \u{2514}" .. ("\u{2500}"):rep(columns)
-  lines[#lines + 1] = (" "):rep(margin + 2) .. left .. (" "):rep(math.max(1, columns - #left - #right)) .. right
+  lines[#lines + 1] = text.truncate((" "):rep(margin + 2) .. left
+    .. (" "):rep(math.max(1, columns - #left - #right)) .. right, width)
   return table.concat(lines, "\n") .. "\n"
 end
 

@@ -1,5 +1,6 @@
 --- One dataset at hand: what is known of it, and its values.
 local datasets = require "ligase.store.datasets"
+local drawing = require "ligase.words.drawing"
 local frame = require "frame"
 local options_of = require "ligase.base.options"
 local pg = require "pg"
@@ -52,6 +53,7 @@ local FRAME = { revision = { type = "integer", min = 1 } }
 ---@return table frame
 function Dataset:frame(options)
   options = options_of.check(options, FRAME, "dataset:frame")
+  drawing.extend(frame.methods)
   local conn = self._connection()
   local revision = datasets.revision(conn, stored(self), options.revision)
   local names, rows = {}, {}

@@ -17,6 +17,8 @@ local M = {}
 
 local ON_TERMINAL, ENTRIES, DEPTH = 40, 50, 3
 
+local NULL = "NULL"
+
 --- Columns are squeezed to this width before some are left out.
 local NARROW = 8
 
@@ -40,15 +42,13 @@ end
 local function cell(value)
   if type(value) == "number" then
     return number_text(value)
-  elseif value == host.null then
-    return "NULL"
   elseif value == nil then
     return ""
   elseif type(value) == "table" then
     local done, encoded = pcall(json.encode, value)
     return done and encoded or tostring(value)
   end
-  return tostring(value)
+  return value == host.null and value or tostring(value)
 end
 
 -- ---- tables of rows --------------------------------------------------------
@@ -63,7 +63,7 @@ local function fitting(lines, header, width)
     local needed = 1
     for i = 0, #lines do
       local value = i == 0 and header[column] or lines[i][column]
-      needed = math.max(needed, text.width(text.printable(value)))
+      needed = math.max(needed, value == host.null and #NULL or text.width(text.printable(value)))
       if needed >= NARROW then
         needed = NARROW
         break
@@ -89,7 +89,8 @@ local function table_text(lines, header, count, options, at_least)
   for i, line in ipairs(lines) do
     cells[i] = table.move(line, 1, columns, 1, {})
   end
-  local shown = text.table(cells, { header = table.move(header, 1, columns, 1, {}), width = options.width })
+  local shown = text.table(cells, { header = table.move(header, 1, columns, 1, {}), width = options.width,
+    null = NULL })
   local counts = cut(#lines, count, "row") .. (at_least and ", and there are more" or "")
   local is_cut = #lines < count or columns < #header
   if columns < #header then
@@ -137,7 +138,7 @@ end
 local function sorted_keys(value)
   local keys = {}
   for key in next, value do
-    if not (math.type(key) == "integer" and key >= 1 and key <= #value) then
+    if not (math.type(key) == "integer" and key >= 1 and key <= rawlen(value)) then
       keys[#keys + 1] = key
     end
   end
@@ -158,10 +159,10 @@ local function entries_of(value, depth, indent, above, options)
   local function add(prefix, entry)
     count = count + 1
     if count <= ENTRIES then
-      entries[count] = prefix .. pretty(entry, depth + 1, indent .. "  ", above, options)
+      entries[count] = prefix .. pretty(entry, depth + 1, indent .. "  ", above, options, #prefix)
     end
   end
-  for i = 1, #value do
+  for i = 1, rawlen(value) do
     add("", rawget(value, i))
   end
   for _, key in ipairs(sorted_keys(value)) do
@@ -197,13 +198,14 @@ local function function_text(value)
   return info.what == "C" and "function (in C)" or ("function (%s:%d)"):format(info.short_src, info.linedefined)
 end
 
---- A value inside a table.
-function pretty(value, depth, indent, above, options)
+--- A value inside a table; `before` is the width of what stands before it.
+function pretty(value, depth, indent, above, options, before)
   local kind = type(value)
   if kind == "string" then
-    return ('"%s"'):format(text.shown(value, math.max(10, math.min(options.width, 200) - #indent - 2)))
+    local room = math.min(options.width, 200) - #indent - before - #'"",'
+    return ('"%s"'):format(text.shown(value, math.max(4, room)))
   elseif value == host.null then
-    return "NULL"
+    return NULL
   elseif kind == "function" then
     return function_text(value)
   elseif kind == "table" then
@@ -220,12 +222,13 @@ end
 
 --- Whether all entries of a list are tables by name that are alike: rows.
 local function is_list_of_rows(value)
-  if #value == 0 or next(value, #value) ~= nil then
+  local count = rawlen(value)
+  if count == 0 or rawget(value, count) == nil or next(value, count) ~= nil then
     return false
   end
-  for i = 1, #value do
-    local row = value[i]
-    if type(row) ~= "table" or #row > 0 or type(next(row)) ~= "string" then
+  for i = 1, count do
+    local row = rawget(value, i)
+    if type(row) ~= "table" or rawlen(row) > 0 or type(next(row)) ~= "string" then
       return false
     end
     local meta = getmetatable(row)
@@ -271,7 +274,7 @@ function M.text(value, options)
   if type(value) == "string" then
     shown = safe(value)
   elseif value == host.null then
-    shown = "NULL"
+    shown = NULL
   elseif type(value) == "table" then
     shown = object_text(value, options)
   elseif series.is_frame(value) then

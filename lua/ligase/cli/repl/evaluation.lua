@@ -29,7 +29,8 @@ function M.compile(typed, name, env)
   if problem:find("<eof>'?$") or why_not:find("<eof>'?$") and typed:find("%S") then
     return nil, nil, false
   end
-  return nil, problem, false
+  -- What cannot be a statement from its first word on was meant as an expression.
+  return nil, problem:find(": unexpected symbol near", 1, true) and why_not or problem, false
 end
 
 -- ---- failures --------------------------------------------------------------
