@@ -174,12 +174,17 @@ bool lig_interrupted(void) {
     return interrupt_signal != 0;
 }
 
-void lig_interrupt_check(lua_State *L) {
-    if (interrupt_signal == 0) {
-        return;
-    }
+int lig_interrupt_take(void) {
     int number = interrupt_signal;
     interrupt_signal = 0;
+    return number;
+}
+
+void lig_interrupt_check(lua_State *L) {
+    int number = lig_interrupt_take();
+    if (number == 0) {
+        return;
+    }
     lig_error_push(L, LIG_KIND_INTERRUPTED, number == SIGTERM ? "SIGTERM" : "SIGINT",
                    "interrupted");
     lig_error_integer(L, "signal", number);

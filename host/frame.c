@@ -501,5 +501,9 @@ int luaopen_lig_frame(lua_State *L) {
     lig_class_new(L, LIG_FRAME_CLASS, frame_methods, frame_meta);
     lig_column_open(L);
     luaL_newlib(L, functions);
+    luaL_getmetatable(L, LIG_FRAME_CLASS);
+    lua_getfield(L, -1, "__index");
+    lua_setfield(L, -3, "methods"); // where Lua adds its own
+    lua_pop(L, 1);
     return 1;
 }

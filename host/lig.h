@@ -53,9 +53,11 @@ void lig_interrupt_open(lua_State *L);
 
 /* Interruption.  A signal handler only sets a flag and arms a hook; code that
  * blocks in poll() asks lig_interrupted() after EINTR and calls
- * lig_interrupt_check(), which raises the "interrupted" error. */
+ * lig_interrupt_check(), which raises the "interrupted" error; where a signal is an
+ * answer and no failure, lig_interrupt_take() gives its number (0 for none). */
 bool lig_interrupted(void);
 void lig_interrupt_check(lua_State *L);
+int lig_interrupt_take(void);
 
 /* One class: makes the metatable `name` with methods as __index and metamethods
  * beside it; leaves nothing on the stack. */
@@ -65,6 +67,7 @@ void lig_class_new(lua_State *L, const char *name, const luaL_Reg *methods, cons
 int luaopen_lig_csv(lua_State *L);
 int luaopen_lig_frame(lua_State *L);
 int luaopen_lig_dictionary(lua_State *L);
+int luaopen_lig_line(lua_State *L);
 int luaopen_lig_pg(lua_State *L);
 int luaopen_lig_itemsets(lua_State *L);
 int luaopen_lig_sets(lua_State *L);

@@ -83,6 +83,7 @@ static void modules_preload(lua_State *L) {
     static const luaL_Reg modules[] = {{"csv", luaopen_lig_csv},
                                        {"frame", luaopen_lig_frame},
                                        {"dictionary", luaopen_lig_dictionary},
+                                       {"line", luaopen_lig_line},
                                        {"pg", luaopen_lig_pg},
                                        {"itemsets", luaopen_lig_itemsets},
                                        {"sets", luaopen_lig_sets},

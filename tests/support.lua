@@ -213,6 +213,33 @@ function M.has_terminal()
   return sys.run({ "python3", "-c", "import pty; pty.openpty()" }, { stderr = "null" }).code == 0
 end
 
+--- Runs the built executable on a terminal, with a person who does the steps: see
+--- tests/terminal.py for what there is. Raises when a step waits in vain.
+---@param steps table[]
+---@param call table as for support.ligase, and columns= of the terminal (100)
+---@return table result {output, code, signal, times, cooked}
+function M.terminal(steps, call)
+  local json = require "ligase.base.json"
+  local argv = table.move(call, 1, #call, 5, { "python3", host.home .. "/tests/terminal.py", json.encode(steps),
+    host.executable })
+  local env = child_environment(call.env)
+  env.COLUMNS, env.TERM = tostring(call.columns or 100), env.TERM or "xterm"
+  env.HOME = env.HOME or call.workspace
+  env.LIGASE_WORKSPACE = call.workspace or M.workspace()
+  if call.database ~= false then
+    env.POSTGRES_URL = call.database or "postgresql:///no_database_was_given?host=/nowhere"
+  end
+  local result = sys.run(argv, { cwd = env.LIGASE_WORKSPACE, env = env, timeout_s = call.timeout_s or 120 })
+  if result.code ~= 0 then
+    error("tests/terminal.py failed: " .. result.stderr, 2)
+  end
+  local told = json.decode(result.stdout)
+  if told.problem ~= json.null then
+    error(("%s; all of it:\n%s"):format(told.problem, told.output), 2)
+  end
+  return told
+end
+
 --- Runs a piece of Python, for a reading of a file that owes nothing to our code.
 ---@param code string
 ---@param arguments? string[] found in sys.argv[1:]

@@ -8,53 +8,32 @@
 ---
 --- The database is the one of the workspace's settings. Every call is a transaction with an
 --- entry in the journal; `ligase.change` makes one of many.
-local config_of = require "ligase.base.config"
-local db = require "ligase.store.db"
+local connection = require "ligase.connection"
 local entities = require "ligase.store.entities"
 local errors = require "ligase.base.errors"
 local kinds = require "ligase.store.entity_kinds"
 local lists = require "ligase.store.entity_lists"
 local options_of = require "ligase.base.options"
-local workspace = require "ligase.base.workspace"
 
 local M = {}
 
 -- ---- the connection --------------------------------------------------------
 
-local opened = {} -- {conn, config}: one process, one database
-
-local function config()
-  opened.config = opened.config or config_of.load { workspace = workspace.find() }
-  return opened.config
-end
-
---- The connection, opened when it is first asked for.
+--- The connection, opened when it is first asked for, and anew when it was lost.
 ---@return table conn
 function M.connection()
-  if not opened.conn then
-    if not config():get "USE_POSTGRES_AS_SOT" then
-      errors.raise { kind = "usage", code = "postgres_off",
-        message = "Postgres is switched off: USE_POSTGRES_AS_SOT is false",
-        hint = "Set USE_POSTGRES_AS_SOT=true to use it" }
-    end
-    opened.conn = db.open(config(), workspace.find(), { migrate = true })
-  end
-  return opened.conn
+  return connection.open()
 end
 
 --- Uses a connection of the caller's from here on, who also closes it.
 ---@param conn table
 function M.use(conn)
-  M.close()
-  opened.conn, opened.is_lent = conn, true
+  connection.use(conn)
 end
 
 --- Closes the connection; the next call opens it anew. It is closed with the process too.
 function M.close()
-  if opened.conn and not opened.is_lent then
-    opened.conn:close()
-  end
-  opened = {}
+  connection.close()
 end
 
 -- ---- changes ---------------------------------------------------------------
@@ -63,7 +42,8 @@ local OPTIONS = { command = { type = "string" }, create = { type = "boolean" }, 
   data = { type = "boolean" } }
 
 local function told()
-  return config():get "ENABLE_NOTION_SYNC" or config():get "ENABLE_DUAL_WRITE"
+  local config = connection.config()
+  return config:get "ENABLE_NOTION_SYNC" or config:get "ENABLE_DUAL_WRITE"
 end
 
 --- Makes many changes in one transaction with one journal entry: all or none.

@@ -41,6 +41,7 @@ M.COMMANDS = {
   { "aliases", "load tables that say which names mean the same" },
   { "runs", "list what was done, and what failed" },
   { "sql", "run SQL and print the result" },
+  { "repl", "type Lua and SQL by hand, and see what comes out" },
   { "migrate", "bring the database's schema up to date, or take steps back" },
   { "db", "start, stop or look at the private Postgres" },
   { "config", "print every setting, its value and where it came from" },
@@ -58,6 +59,8 @@ Commands:
 %s
 The first command to type:
   ligase ingest FILE.csv
+and to look around by hand:
+  ligase repl
 
 Without POSTGRES_URL or POSTGRES_HOST, ligase keeps a Postgres of its own in this
 folder (.ligase) and starts it when it is needed.

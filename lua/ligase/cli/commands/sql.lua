@@ -5,6 +5,7 @@
 --- they are.
 local errors = require "ligase.base.errors"
 local output = require "ligase.cli.output"
+local sql_place = require "ligase.store.sql_place"
 
 local M = {}
 
@@ -86,23 +87,6 @@ end
 
 local QUERIES = { select = true, with = true, values = true, table = true }
 
---- Says where in the statement the server's complaint points to; `offset` characters
---- were put before it by us.
-local function locate(failure, sql, name, offset)
-  local position = math.tointeger(failure.position)
-  local byte = position and position > offset and utf8.offset(sql, position - offset)
-  if byte then
-    local before = sql:sub(1, byte - 1)
-    failure.file, failure.line = name, select(2, before:gsub("\n", "")) + 1
-    failure.column = utf8.len(before:match("[^\n]*$")) + 1
-  end
-  if failure.message:find("multiple commands", 1, true) then
-    failure.message = "there is more than one statement"
-    failure.hint = "Run them one by one, or all together: ligase db psql -c '...' (or -f FILE)"
-  end
-  return failure
-end
-
 -- ---- three ways to run it --------------------------------------------------
 
 --- What COPY and cursors refuse runs as it is, and then says itself what is wrong.
@@ -162,7 +146,10 @@ end
 local function attempt(sql, name, offset, run, ...)
   local done, failure = pcall(run, ...)
   if not done and errors.is(failure, "database") then
-    locate(failure, sql, name, offset)
+    sql_place.locate(failure, sql, name, offset)
+    if failure.message == sql_place.SEVERAL then
+      failure.hint = "Run them one by one, or all together: ligase db psql -c '...' (or -f FILE)"
+    end
   end
   return done, failure
 end

@@ -1,0 +1,105 @@
+--- Recipes and modules of the workspace are loaded anew when their files have changed.
+---
+--- Who holds a module's table goes on holding it: its content is replaced. What does not
+--- compile, or fails while it is loaded, leaves the last good one in force.
+local errors = require "ligase.base.errors"
+local sys = require "sys"
+local text = require "ligase.base.text"
+local words = require "ligase.words"
+
+local M = {}
+
+---@class ligase.reloading
+---@field folder string the workspace's lua folder
+---@field stamps table<string, string> by file: what it was when it was loaded, or looked at last
+local Reloading = {}
+Reloading.__index = Reloading
+
+--- Watches what was loaded from a workspace.
+---@param workspace string
+---@return ligase.reloading
+function M.new(workspace)
+  return setmetatable({ template = workspace .. "/lua/?.lua;" .. workspace .. "/lua/?/init.lua", stamps = {},
+    files = {} }, Reloading)
+end
+
+local function stamp_of(path)
+  local done, stat = errors.try(sys.stat, path)
+  return done and stat and ("%d %d %.6f"):format(stat.inode, stat.size_bytes, stat.modified_s) or nil
+end
+
+--- Whether the file has changed since it was looked at last; the first look only notes it.
+local function has_changed(self, path)
+  local stamp, before = stamp_of(path), self.stamps[path]
+  if stamp == nil or stamp == before then
+    return false
+  end
+  self.stamps[path] = stamp
+  return before ~= nil
+end
+
+local function load_module(path, name)
+  local chunk, problem = loadfile(path)
+  if not chunk then
+    error(problem, 0)
+  end
+  local module = chunk(name, path)
+  return module == nil and true or module
+end
+
+local function replace_module(name, module)
+  local old = package.loaded[name]
+  if type(old) == "table" and type(module) == "table" then
+    words.replace(old, module)
+  else
+    package.loaded[name] = module
+  end
+end
+
+--- The file of a module that came from the workspace, or false.
+local function file_of(self, name)
+  if self.files[name] == nil then
+    self.files[name] = package.searchpath(name, self.template) or false
+  end
+  return self.files[name]
+end
+
+local function try_to(what, fn, ...)
+  local done, failure = errors.try(fn, ...)
+  if done then
+    return what .. " was loaded anew"
+  end
+  local why = errors.is(failure) and tostring(failure) or tostring(errors.wrap(failure))
+  return ("%s has changed, but cannot be loaded: %s. The last good one stays in force"):format(what,
+    text.printable((why:gsub("%.$", ""))))
+end
+
+local function reload_recipe(recipe, path)
+  words.replace(recipe, require("ligase.omics.recipes").load_any(path))
+end
+
+--- Notes what is loaded and new, and loads anew what has changed.
+---@return string[] said one line for each that changed
+function Reloading:look()
+  local said, names = {}, {}
+  for name in pairs(package.loaded) do
+    names[#names + 1] = type(name) == "string" and file_of(self, name) and name or nil
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local path = file_of(self, name)
+    if has_changed(self, path) then
+      said[#said + 1] = try_to("module " .. name, function()
+        replace_module(name, load_module(path, name))
+      end)
+    end
+  end
+  for path, recipe in pairs(words.loaded_recipes) do
+    if has_changed(self, path) then
+      said[#said + 1] = try_to("recipe " .. path:match("([^/]+)%.lua$"), reload_recipe, recipe, path)
+    end
+  end
+  return said
+end
+
+return M
