@@ -128,8 +128,8 @@ function Client:complete(page, given)
   for name, property in pairs(page.properties or {}) do
     if is_partial(property) then
       local items = json.array()
-      self.api:each({ method = "GET", path = api.path("/v1/pages/%s/properties/%s", page.id, property.id), about = about,
-        what = ("read the property '%s'"):format(name) }, function(item)
+      self.api:each({ method = "GET", path = api.path("/v1/pages/%s/properties/%s", page.id, property.id),
+        what = ("read the property '%s'"):format(name), about = about }, function(item)
         items[#items + 1] = item[property.type]
       end)
       property[property.type] = items
@@ -216,7 +216,8 @@ function Client:resolve_database(id_or_url, given)
   local id = properties.id(id_or_url)
   if not id then
     errors.raise { kind = "notion", code = "value", outcome = "not_sent", about = about,
-      message = ("'%s'%s is no id and no link of a Notion database"):format(id_or_url, about and " for " .. about or ""),
+      message = ("'%s'%s is no id and no link of a Notion database"):format(id_or_url,
+        about and " for " .. about or ""),
       hint = "Copy the database's link in Notion: its id is the 32 digits before the question mark" }
   end
   local database, failure = try_call(self.api.call, self.api, { method = "GET", what = "find the database",

@@ -21,7 +21,8 @@ local KEPT = {
   numbered_list_item = { "color" }, quote = { "color" }, toggle = { "color" }, to_do = { "color", "checked" },
   callout = { "color", "icon" }, code = { "language" }, equation = { "expression" }, divider = {},
   table = { "table_width", "has_column_header", "has_row_header" }, table_row = {}, bookmark = { "url" },
-  embed = { "url" }, image = { "type", "external" }, video = { "type", "external" }, file = { "type", "external", "name" },
+  embed = { "url" }, image = { "type", "external" }, video = { "type", "external" },
+  file = { "type", "external", "name" },
   pdf = { "type", "external" }, audio = { "type", "external" }, table_of_contents = { "color" }, breadcrumb = {},
   column_list = {}, column = {}, synced_block = { "synced_from" }, link_to_page = { "type", "page_id", "database_id" },
 }

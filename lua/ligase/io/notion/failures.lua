@@ -128,7 +128,8 @@ function M.raise_not_json(call, response, problem)
     status = response.status, code = is_page and "not_json" or "bad_json", outcome = "unknown",
     said = is_page and "a web page came back instead of an answer"
       or ("the answer is cut short or broken: %s"):format(problem and problem.message or "it is no object"),
-    hint = is_page and "A proxy or a login page stands in between: look at the network, and at NOTION_API_URL" or TRY_LATER,
+    hint = is_page and "A proxy or a login page stands in between: look at the network, and at NOTION_API_URL"
+      or TRY_LATER,
     detail = reference(call, tostring(response.status), text.shown(response.body:sub(1, 60), 60)),
   })
 end

@@ -69,7 +69,7 @@ function Query:fetch()
   end
   local cursor = answer.has_more and answer.next_cursor or nil
   if answer.has_more and (type(cursor) ~= "string" or cursor == self.cursor) then
-    refuse("paging", self.about, "Notion says that there is more, and not where: the list of pages would be incomplete",
+    refuse("paging", self.about, "Notion says that there are more pages, and not where: the list would be incomplete",
       "Try again later")
   end
   self.cursor, self.is_last = cursor, not answer.has_more
@@ -78,7 +78,7 @@ end
 --- Begins anew where the query was cut off, at the minute of its last page.
 function Query:go_on()
   if not self.is_partitioned then
-    refuse("too_many_results", self.about, ("more than %d pages, which Notion gives only in the order of their creation")
+    refuse("too_many_results", self.about, ("there are more than %d pages, which come only in the order of creation")
       :format(limits.QUERY_RESULTS), "Leave the sorts out, or narrow the filter")
   end
   local minute = self.last and self.last.created_time
