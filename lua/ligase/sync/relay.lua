@@ -61,8 +61,8 @@ local LOST = {} -- is raised when the lease is over: somebody else has the row
 local Relay = {}
 Relay.__index = Relay
 
-local COUNTED = { "created", "adopted", "updated", "unchanged", "trashed", "restored", "kept", "failed", "dead", "waits",
-  "lost" }
+local COUNTED = { "created", "adopted", "updated", "unchanged", "trashed", "restored", "kept", "failed", "dead",
+  "waits", "lost" }
 
 --- A relay.
 ---@param given ligase.relay_options
@@ -410,7 +410,7 @@ end
 local function wait_for_more(self, wanted)
   local open = outbox.open(self.conn, wanted)
   if not self.watch then
-    local is_done = open.ready + open.later + open.running == 0
+    local is_done = open.ready + open.running == 0 and open.later == open.waiting
     if is_done or sys.monotonic() - self.progressed_at > self.patience_s then
       return false
     end
