@@ -84,6 +84,7 @@ static void modules_preload(lua_State *L) {
                                        {"frame", luaopen_lig_frame},
                                        {"dictionary", luaopen_lig_dictionary},
                                        {"pg", luaopen_lig_pg},
+                                       {"http", luaopen_lig_http},
                                        {"itemsets", luaopen_lig_itemsets},
                                        {"sets", luaopen_lig_sets},
                                        {"sys", luaopen_lig_sys},
