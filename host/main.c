@@ -85,6 +85,7 @@ static void modules_preload(lua_State *L) {
                                        {"dictionary", luaopen_lig_dictionary},
                                        {"pg", luaopen_lig_pg},
                                        {"itemsets", luaopen_lig_itemsets},
+                                       {"serve", luaopen_lig_serve},
                                        {"sets", luaopen_lig_sets},
                                        {"sys", luaopen_lig_sys},
                                        {"sqlite", luaopen_lig_sqlite},
