@@ -47,8 +47,8 @@ local function finding(schema, need)
   if not property and need.type == "title" then
     return { name = need.name, problem = "title", wanted = "title", found = title_name(schema), can_make = false }
   elseif not property then
-    return { name = need.name, problem = "missing", wanted = need.type, near = text.nearest(need.name, names_of(schema)),
-      can_make = need.type ~= "relation" or need.relation ~= nil }
+    return { name = need.name, problem = "missing", wanted = need.type,
+      near = text.nearest(need.name, names_of(schema)), can_make = need.type ~= "relation" or need.relation ~= nil }
   elseif property.type ~= need.type then
     return { name = need.name, problem = "type", wanted = need.type, found = property.type, can_make = false }
   elseif need.type == "relation" and need.relation and target_of(property) ~= need.relation then
