@@ -117,6 +117,17 @@ function M.supersede(conn, claim, ids)
   end
 end
 
+local GO_ON = [[
+UPDATE outbox SET available_at = now(), waits_for = NULL WHERE id = $1 AND state = 'pending' AND waits_for IN
+  (SELECT entity_id FROM mirrors WHERE target = 'notion' AND page_id IS NOT NULL AND trashed_at IS NULL)]]
+
+--- Has a row that waits for an entity's page go when the page came in between.
+---@param conn table
+---@param claim ligase.outbox_claim
+function M.go_on(conn, claim)
+  conn:query(conn:prepare(GO_ON), claim.id)
+end
+
 local WAKE = "UPDATE outbox SET available_at = now(), waits_for = NULL WHERE waits_for = $1 AND state = 'pending'"
 
 --- Lets those go that waited for an entity's page.
@@ -168,16 +179,21 @@ SELECT count(*) FILTER (WHERE state = 'pending' AND available_at <= now()) AS re
   extract(epoch FROM now() - min(created_at) FILTER (WHERE state = 'pending'))::float8 AS oldest_s,
   (array_agg(last_error ORDER BY id DESC) FILTER (WHERE state IN ('pending', 'dead') AND last_error IS NOT NULL))[1]
     AS last_error
-FROM outbox WHERE target = 'notion' AND state IN ('pending', 'running', 'dead')
-  AND ($1::uuid[] IS NULL OR entity_id = ANY($1))]]
+FROM outbox AS o WHERE target = 'notion' AND state IN ('pending', 'running', 'dead')
+  AND ($1::text[] IS NULL OR o.entity_type = ANY($1::text[])
+    OR o.entity_type = ANY($2::text[]) AND o.payload @> '{"asked": true}')
+  AND ($3::uuid[] IS NULL OR entity_id = ANY($3))]]
 
 --- What is open: ready to go, to be tried later, with a relay now, given up.
 ---@param conn table
----@param entities string[]|nil only these
+---@param which {types: string[], asked: string[], entities: string[]|nil}|nil as for claim; all without it
 ---@return {ready: integer, later: integer, running: integer, dead: integer, waiting: integer, next_s: number|pg.null,
 --- oldest_s: number|pg.null, last_error: string|pg.null}
-function M.open(conn, entities)
-  return conn:query(conn:prepare(OPEN), entities and pg.array(entities, "uuid") or pg.null)[1]
+function M.open(conn, which)
+  which = which or {}
+  return conn:query(conn:prepare(OPEN), which.types and pg.array(which.types, "text") or pg.null,
+    which.asked and pg.array(which.asked, "text") or pg.null,
+    which.entities and pg.array(which.entities, "uuid") or pg.null)[1]
 end
 
 local LIST = [[

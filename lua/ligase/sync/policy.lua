@@ -42,7 +42,7 @@ local COLUMNS = { id = true, current_revision = true, created_at = true, updated
 ---@field link string|nil the link that it shows, as a relation
 ---@field write (fun(value: any, entity: table): any)|nil makes the value; without column and link it gets
 --- the entity alone
----@field read (fun(value: any, fields: table): any)|nil makes the column's value; without a column it sets fields itself
+---@field read (fun(value: any, fields: table): any)|nil makes the column's value; without a column it sets fields
 
 ---@class ligase.entity_policy
 ---@field type string the entities' table, such as "datasets"
