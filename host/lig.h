@@ -69,6 +69,7 @@ int luaopen_lig_dictionary(lua_State *L);
 int luaopen_lig_pg(lua_State *L);
 int luaopen_lig_http(lua_State *L);
 int luaopen_lig_itemsets(lua_State *L);
+int luaopen_lig_serve(lua_State *L);
 int luaopen_lig_sets(lua_State *L);
 int luaopen_lig_sqlite(lua_State *L);
 int luaopen_lig_sys(lua_State *L);

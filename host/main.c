@@ -86,6 +86,7 @@ static void modules_preload(lua_State *L) {
                                        {"pg", luaopen_lig_pg},
                                        {"http", luaopen_lig_http},
                                        {"itemsets", luaopen_lig_itemsets},
+                                       {"serve", luaopen_lig_serve},
                                        {"sets", luaopen_lig_sets},
                                        {"sys", luaopen_lig_sys},
                                        {"sqlite", luaopen_lig_sqlite},

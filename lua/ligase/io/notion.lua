@@ -28,7 +28,12 @@ local Client = {}
 Client.__index = Client
 
 --- A client. Nothing is sent before the first call.
----@param given {token: string, base_url?: string, timeout_s?: number, retries?: integer, limiter?: table}
+---
+--- `retries`: further attempts of what may be repeated. `longest_wait_s`: where Notion asks to
+--- wait for longer, the failure is raised instead. `limiter`: asked before each request with
+--- `limiter:acquire()`, and told of a 429 or 529 with `limiter:answered{ retry_after_s = }`.
+---@param given {token: string, base_url?: string, timeout_s?: number, retries?: integer, longest_wait_s?: number,
+---  limiter?: table}
 ---@return ligase.notion.Client
 function M.new(given)
   local made = options.check(given, {
@@ -36,10 +41,26 @@ function M.new(given)
     base_url = { type = "string", default = M.BASE_URL },
     timeout_s = { type = "number", default = 60, min = 0.1 },
     retries = { type = "integer", default = 4, min = 0 },
+    longest_wait_s = { type = "number", default = 300, min = 0 },
     limiter = { type = "table" },
   }, "notion.new")
   made.base_url = made.base_url:gsub("/+$", "")
   return setmetatable({ api = api.new(made) }, Client)
+end
+
+--- A client by the settings. Raises "usage" without NOTION_API_KEY.
+---@param config ligase.Config
+---@param given? {limiter?: table, retries?: integer, longest_wait_s?: number}
+---@return ligase.notion.Client
+function M.from_config(config, given)
+  local token = config:get "NOTION_API_KEY"
+  if not token then
+    errors.raise { kind = "usage", code = "notion_key", message = "NOTION_API_KEY is not set",
+      hint = "Set it to the token of your integration (Notion: Settings, Connections)" }
+  end
+  given = given or {}
+  return M.new { token = token, base_url = config:get "NOTION_API_URL", timeout_s = config:get "NOTION_TIMEOUT_S",
+    limiter = given.limiter, retries = given.retries, longest_wait_s = given.longest_wait_s }
 end
 
 local CALL = { about = { type = "string" } }
@@ -62,11 +83,12 @@ function Client:create_page(page)
     children = { type = "table" },
     about = CALL.about,
   }, "client:create_page")
-  return self.api:call { method = "POST", path = "/v1/pages", what = "create the page", about = checked.about, body = {
-    parent = { type = "data_source_id", data_source_id = checked.data_source },
-    properties = checked.properties,
-    children = checked.children and blocks.for_page(checked.children),
-  } }
+  return self.api:call { method = "POST", path = "/v1/pages", what = "create the page", about = checked.about,
+    once = true, body = {
+      parent = { type = "data_source_id", data_source_id = checked.data_source },
+      properties = checked.properties,
+      children = checked.children and blocks.for_page(checked.children),
+    } }
 end
 
 --- Changes a page's properties, or puts it into the trash or takes it out.

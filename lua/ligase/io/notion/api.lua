@@ -1,14 +1,17 @@
 --- One call of Notion's API: the request, how often it may be repeated, and what its answer is.
 local errors = require "ligase.base.errors"
 local failures = require "ligase.io.notion.failures"
+local http = require "http"
 local json = require "ligase.base.json"
-local web = require "ligase.io.http"
+local sys = require "sys"
 
 local M = {}
 
 M.VERSION = "2025-09-03"
 
 local ANSWER_BYTES = 64 << 20
+
+local FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30
 
 ---@class ligase.notion.Call
 ---@field method string
@@ -18,6 +21,7 @@ local ANSWER_BYTES = 64 << 20
 ---@field query table<string, any>|nil
 ---@field body table|nil
 ---@field repeats boolean|nil that it may be sent again when its outcome is unknown
+---@field once boolean|nil that it is sent again only when it was not sent at all
 
 ---@class ligase.notion.Api
 local Api = {}
@@ -66,15 +70,21 @@ local function decoded(call, response)
   return body
 end
 
---- Makes a call and gives its answer. Raises "notion".
----@param call ligase.notion.Call
----@return table answer
-function Api:call(call)
-  local done, response = xpcall(web.request, errors.explained, {
+--- The seconds that an answer asks to wait. Notion says whole seconds; the other form of the
+--- header, a date, is left to our own patience.
+local function retry_after(response)
+  local seconds = tonumber(response.headers["retry-after"])
+  return seconds and seconds >= 0 and seconds or nil
+end
+
+--- One request and its answer.
+local function ask(self, call)
+  local done, response = xpcall(http.request, errors.explained, {
     method = call.method, url = url_of(self, call), body = call.body and json.encode(call.body),
     headers = { authorization = "Bearer " .. self.token, ["notion-version"] = M.VERSION,
       ["content-type"] = call.body and "application/json" or nil, accept = "application/json" },
-    timeout_s = self.timeout_s, size_limit_bytes = ANSWER_BYTES, limiter = self.limiter,
+    timeout_s = self.timeout_s, size_limit_bytes = ANSWER_BYTES,
+    fresh = not call.repeats and call.method ~= "GET",
   })
   if not done then
     if errors.is(response, "network") then
@@ -82,9 +92,61 @@ function Api:call(call)
     end
     error(response, 0)
   elseif response.status < 200 or response.status > 299 then
-    failures.raise_status(call, response, response.retry_after_s)
+    failures.raise_status(call, response, retry_after(response))
   end
   return decoded(call, response)
+end
+
+local function is_throttled(failure)
+  return failure.status == 429 or failure.status == 529
+end
+
+--- Whether the same request may be sent again, and whether that may help.
+local function may_repeat(call, failure)
+  if failure.blocked then
+    return false
+  elseif failure.outcome == "not_sent" then
+    return failure.code ~= "refused_scheme" and failure.code ~= "tls"
+  elseif call.once then
+    return false
+  elseif failure.outcome == "refused" then
+    return is_throttled(failure) or failure.status == 409
+  end
+  return call.repeats or call.method == "GET"
+end
+
+--- How long to wait before the next attempt, between nothing and twice as long each time.
+local function patience(failure, attempt)
+  return failure.retry_after_s or math.random() * math.min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ^ attempt)
+end
+
+--- Makes a call and gives its answer, with further attempts where they do no harm. Raises
+--- "notion".
+---@param call ligase.notion.Call
+---@return table answer
+function Api:call(call)
+  local limiter, attempt = self.limiter, 0
+  while true do
+    if limiter then
+      limiter:acquire()
+    end
+    local done, result = xpcall(ask, errors.explained, self, call)
+    if done then
+      return result
+    elseif not errors.is(result, "notion") then
+      error(result, 0)
+    end
+    if limiter and is_throttled(result) then
+      limiter:answered { retry_after_s = result.retry_after_s }
+    end
+    local wait_s = patience(result, attempt)
+    if attempt >= self.retries or not may_repeat(call, result) or wait_s > self.longest_wait_s then
+      result.attempts = attempt + 1
+      error(result, 0)
+    end
+    attempt = attempt + 1
+    sys.sleep(wait_s)
+  end
 end
 
 --- All items of a list that comes in pages.
@@ -112,7 +174,8 @@ function Api:each(call, take)
 end
 
 --- An access to Notion's API.
----@param options {token: string, base_url: string, timeout_s: number, limiter: table|nil}
+---@param options {token: string, base_url: string, timeout_s: number, retries: integer, longest_wait_s: number,
+---  limiter: table|nil}
 ---@return ligase.notion.Api
 function M.new(options)
   return setmetatable(options, Api)

@@ -109,7 +109,8 @@ function M.raise_status(call, response, retry_after_s)
     committed_resource_id = string_or_nil(additional.committed_resource_id),
     blocked = reason == "public_api_request_blocked" or nil,
     data_sources = type(sources) == "table" and #sources > 0 and sources or nil,
-    said = string_or_nil(body.message) or ("it answered %d without a reason"):format(response.status),
+    said = (string_or_nil(body.message) or ""):match("^(.-)%.?$"):match("^.*%S.*$")
+      or ("it answered %d without a reason"):format(response.status),
   }
   failure.hint = remedy(failure)
   failure.detail = reference(call, ("%d%s"):format(response.status, code and " " .. code or ""),
@@ -139,9 +140,12 @@ end
 ---@param cause ligase.Error of kind "network"
 function M.raise_network(call, cause)
   local unknown = cause.outcome ~= "not_sent"
+  local said = cause.message:gsub("^%u+ %S+: ", "") -- the request is named anyway
   raise(call, {
-    code = cause.code, outcome = unknown and "unknown" or "not_sent", cause = cause, said = cause.message,
-    detail = reference(call), hint = cause.hint or (unknown and call.method ~= "GET"
+    code = cause.code, outcome = unknown and "unknown" or "not_sent", cause = cause,
+    said = said,
+    detail = reference(call), hint = cause.code == "refused_scheme" and "Set NOTION_API_URL to an https:// address"
+      or cause.hint or (unknown and call.method ~= "GET"
       and "Whether Notion did it is not known: look before it is repeated"
       or "Look at the network, and at NOTION_API_URL"),
   })

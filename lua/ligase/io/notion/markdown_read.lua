@@ -6,9 +6,10 @@ local M = {}
 
 -- Notion knows some languages; another one is refused.
 local LANGUAGES = {}
-for language in ([[bash c c# c++ clojure css dart diff docker elixir elm erlang f# fortran go graphql groovy haskell
-  html java javascript json julia kotlin latex less lisp lua makefile markdown matlab mermaid nix ocaml perl php powershell
-  prolog protobuf python r ruby rust sass scala scheme scss shell sql swift toml typescript xml yaml]]):gmatch "%S+" do
+for language in ([[bash c c# c++ clojure css dart diff docker elixir elm erlang f# fortran go graphql groovy
+  haskell html java javascript json julia kotlin latex less lisp lua makefile markdown matlab mermaid nix
+  ocaml perl php powershell prolog protobuf python r ruby rust sass scala scheme scss shell sql swift toml
+  typescript xml yaml]]):gmatch "%S+" do
   LANGUAGES[language] = language
 end
 for short, language in pairs { py = "python", sh = "shell", zsh = "shell", js = "javascript", ts = "typescript",

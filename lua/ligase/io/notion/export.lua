@@ -1,0 +1,310 @@
+--- A readable copy of Notion databases in a folder: for each page its JSON, as Notion gives it,
+--- and its Markdown, for people.
+---
+---     DIR/index.tsv                       what is there, page by page
+---     DIR/<database>/database.json        the data source with its schema
+---     DIR/<database>/<title>-<id8>.json   {fetched_at, page, blocks}
+---     DIR/<database>/<title>-<id8>.md
+---
+--- A copy only grows: pages that are gone from Notion stay, and the index says so. Pages that
+--- did not change since they were fetched are not fetched again, so an export that was
+--- interrupted goes on where it was.
+local blocks = require "ligase.io.notion.blocks"
+local errors = require "ligase.base.errors"
+local json = require "ligase.base.json"
+local limits = require "ligase.io.notion.limits"
+local markdown = require "ligase.io.notion.markdown"
+local properties = require "ligase.io.notion.properties"
+local sys = require "sys"
+
+local M = {}
+
+local INDEX = "index.tsv"
+local COLUMNS = { "database", "id", "state", "last_edited_time", "fetched_at", "file", "title" }
+local KEEP_EVERY_S = 5
+
+-- ---- names -----------------------------------------------------------------
+
+local SLUG_LENGTH = 60
+
+local function slug_of(title)
+  local words = title:lower():gsub("[^%w\x80-\xFF]+", "-"):gsub("^%-+", ""):gsub("%-+$", "")
+  local short = limits.split(words, SLUG_LENGTH)[1] or "untitled"
+  return (short:gsub("%-+$", ""))
+end
+
+--- A file's name without its ending. Ids of pages that were made together begin alike, so
+--- the last digits tell them apart; where even those are alike, all do.
+local function name_of(page, taken)
+  local digits = page.id:gsub("-", "")
+  local slug = slug_of(properties.title(page))
+  local name = ("%s-%s"):format(slug, digits:sub(-8))
+  if taken[name] and taken[name] ~= page.id then
+    name = ("%s-%s"):format(slug, digits)
+  end
+  return name
+end
+
+-- ---- the index -------------------------------------------------------------
+
+---@class ligase.notion.ExportRow
+---@field database string
+---@field id string
+---@field state string "live" or "gone"
+---@field last_edited_time string
+---@field fetched_at string
+---@field file string below the folder, without ending
+---@field title string
+
+---@class ligase.notion.ExportIndex
+---@field path string
+---@field rows table<string, ligase.notion.ExportRow> by page id
+---@field taken table<string, table<string, string>> file names by database, and whose they are
+local Index = {}
+Index.__index = Index
+
+local function cell(value)
+  return (value:gsub("%c", " "))
+end
+
+function Index:set(row)
+  self.rows[row.id] = row
+  local taken = self.taken[row.database] or {}
+  self.taken[row.database] = taken
+  taken[row.file:match("[^/]*$")] = row.id
+  self.is_changed = true
+end
+
+local function read_index(folder)
+  local index = setmetatable({ path = folder .. "/" .. INDEX, rows = {}, taken = {}, kept_at = sys.monotonic() }, Index)
+  if not sys.stat(index.path) then
+    return index
+  end
+  local number = 0
+  for line in io.lines(index.path) do
+    number = number + 1
+    local cells = {}
+    for value in (line .. "\t"):gmatch("(.-)\t") do
+      cells[#cells + 1] = value
+    end
+    local row = {}
+    for i, name in ipairs(COLUMNS) do
+      row[name] = cells[i]
+    end
+    if #cells ~= #COLUMNS or number == 1 and line ~= table.concat(COLUMNS, "\t") then
+      errors.raise { kind = "input", code = "index", file = index.path, line = number,
+        message = "the index of the export is not as ligase wrote it",
+        hint = "Choose another folder, or remove the index: everything is then fetched anew" }
+    elseif number > 1 then
+      index:set(row)
+    end
+  end
+  index.is_changed = false
+  return index
+end
+
+--- Writes the index, now or when some seconds have passed since the last time.
+function Index:keep(is_due)
+  local now = sys.monotonic()
+  if not self.is_changed or not is_due and now - self.kept_at < KEEP_EVERY_S then
+    return
+  end
+  local rows = {}
+  for _, row in pairs(self.rows) do
+    rows[#rows + 1] = row
+  end
+  table.sort(rows, function(a, b)
+    return a.database == b.database and a.file < b.file or a.database < b.database
+  end)
+  local lines = { table.concat(COLUMNS, "\t") }
+  for i, row in ipairs(rows) do
+    local cells = {}
+    for j, name in ipairs(COLUMNS) do
+      cells[j] = cell(row[name])
+    end
+    lines[i + 1] = table.concat(cells, "\t")
+  end
+  sys.write_file(self.path, table.concat(lines, "\n") .. "\n")
+  self.is_changed, self.kept_at = false, now
+end
+
+-- ---- one page --------------------------------------------------------------
+
+local SETTLED_AFTER_S = 180 -- Notion's minutes, and clocks that differ
+
+local function seconds_of(timestamp)
+  local year, month, day, hour, minute, second = timestamp:match("^(%d+)-(%d+)-(%d+)T(%d+):(%d+):(%d+)")
+  return year and os.time { year = year, month = month, day = day, hour = hour, min = minute, sec = second } or 0
+end
+
+--- Whether the copy is that of the page as it is. Notion's times are whole minutes: what was
+--- fetched right after an edit may lack the next one.
+local function is_current(row, page, folder)
+  return row ~= nil and row.state == "live" and row.last_edited_time == page.last_edited_time
+    and seconds_of(row.fetched_at) - seconds_of(row.last_edited_time) >= SETTLED_AFTER_S
+    and sys.stat(("%s/%s.json"):format(folder, row.file)) ~= nil
+end
+
+local function flat(tree)
+  local list = json.array()
+  for block in blocks.walk(tree) do
+    local copy = {}
+    for name, value in pairs(block) do
+      copy[name] = name ~= "children" and value or nil
+    end
+    list[#list + 1] = copy
+  end
+  return list
+end
+
+local function shown(value)
+  if value == nil or value == json.null then
+    return ""
+  elseif type(value) ~= "table" then
+    return tostring(value)
+  elseif value.url then
+    return value.name and ("%s <%s>"):format(value.name, value.url) or value.url
+  elseif value.start then
+    return value["end"] and ("%s to %s"):format(value.start, value["end"]) or value.start
+  elseif value.id then
+    return value.name or value.id
+  end
+  local parts = {}
+  for i, item in ipairs(value) do
+    parts[i] = shown(item)
+  end
+  return table.concat(parts, ", ")
+end
+
+local function text_blocks(content)
+  return { { type = "text", text = { content = content } } }
+end
+
+--- The properties as a table for people, before the page's own blocks.
+local function page_markdown(page, tree)
+  local names = {}
+  for name, property in pairs(page.properties) do
+    names[#names + 1] = property.type ~= "title" and name or nil
+  end
+  table.sort(names)
+  local rows = { { type = "table_row", table_row = { cells = { text_blocks "property", text_blocks "value" } } } }
+  for i, name in ipairs(names) do
+    rows[i + 1] = { type = "table_row", table_row = { cells = { text_blocks(name),
+      text_blocks(shown(properties.read(page.properties[name]))) } } }
+  end
+  local head = { { type = "heading_1", heading_1 = { rich_text = text_blocks(properties.title(page)) } },
+    { type = "paragraph", paragraph = { rich_text = { { type = "text", text = { content = page.url or page.id,
+      link = page.url and { url = page.url } or nil } } } } } }
+  if #names > 0 then
+    head[3] = { type = "table", table = { table_width = 2, has_column_header = true, children = rows } }
+  end
+  return markdown.write(table.move(tree, 1, #tree, #head + 1, head))
+end
+
+local function remove_files(path)
+  sys.remove(path .. ".json")
+  sys.remove(path .. ".md")
+end
+
+---@class ligase.notion.Export
+---@field client ligase.notion.Client
+---@field folder string
+---@field index ligase.notion.ExportIndex
+local Export = {}
+Export.__index = Export
+
+--- Fetches a page and writes its files; then the index knows it.
+function Export:fetch(database, page)
+  local about = ("page '%s' of %s"):format(properties.title(page), database.folder)
+  local before = self.index.rows[page.id]
+  local fetched_at = sys.timestamp()
+  page = self.client:complete(page, { about = about })
+  local tree = self.client:blocks(page.id, { about = about })
+  local name = name_of(page, self.index.taken[database.folder] or {})
+  local file = ("%s/%s"):format(database.folder, name)
+  local path = ("%s/%s"):format(self.folder, file)
+  sys.write_file(path .. ".json", json.encode({ fetched_at = fetched_at, page = page, blocks = flat(tree) },
+    { pretty = true }) .. "\n")
+  sys.write_file(path .. ".md", page_markdown(page, tree))
+  self.index:set { database = database.folder, id = page.id, state = "live", fetched_at = fetched_at,
+    last_edited_time = page.last_edited_time, file = file, title = properties.title(page) }
+  if before and before.file ~= file then
+    remove_files(("%s/%s"):format(self.folder, before.file))
+  end
+end
+
+--- Failures of one page, after which the others can still be fetched.
+local function is_of_page(failure)
+  return errors.is(failure, "notion") and (failure.status == 400 or failure.status == 403 or failure.status == 404)
+end
+
+function Export:take_page(database, page, counts)
+  if is_current(self.index.rows[page.id], page, self.folder) then
+    counts.unchanged = counts.unchanged + 1
+    return
+  end
+  local done, failure = xpcall(self.fetch, errors.explained, self, database, page)
+  if done then
+    counts.fetched = counts.fetched + 1
+  elseif is_of_page(failure) then
+    counts.failed = counts.failed + 1
+    self.failures[#self.failures + 1] = failure
+  else
+    error(failure, 0)
+  end
+end
+
+--- Pages that were there and are not any more.
+function Export:note_gone(database, seen, counts)
+  for id, row in pairs(self.index.rows) do
+    if row.database == database.folder and row.state == "live" and not seen[id] then
+      row.state, self.index.is_changed = "gone", true
+      counts.gone = counts.gone + 1
+    end
+  end
+end
+
+function Export:take_database(database)
+  local counts = { database = database.folder, fetched = 0, unchanged = 0, failed = 0, gone = 0 }
+  self.counts[#self.counts + 1] = counts
+  local source = self.client:resolve_database(database.id, { about = database.about })
+  local folder = ("%s/%s"):format(self.folder, database.folder)
+  sys.mkdir(folder, { parents = true })
+  sys.write_file(folder .. "/database.json", json.encode(source, { pretty = true }) .. "\n")
+  local seen = {}
+  for page in self.client:query(source.id, { about = database.about }) do
+    seen[page.id] = true
+    self:take_page(database, page, counts)
+    self.index:keep(false)
+    self.on_page(counts)
+  end
+  self:note_gone(database, seen, counts)
+end
+
+--- Brings the copy in a folder up to date. When it ends early, by an error or by Ctrl-C, what
+--- was fetched is kept, and the index knows it.
+---@param client ligase.notion.Client
+---@param folder string made when it is not there
+---@param databases {folder: string, id: string, about: string}[] the name of each one's folder, and its id or link
+---@param options? {on_page?: fun(counts: table)} called after each page with what was done of its database so far
+---@return {database: string, fetched: integer, unchanged: integer, failed: integer, gone: integer}[] counts
+---@return ligase.notion.Error[] failures of single pages
+function M.run(client, folder, databases, options)
+  sys.mkdir(folder, { parents = true })
+  local lock <close> = sys.lock(folder .. "/.lock")
+  local export = setmetatable({ client = client, folder = folder, index = read_index(folder), counts = {},
+    failures = {}, on_page = options and options.on_page or function() end }, Export)
+  local done, failure = xpcall(function()
+    for _, database in ipairs(databases) do
+      export:take_database(database)
+    end
+  end, errors.explained)
+  export.index:keep(true)
+  if not done then
+    failure.counts = export.counts
+    error(failure, 0)
+  end
+  return export.counts, export.failures
+end
+
+return M
