@@ -116,9 +116,21 @@ static pool *pool_shared(lua_State *L) {
 
 /* ---- reading a request -------------------------------------------------- */
 
-static const char *const request_options[] = {
-    "url", "method", "headers",  "body",  "timeout_s", "connect_timeout_s", "size_limit_bytes",
-    "to",  "fresh",  "on_chunk", "plain", "proxy",     "ca_file",           NULL};
+static const char *const request_options[] = {"url",
+                                              "method",
+                                              "headers",
+                                              "body",
+                                              "timeout_s",
+                                              "connect_timeout_s",
+                                              "size_limit_bytes",
+                                              "to",
+                                              "on_chunk",
+                                              "fresh",
+                                              "resend",
+                                              "plain",
+                                              "proxy",
+                                              "ca_file",
+                                              NULL};
 
 /* A text of the request at 1, or NULL; it stays there, so the pointer is good. */
 static const char *option_text(lua_State *L, int index, const char *name, size_t *length) {
@@ -178,8 +190,15 @@ static const char *option_method(lua_State *L, int index) {
     return method;
 }
 
+/* Whether asking twice comes to the same as asking once. */
 static bool method_is_repeatable(const char *method) {
-    return strcmp(method, "POST") != 0 && strcmp(method, "PATCH") != 0;
+    static const char *const methods[] = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS"};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        if (strcmp(method, methods[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void header_check(lua_State *L, const char *name, size_t name_length, const char *value,
@@ -342,8 +361,10 @@ static void limits_read(lua_State *L, int index, lig_http_transfer *t, const cha
         t->size_limit = (uint64_t)limit;
     }
     lua_pop(L, 1);
+    bool is_repeatable = method_is_repeatable(method);
     int fresh = option_flag(L, index, "fresh");
-    t->own_connection = fresh >= 0 ? fresh == 1 : !method_is_repeatable(method);
+    t->own_connection = fresh >= 0 ? fresh == 1 : !is_repeatable;
+    t->once = option_flag(L, index, "resend") == 0 || !is_repeatable;
 }
 
 /* What becomes of the body of a 2xx; the entry at the top of the stack keeps it. */
@@ -483,6 +504,15 @@ static lig_http_transfer *pool_await(lua_State *L, pool *p, lig_http_transfer *w
 
 /* ---- answers ------------------------------------------------------------ */
 
+/* Pushes a header's value; libcurl 7.88 gives an empty one as "\r". */
+static void header_value_push(lua_State *L, const char *value) {
+    size_t length = strlen(value);
+    while (length > 0 && strchr("\r\n\t ", value[length - 1]) != NULL) {
+        length--;
+    }
+    lua_pushlstring(L, value, length);
+}
+
 /* Pushes the headers by lower-case name. */
 static void headers_push(lua_State *L, CURL *easy) {
     lua_newtable(L);
@@ -495,12 +525,13 @@ static void headers_push(lua_State *L, CURL *easy) {
         }
         luaL_pushresult(&b); // headers name
         lua_pushvalue(L, -1);
-        if (lua_rawget(L, -3) == LUA_TSTRING) {
-            lua_pushfstring(L, "%s, %s", lua_tostring(L, -1), header->value);
-        } else {
-            lua_pushstring(L, header->value);
+        bool is_repeated = lua_rawget(L, -3) == LUA_TSTRING; // headers name before
+        header_value_push(L, header->value);
+        if (is_repeated) {
+            lua_pushfstring(L, "%s, %s", lua_tostring(L, -2), lua_tostring(L, -1));
+            lua_remove(L, -2);
         }
-        lua_remove(L, -2);
+        lua_remove(L, -2); // headers name value
         lua_rawset(L, -3);
     }
 }
@@ -544,7 +575,9 @@ static bool outcome_push(lua_State *L, const lig_http_transfer *t, int entry) {
     }
     lua_getfield(L, entry, "what");
     lua_getfield(L, entry, "url");
-    lig_http_error_push(L, t, lua_tostring(L, -2), lua_tostring(L, -1));
+    lig_http_error_push(L, t, lua_tostring(L, -2), lua_tostring(L, -1)); // what url failure
+    lua_replace(L, -3);
+    lua_pop(L, 1);
     return false;
 }
 
@@ -574,7 +607,7 @@ static int response_tostring(lua_State *L) {
 /* ---- functions ---------------------------------------------------------- */
 
 /* http.request{url=, method="GET", headers=, body=, timeout_s=60, connect_timeout_s=5,
- * size_limit_bytes=, to=, on_chunk=, fresh=, plain=, proxy=, ca_file=} -> response
+ * size_limit_bytes=, to=, on_chunk=, fresh=, resend=, plain=, proxy=, ca_file=} -> response
  * {status, headers, body, url, method, seconds, bytes, path}.  Raises "network" when there
  * is no whole answer. */
 static int http_request(lua_State *L) {
