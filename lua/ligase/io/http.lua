@@ -1,0 +1,2 @@
+local http = require "http"
+return setmetatable({}, {__index = http})
