@@ -61,6 +61,7 @@ CREATE TABLE reconciliations (
     extra bigint NOT NULL DEFAULT 0,
     differing bigint NOT NULL DEFAULT 0,
     duplicates bigint NOT NULL DEFAULT 0,
+    on_their_way bigint NOT NULL DEFAULT 0,
     fixed bigint NOT NULL DEFAULT 0,
     is_complete boolean NOT NULL DEFAULT false
 );
@@ -80,6 +81,7 @@ COMMENT ON COLUMN reconciliations.missing IS 'Entities without a page.';
 COMMENT ON COLUMN reconciliations.extra IS 'Pages without an entity.';
 COMMENT ON COLUMN reconciliations.differing IS 'Entities whose page says something else.';
 COMMENT ON COLUMN reconciliations.duplicates IS 'Pages beyond the first one of an entity.';
+COMMENT ON COLUMN reconciliations.on_their_way IS 'Entities that lie in the outbox; they do not count as missing or differing.';
 COMMENT ON COLUMN reconciliations.fixed IS 'Differences that were repaired, or put into the outbox to be.';
 COMMENT ON COLUMN reconciliations.is_complete IS 'Both sides were read to the end.';
 

@@ -158,7 +158,7 @@ end
 --- Makes and changes entities of one kind, as many as there are, and their links.
 ---@param kind_name string
 ---@param given table[] one table of fields and links each; `id` says which one is meant, else its name (a compound's
---- code) does
+--- code) does; `new_id` is the id of one that was made elsewhere and is new here
 ---@param mode "create"|nil create: one that is there already is refused
 ---@return {id: string, outcome: "created"|"updated"|"unchanged", row: table}[]
 function Changes:upsert(kind_name, given, mode)

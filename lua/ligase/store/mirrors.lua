@@ -24,7 +24,8 @@ FROM datasets AS d JOIN revisions AS r ON r.dataset_id = d.id AND r.revision = d
 WHERE d.id = ANY($1::uuid[])]]
 
 local MIRRORS = [[
-SELECT entity_id, page_id, properties, properties_sha256, intent_at, trashed_at, edited_at, conflict
+SELECT entity_id, page_id, properties, properties_sha256, intent_at, trashed_at, edited_at, conflict,
+  extract(epoch FROM delivered_at)::float8 AS delivered_s
 FROM mirrors WHERE entity_id = ANY($1::uuid[]) AND entity_type = $2 AND target = 'notion']]
 
 local OPEN_ROWS = [[
@@ -165,6 +166,54 @@ function M.ids_of_pages(conn, kind_names)
   return ids
 end
 
+local SAME = [[
+SELECT to_jsonb(t) AS row FROM %s AS t WHERE t.%s = ANY($1::text[])]]
+
+--- The ids of entities by some of their columns, the values of which stand together with \0 in
+--- between. What several have in common leads to none of them.
+---@param conn table
+---@param kind ligase.entity_kind
+---@param columns string[]
+---@param first string[] values of the first of these columns
+---@return table<string, string>
+function M.by_columns(conn, kind, columns, first)
+  local ids, several = {}, {}
+  for _, found in ipairs(conn:query(SAME:format(kind.table, columns[1]), pg.array(first, "text"))) do
+    local parts = {}
+    for i, column in ipairs(columns) do
+      parts[i] = tostring(found.row[column])
+    end
+    local key = table.concat(parts, "\0")
+    several[key] = ids[key] ~= nil
+    ids[key] = found.row.id
+  end
+  for key, is_several in pairs(several) do
+    ids[key] = not is_several and ids[key] or nil
+  end
+  return ids
+end
+
+local MARKS = [[
+SELECT t.id, t.name, coalesce(t.notion_page_id, m.page_id) AS page_id,
+  coalesce(extract(epoch FROM m.edited_at), 0)::float8 AS edited_s,
+  coalesce(extract(epoch FROM m.delivered_at), 0)::float8 AS taken_s
+FROM %s AS t LEFT JOIN mirrors AS m ON m.entity_id = t.id AND m.entity_type = '%s' AND m.target = 'notion'
+WHERE coalesce(t.notion_page_id, m.page_id) IS NOT NULL]]
+
+--- How old what is known of pages is.
+---@param conn table
+---@param kind ligase.entity_kind
+---@return table<string, {id: string, name: string, page_id: string, edited_s: number, taken_s: number}> seconds since
+--- 1970, by the page's id without hyphens
+function M.marks(conn, kind)
+  local marks = {}
+  for _, row in ipairs(conn:query(MARKS:format(kind.table, kind.table))) do
+    marks[row.page_id:gsub("%-", ""):lower()] = { id = row.id, name = row.name, page_id = row.page_id,
+      edited_s = row.edited_s, taken_s = row.taken_s }
+  end
+  return marks
+end
+
 -- ---- how far a page is -----------------------------------------------------
 
 local INTEND = [[
@@ -226,6 +275,16 @@ function M.settle(conn, entity, told)
   conn:query(conn:prepare(SETTLE), kind_table, entity.id, told.page_id or pg.null, now, told.trashed and now or pg.null,
     told.edited_at or pg.null, json.encode(told.properties), told.sha256 or pg.null, conflict,
     conflict ~= pg.null and now or pg.null)
+end
+
+--- Forgets an entity's page, which is gone for good: the next delivery makes another one.
+---@param conn table in a transaction
+---@param entity ligase.mirrored_entity
+function M.forget(conn, entity)
+  conn:query(conn:prepare(LOCK), sys.hash64("entity\0" .. entity.type))
+  conn:query(conn:prepare(("UPDATE %s SET notion_page_id = NULL WHERE id = $1"):format(entity.type)), entity.id)
+  conn:query(conn:prepare "DELETE FROM mirrors WHERE entity_id = $1 AND entity_type = $2 AND target = 'notion'",
+    entity.id, entity.type)
 end
 
 --- Pages whose properties people changed and that were therefore not overwritten.
