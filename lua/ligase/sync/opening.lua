@@ -11,14 +11,14 @@ local M = {}
 --- A lease outlives a request by so much.
 local LEASE_BEYOND_S = 30
 
---- The budget that all processes of the database share.
+--- The budget that all processes of the database share, on a connection of its own.
 local function shared_limiter(config, conn)
-  return rate_limit.new(conn, { name = "notion", per_minute = config:get "NOTION_REQUESTS_PER_MINUTE" })
+  return rate_limit.new(conn, "notion", { per_minute = config:get "NOTION_REQUESTS_PER_MINUTE" })
 end
 
 --- Notion for one process: with the database's shared budget where there is a connection.
 ---@param config ligase.Config
----@param given {conn: table|nil, policy: ligase.policy|nil}|nil
+---@param given {conn: table|nil, policy: ligase.policy|nil}|nil conn: used for the budget alone
 ---@return ligase.notion_target
 function M.target(config, given)
   given = given or {}
@@ -28,14 +28,14 @@ function M.target(config, given)
     client = notion.from_config(config, { limiter = limiter }) }
 end
 
---- A relay on a connection of its own. Its client asks once: what fails goes back into the
---- outbox.
+--- A relay. Its client asks once: what fails goes back into the outbox.
 ---@param config ligase.Config
 ---@param conn table
+---@param budget_conn table used for the budget of requests alone
 ---@param options table|nil as ligase.sync.relay takes them, without conn and target
 ---@return ligase.relay
-function M.relay(config, conn, options)
-  local limiter = relay_of.limiter(shared_limiter(config, conn))
+function M.relay(config, conn, budget_conn, options)
+  local limiter = relay_of.limiter(shared_limiter(config, budget_conn))
   local target = target_of.new { config = config, policy = policy_of.load(config.workspace),
     client = notion.from_config(config, { limiter = limiter, retries = 0 }) }
   local given = { conn = conn, target = target, lease_s = config:get "NOTION_TIMEOUT_S" + LEASE_BEYOND_S }

@@ -103,18 +103,21 @@ function M.limiter(within)
   return setmetatable({ within = within }, Limiter)
 end
 
---- Waits for a turn, then makes sure of the claim.
----@param ... any
----@return any
-function Limiter:acquire(...)
-  local result = self.within and self.within:acquire(...)
-  if self.relay then
-    self.relay:before_request()
+--- Waits for a turn, holding the relay's claim meanwhile, and makes sure of the claim: nothing
+--- is sent for a change that somebody else has taken over.
+---@return boolean
+function Limiter:acquire()
+  local relay = self.relay
+  while self.within and not self.within:acquire(relay and relay.lease_s / 3) do
+    relay:before_request()
   end
-  return result
+  if relay then
+    relay:before_request()
+  end
+  return true
 end
 
---- Tells the limiter within what came back.
+--- Tells the limiter within that a request is over, and what its answer asks for.
 ---@param ... any
 function Limiter:answered(...)
   if self.within then

@@ -42,9 +42,9 @@ end
 
 local function tell_counts(conn)
   local counts, open = outbox.counts(conn), outbox.open(conn)
-  output.write(("%d pending (%d for another page), %d with a relay, %d dead; %d delivered, %d superseded, %d discarded\n")
-    :format(counts.pending, open.waiting, counts.running, counts.dead, counts.done, counts.superseded,
-      counts.discarded))
+  output.write(("%d pending (%d for another page), %d with a relay, %d dead; %d delivered, %d superseded, "
+    .. "%d discarded\n"):format(counts.pending, open.waiting, counts.running, counts.dead, counts.done,
+      counts.superseded, counts.discarded))
 end
 
 local function tell_conflicts(conn, limit)
@@ -55,8 +55,9 @@ local function tell_conflicts(conn, limit)
         values.shown(conflict.wanted))
     end
     table.sort(names)
-    output.write(("conflict  %s '%s': %s\n"):format(page.entity_type, text.printable(page.name ~= json.null and page.name
-      or page.entity_id), text.printable(table.concat(names, "; "))))
+    local name = page.name ~= json.null and page.name or page.entity_id
+    output.write(("conflict  %s '%s': %s\n"):format(page.entity_type, text.printable(name),
+      text.printable(table.concat(names, "; "))))
   end
 end
 

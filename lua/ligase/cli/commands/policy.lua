@@ -30,8 +30,6 @@ local function say(label, ...)
   output.write(("  %-10s%s\n"):format(label, text.printable(string.format(...))))
 end
 
-local SYSTEMS = { postgres = "Postgres", notion = "Notion" }
-
 local CONFLICTS = {
   show = "a property that was changed in Notion is kept and shown as a conflict",
   postgres = "a property that was changed in Notion is overwritten",

@@ -12,9 +12,9 @@ local text = require "ligase.base.text"
 
 local M = {}
 
-M.description = "Delivers what Notion still has to learn, one change after the other, within Notion's rate limits. What "
-  .. "fails is tried again later; what cannot succeed is set aside with its reason (ligase outbox). Any number of relays "
-  .. "may work at a time, also on other machines. Ctrl-C lets the change in hand end; once more stops at once."
+M.description = "Delivers what Notion still has to learn, one change after the other, within Notion's rate limits. "
+  .. "What fails is tried again later; what cannot succeed is set aside with its reason (ligase outbox). Any number of "
+  .. "relays may work at a time, also on other machines. Ctrl-C lets the change in hand end; once more stops at once."
 M.example = [[
   ligase sync
   ligase sync --watch --jobs 2]]
@@ -56,7 +56,7 @@ end
 local function relay(arguments, context, bar)
   local state, parent = {}, arguments.parent
   local conn = context:open()
-  local one = opening.relay(context.config, conn, { watch = arguments.watch,
+  local one = opening.relay(context.config, conn, context:open(), { watch = arguments.watch,
     is_over = function()
       if bar then
         bar:look()
@@ -116,8 +116,8 @@ end
 -- ---- several relays --------------------------------------------------------
 
 local function start(arguments, context)
-  return sys.spawn({ host.executable, "sync", "--parent", tostring(sys.pid()), arguments.watch and "--watch" or "--once" },
-    { env = { LIGASE_WORKSPACE = context.workspace } })
+  return sys.spawn({ host.executable, "sync", "--parent", tostring(sys.pid()),
+    arguments.watch and "--watch" or "--once" }, { env = { LIGASE_WORKSPACE = context.workspace } })
 end
 
 --- Relays as processes of their own, watched over: one that was killed is replaced.
@@ -179,8 +179,8 @@ local function tell_unconfigured(conn, context)
       io.stderr:write(("ligase: Notion sync skipped (error): %s of %s wait: %s is not set. Set it to the database's id "
         .. "or link\n"):format(text.count(count, "change"), entity.type, entity.database))
     elseif not (rule and rule.is_mirrored) then
-      io.stderr:write(("ligase: Notion sync skipped (error): %s of %s wait: in phase %s the policy does not mirror them. "
-        .. "See: ligase policy check\n"):format(text.count(count, "change"), entity_type, phase))
+      io.stderr:write(("ligase: Notion sync skipped (error): %s of %s wait: in phase %s the policy does not mirror "
+        .. "them. See: ligase policy check\n"):format(text.count(count, "change"), entity_type, phase))
     end
   end
 end
