@@ -15,9 +15,9 @@ local M = {}
 
 M.description = "Gives back the source's table: same columns, same rows, same order, same values; missing values by "
   .. "their own mark. jsonl writes one object per row, with the feature it was linked to. --pivot writes one row per "
-  .. "feature and one column per sample instead, also where the samples stand in the rows of the source. 'export notion "
-  .. "DIR' keeps a readable copy, JSON and Markdown, of the Notion databases that the settings name; again, it fetches "
-  .. "what changed."
+  .. "feature and one column per sample instead, also where the samples stand in the rows of the source. 'export "
+  .. "notion DIR' keeps a readable copy, JSON and Markdown, of the Notion databases that the settings name; later it "
+  .. "fetches what has changed."
 M.example = [[
   ligase export plasma_lipids > plasma_lipids.csv
   ligase export plasma_lipids --revision 1 --format tsv
