@@ -1,10 +1,9 @@
-/* http.h: what the files of the "http" primitive share: http.c (the binding),
- * http_transfer.c (one request and its answer), http_pool.c (many at once) and
- * http_error.c (why there is none).
+/* http.h: what the files of the "http" primitive share.
  *
- * The engine is libcurl's multi interface with everything that may surprise switched
- * off: no redirects, no proxy and no netrc from the environment, no request sent twice
- * that may not be repeated.  It knows nothing of Lua.
+ * http_transfer.c (one request and its answer) and http_pool.c (many at once) are the
+ * engine and know nothing of Lua: libcurl's multi interface with everything that may
+ * surprise switched off, such as redirects, proxies and netrc from the environment.
+ * http.c, http_request.c and http_response.c are the binding.
  */
 #ifndef LIG_HTTP_H
 #define LIG_HTTP_H
@@ -118,9 +117,19 @@ void lig_http_pool_remove(lig_http_pool *pool, lig_http_transfer *t);
  * wait_ms for something to do, or for a signal.  Returns false when libcurl itself failed. */
 bool lig_http_pool_step(lig_http_pool *pool, int wait_ms);
 
-/* Pushes the error table of a transfer that was not answered; `what` is "GET <url>" and
- * `url` the URL in it, without anything secret. */
+/* Reads the request table at `index` into a new transfer, and what of it belongs to Lua
+ * into the table at `entry`: what ("GET <url>"), url (without secrets), method, body, to,
+ * on_chunk.  Raises "usage", and "network" for a way that is refused. */
+void lig_http_request_read(lua_State *L, int index, lig_http_transfer *t, int entry);
+
+/* Pushes what came of a finished transfer: the response; or the error table of one that
+ * was not answered, where `what` is "GET <url>" and `url` the URL in it. */
+void lig_http_response_push(lua_State *L, const lig_http_transfer *t, int entry);
 void lig_http_error_push(lua_State *L, const lig_http_transfer *t, const char *what,
                          const char *url);
+
+/* Makes the class of responses; its methods are `response_methods` of the module table on
+ * top of the stack. */
+void lig_http_response_open(lua_State *L);
 
 #endif

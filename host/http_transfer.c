@@ -316,9 +316,7 @@ static CURLcode callbacks_set(lig_http_transfer *t) {
 
 bool lig_http_prepare(lig_http_transfer *t, const char *method, const char *proxy,
                       const char *ca_file) {
-    static const char *const repeatable[] = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", NULL};
     CURL *easy = t->easy;
-    t->once = !is_one_of(method, repeatable);
     CURLcode bad = CURLE_OK;
     bad |= curl_easy_setopt(easy, CURLOPT_CURLU, t->url);
     bad |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");

@@ -59,6 +59,7 @@ local function declare_globals()
     strict.declare(name, require(name))
   end
   strict.declare("json", require "ligase.base.json")
+  strict.declare("http", require "ligase.base.lazy" "ligase.io.http")
   strict.enable()
 end
 

@@ -1,11 +1,17 @@
-/* http_error.c: why a request was not answered, as the error table that scripts see.
+/* http_response.c: what came back, as scripts see it: a response, or why there is none.
  *
- * The field `outcome` decides whether something may be asked for once more: "not_sent"
- * only when no byte of the request left this machine, "unknown" in every other case.
+ * A failure's field `outcome` decides whether something may be asked for once more:
+ * "not_sent" only when no byte of the request left this machine, "unknown" in every other
+ * case.
  */
 #include "http.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#define RESPONSE_CLASS "ligase.http_response"
+
+/* ---- failures ----------------------------------------------------------- */
 
 struct reason {
     const char *code, *message, *hint;
@@ -112,4 +118,95 @@ void lig_http_error_push(lua_State *L, const lig_http_transfer *t, const char *w
     if (t->status > 0) {
         lig_error_integer(L, "status", t->status);
     }
+}
+
+/* ---- responses ---------------------------------------------------------- */
+
+/* Pushes a header's value; libcurl 7.88 gives an empty one as "\r". */
+static void header_value_push(lua_State *L, const char *value) {
+    size_t length = strlen(value);
+    while (length > 0 && strchr("\r\n\t ", value[length - 1]) != NULL) {
+        length--;
+    }
+    lua_pushlstring(L, value, length);
+}
+
+/* Pushes the headers by lower-case name. */
+static void headers_push(lua_State *L, CURL *easy) {
+    lua_newtable(L);
+    struct curl_header *header = NULL;
+    while ((header = curl_easy_nextheader(easy, CURLH_HEADER, -1, header)) != NULL) {
+        luaL_Buffer b;
+        luaL_buffinit(L, &b);
+        for (const char *c = header->name; *c != '\0'; c++) {
+            luaL_addchar(&b, *c >= 'A' && *c <= 'Z' ? (char)(*c - 'A' + 'a') : *c);
+        }
+        luaL_pushresult(&b); // headers name
+        lua_pushvalue(L, -1);
+        bool is_repeated = lua_rawget(L, -3) == LUA_TSTRING; // headers name before
+        header_value_push(L, header->value);
+        if (is_repeated) {
+            lua_pushfstring(L, "%s, %s", lua_tostring(L, -2), lua_tostring(L, -1));
+            lua_remove(L, -2);
+        }
+        lua_remove(L, -2); // headers name value
+        lua_rawset(L, -3);
+    }
+}
+
+void lig_http_response_push(lua_State *L, const lig_http_transfer *t, int entry) {
+    lua_createtable(L, 0, 8);
+    luaL_setmetatable(L, RESPONSE_CLASS);
+    lua_pushinteger(L, t->status);
+    lua_setfield(L, -2, "status");
+    headers_push(L, t->easy);
+    lua_setfield(L, -2, "headers");
+    if (!t->body_is_streamed) {
+        lua_pushlstring(L, t->answer != NULL ? t->answer : "", t->answer_length);
+        lua_setfield(L, -2, "body");
+    } else if (t->path != NULL) {
+        lua_getfield(L, entry, "to");
+        lua_setfield(L, -2, "path");
+    }
+    lua_getfield(L, entry, "url");
+    lua_setfield(L, -2, "url");
+    lua_getfield(L, entry, "method");
+    lua_setfield(L, -2, "method");
+    lua_pushnumber(L, t->seconds);
+    lua_setfield(L, -2, "seconds");
+    lua_pushinteger(L, (lua_Integer)t->received);
+    lua_setfield(L, -2, "bytes");
+}
+
+/* Response's one line: "GET https://host/path: 200, application/json, 5120 bytes, 0.12 s". */
+static int response_tostring(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    lua_getfield(L, 1, "method");
+    lua_getfield(L, 1, "url");
+    lua_getfield(L, 1, "status");
+    lua_getfield(L, 1, "bytes");
+    lua_getfield(L, 1, "seconds"); // response method url status bytes seconds
+    const char *type = NULL;
+    if (lua_getfield(L, 1, "headers") == LUA_TTABLE) {
+        lua_getfield(L, -1, "content-type");
+        type = lua_tostring(L, -1);
+    }
+    char numbers[64];
+    (void)snprintf(numbers, sizeof numbers, "%lld bytes, %.3g s", (long long)lua_tointeger(L, 5),
+                   lua_tonumber(L, 6));
+    lua_pushfstring(L, "%s %s: %I%s%s, %s", lua_tostring(L, 2), lua_tostring(L, 3),
+                    (LUAI_UACINT)lua_tointeger(L, 4), type != NULL ? ", " : "",
+                    type != NULL ? type : "", numbers);
+    return 1;
+}
+
+void lig_http_response_open(lua_State *L) {
+    static const luaL_Reg meta[] = {{"__tostring", response_tostring}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{NULL, NULL}};
+    lig_class_new(L, RESPONSE_CLASS, methods, meta);
+    luaL_getmetatable(L, RESPONSE_CLASS);
+    lua_getfield(L, -1, "__index");
+    lua_setfield(L, -3, "response_methods"); // what responses can do besides is added in Lua
+    lua_pop(L, 1);
 }
