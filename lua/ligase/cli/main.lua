@@ -26,7 +26,8 @@ M.COMMANDS = {
   { "screening", "read results of a screen into its campaign" },
   { "campaign", "screening campaigns: made, changed, listed, shown with plates and hits, deleted" },
   { "import", "take over compounds, campaigns and results from a SQLite file" },
-  { "export", "write a dataset out as the table it was read from" },
+  { "export", "write a dataset out as the table it was read from, or keep a copy of Notion" },
+  { "notion", "compare the Notion databases with what the policy needs of them" },
   { "signature", "load, list, show and delete signatures" },
   { "score", "score datasets by signatures" },
   { "matches", "list which signatures a dataset goes along with, or which datasets a signature" },
@@ -144,7 +145,7 @@ function M.run(words, recipe)
     refuse_unknown(name)
   end
   local context <close> = require("ligase.cli.context").new(recipe)
-  if USES_DATABASE[name] and not wants_help(rest) then
+  if USES_DATABASE[name] and not wants_help(rest) and not (name == "export" and rest[1] == "notion") then
     context:connect_ahead()
   end
   local command = require("ligase.cli.commands." .. name)
