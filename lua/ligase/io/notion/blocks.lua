@@ -255,7 +255,7 @@ function M.count(list)
   return count
 end
 
---- Blocks as they were read, one after the other, with their level from 0.
+--- Blocks one after the other, each before those within it, with their level from 0.
 ---@param blocks table[]
 ---@return fun(): table|nil, integer|nil
 function M.walk(blocks)
@@ -267,8 +267,8 @@ function M.walk(blocks)
       local block = top.list[top.at]
       if block then
         local level = #stack - 1
-        if block.children and #block.children > 0 then
-          stack[#stack + 1] = { list = block.children, at = 0 }
+        if #M.children(block) > 0 then
+          stack[#stack + 1] = { list = M.children(block), at = 0 }
         end
         return block, level
       end

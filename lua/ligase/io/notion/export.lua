@@ -291,15 +291,19 @@ end
 ---@return ligase.notion.Error[] failures of single pages
 function M.run(client, folder, databases, options)
   sys.mkdir(folder, { parents = true })
-  local lock <close> = sys.lock(folder .. "/.lock")
-  local export = setmetatable({ client = client, folder = folder, index = read_index(folder), counts = {},
-    failures = {}, on_page = options and options.on_page or function() end }, Export)
+  local lock = sys.lock(folder .. "/.lock")
+  local export = setmetatable({ client = client, folder = folder, counts = {}, failures = {},
+    on_page = options and options.on_page or function() end }, Export)
   local done, failure = xpcall(function()
+    export.index = read_index(folder)
     for _, database in ipairs(databases) do
       export:take_database(database)
     end
   end, errors.explained)
-  export.index:keep(true)
+  if export.index then
+    export.index:keep(true)
+  end
+  lock:close()
   if not done then
     failure.counts = export.counts
     error(failure, 0)

@@ -156,6 +156,7 @@ function M.write(items)
     if text ~= "" then
       local url, core = link_of(item), core_of(item, text)
       if url then
+        out = lead == "" and out:gsub("!$", "\\!") or out -- or it would be a picture
         text = ("[%s](%s)"):format(marked(core, item, " ", " "), link_url(url))
       else
         text = item.equation and core or marked(core, item, out .. lead, what_follows(trail, list[i + 1]))

@@ -41,6 +41,11 @@ local function list_marker(line)
   return #marker + math.max(1, #blanks <= 4 and #blanks or 1), kind
 end
 
+--- A line that opens a code; behind the backticks of a span, others follow.
+local function is_fence(line)
+  return line:find("^```+[^`]*$") ~= nil
+end
+
 local function is_divider(line)
   local sign = line:match("^([-*_])")
   return sign and #line >= 3 and not line:find("[^%" .. sign .. " ]") and select(2, line:gsub("%" .. sign, "")) >= 3
@@ -48,7 +53,7 @@ end
 
 --- Whether a line begins a block of its own, also right below a paragraph.
 local function interrupts(line)
-  return line:find("^%s*$") or line:find("^#+ ") or line:find("^```") or line:find("^>") or line:find("^<details>")
+  return line:find("^%s*$") or line:find("^#+ ") or is_fence(line) or line:find("^>") or line:find("^<details>")
     or line:find("^%$%$") or line:find("^<!%-%- notion:") or is_divider(line) or list_marker(line) ~= nil
     or line:find("^|")
 end
@@ -90,7 +95,7 @@ local function read_paragraph(lines, at, out)
   if block then
     out[#out + 1] = block
     return at + 1
-  elseif lines[at]:find("^<br>%s*$") then
+  elseif lines[at]:find("^&nbsp;%s*$") then
     out[#out + 1] = text_block("paragraph", "")
     return at + 1
   end
@@ -155,7 +160,7 @@ local function read_item(lines, at, out, width, kind)
     end
     at = at + 1
   end
-  local mark, text = inside[1]:match("^%[([ xX])%]%s(.*)$")
+  local mark, text = (inside[1] .. " "):match("^%[([ xX])%]%s(.-) ?$")
   local body
   if mark then
     kind, inside[1], body = "to_do", text, { checked = mark ~= " " }
@@ -292,7 +297,7 @@ local function read_block(lines, at, out)
   local line = lines[at]
   if line:find("^%s*$") or line:find("^<!%-%- notion:.*%-%->%s*$") then
     return at + 1
-  elseif line:find("^```") then
+  elseif is_fence(line) then
     return read_code(lines, at, out)
   elseif line:find("^%$%$") then
     return read_equation(lines, at, out)
@@ -306,7 +311,7 @@ local function read_block(lines, at, out)
     out[#out + 1] = { type = "divider", divider = {} }
     return at + 1
   end
-  local signs, title = line:match("^(#+) +(.*)$")
+  local signs, title = (line .. " "):match("^(#+) +(.-) ?$")
   if signs and #signs <= 6 then
     out[#out + 1] = text_block("heading_" .. math.min(#signs, 3), title)
     return at + 1

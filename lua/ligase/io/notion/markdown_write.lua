@@ -222,7 +222,7 @@ function write_list(list)
     local text = writer and type(body) == "table" and writer(body, block, number) or not writer and unsupported(block)
     if text and (text ~= "" or block.type == "paragraph") then
       out[#out + 1] = before and separator(before, block.type) or ""
-      out[#out + 1] = text ~= "" and text or "<br>"
+      out[#out + 1] = text ~= "" and text or "&nbsp;"
       before = block.type
     end
   end

@@ -228,7 +228,9 @@ end
 -- ---- reading ---------------------------------------------------------------
 
 local function present(value)
-  return value ~= null and value or nil
+  if value ~= null then
+    return value
+  end
 end
 
 local function person(value)
