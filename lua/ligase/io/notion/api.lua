@@ -131,13 +131,14 @@ function Api:call(call)
       limiter:acquire()
     end
     local done, result = xpcall(ask, errors.explained, self, call)
+    if limiter then
+      limiter:answered { retry_after_s = not done and errors.is(result, "notion") and is_throttled(result)
+        and result.retry_after_s or nil }
+    end
     if done then
       return result
     elseif not errors.is(result, "notion") then
       error(result, 0)
-    end
-    if limiter and is_throttled(result) then
-      limiter:answered { retry_after_s = result.retry_after_s }
     end
     local wait_s = patience(result, attempt)
     if attempt >= self.retries or not may_repeat(call, result) or wait_s > self.longest_wait_s then
