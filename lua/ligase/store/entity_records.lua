@@ -260,6 +260,13 @@ local function refuse_by_mode(kind, mode, record, before, place)
   elseif not before and not record.fields.name and not record.default_name then
     refuse({ record = place, field = "name" }, "value", ("the %s has no name"):format(kind.name))
   end
+  for name, field in pairs(kind.fields) do
+    local value = record.fields[name]
+    if field.required and not before and (value == nil or value == json.null) then
+      refuse({ record = place, field = name }, "value", ("the %s has no %s"):format(kind.name, name),
+        ("Say its %s"):format(name))
+    end
+  end
   if before then
     for name, field in pairs(kind.fields) do
       if field.sticky and record.fields[name] ~= nil and record.fields[name] ~= before[name] then

@@ -126,6 +126,11 @@ local function has_other_page(one)
     and not (entity.mirror and entity.mirror.trashed_at)
 end
 
+local function refuse_second(self, one)
+  problem(self, one, ("%s '%s' has another page already (%s)"):format(self.policy.kind.name, one.name,
+    one.entity.page_id), "Rename one of the two pages, or put one into Notion's trash")
+end
+
 -- ---- what is taken ---------------------------------------------------------
 
 local function present(value)
@@ -226,6 +231,33 @@ local function count(self, stored)
   self.taken.bodies = self.taken.bodies + stored.bodies
 end
 
+--- Whether a page is still to be stored by itself: one before it may have made its entity.
+local function is_alone(self, one)
+  if one.entity then
+    return true
+  end
+  find_entities(self, { one })
+  if has_other_page(one) then
+    refuse_second(self, one)
+    return false
+  elseif one.entity then
+    read_fields(self, one)
+  end
+  return true
+end
+
+local function store_one(self, one)
+  local done, result = xpcall(store, errors.explained, self, { one })
+  if done then
+    count(self, result)
+  elseif errors.is(result, "usage") then
+    problem(self, one, result.message, result.hint)
+  else
+    error(result, 0)
+  end
+  return done
+end
+
 --- Stores them together, or when one of them is wrong each by itself.
 local function store_all(self, list)
   if #list == 0 then
@@ -240,14 +272,8 @@ local function store_all(self, list)
   end
   local stored = {}
   for _, one in ipairs(list) do
-    done, result = xpcall(store, errors.explained, self, { one })
-    if done then
-      count(self, result)
+    if is_alone(self, one) and store_one(self, one) then
       stored[#stored + 1] = one
-    elseif errors.is(result, "usage") then
-      problem(self, one, result.message, result.hint)
-    else
-      error(result, 0)
     end
   end
   return stored
@@ -312,8 +338,7 @@ function M.take(conn, target, entity_type, pages, given)
   local kept = {}
   for _, one in ipairs(list) do
     if has_other_page(one) then
-      problem(self, one, ("%s '%s' has another page already (%s)"):format(policy.kind.name, one.name,
-        one.entity.page_id), "Rename one of the two pages, or put one into Notion's trash")
+      refuse_second(self, one)
     else
       read_fields(self, one)
       kept[#kept + 1] = one

@@ -7,11 +7,11 @@ local policy_of = require "ligase.sync.policy"
 local M = {}
 
 M.description = "sqlite takes over programs, compounds, screening campaigns and their results from a SQLite file, by a "
-  .. "map that says which tables and columns they are: recipes/chemistry_sqlite.lua, or your own copy of it. Everything "
-  .. "is stored in one transaction, or nothing; the same file again changes nothing. notion takes over the pages of the "
-  .. "lab's Notion databases, by the policy (recipes/policy.lua): entities, what they are linked to, and the pages' "
-  .. "texts. Only what was changed since the last time is read again; what was changed on both sides is shown. Nothing "
-  .. "is written to Notion."
+  .. "map that says which tables and columns they are: recipes/chemistry_sqlite.lua, or your own copy. Everything "
+  .. "is stored in one transaction, or nothing; the same file again changes nothing. notion takes over the pages of "
+  .. "the lab's Notion databases, by the policy (recipes/policy.lua): entities, what they are linked to, and the "
+  .. "pages' texts. Only what was changed since the last time is read again; what was changed on both sides "
+  .. "is shown. Nothing is written to Notion."
 M.example = [[
   ligase import sqlite chemistry.db
   ligase import sqlite chemistry.db --map recipes/chemistry_sqlite.lua --dry-run
@@ -38,8 +38,8 @@ function M.configure(parser)
     :convert(parsing.one_of("the kind of import", { "sqlite", "notion" }))
   parser:argument("FILE", "The SQLite file."):target("file"):argname("FILE"):args("?")
   parser:option("--map", "sqlite: the map, by name or path; chemistry_sqlite without it."):argname("MAP")
-  parser:option("--duplicates", "sqlite: wells that stand twice: refuse their rows, keep both, or exclude both from what "
-    .. "counts."):argname("WHAT"):convert(parsing.one_of("--duplicates", { "refuse", "keep", "exclude" }))
+  parser:option("--duplicates", "sqlite: wells that stand twice: refuse their rows, keep both, or exclude both from "
+    .. "what counts."):argname("WHAT"):convert(parsing.one_of("--duplicates", { "refuse", "keep", "exclude" }))
   parser:option("--busy-timeout", "sqlite: seconds to wait while another program writes to the file; 5 without it.")
     :argname("SECONDS"):convert(parsing.whole_number("--busy-timeout", 0))
   parser:flag("--create", "sqlite: make programs that are named and not there.")
