@@ -87,13 +87,13 @@ SELECTION = $(if $(FILTER),--filter '$(FILTER)') $(FILES)
 
 test: setup
 	@$(MAKE) -j$(JOBS) build/ligase
-	@build/ligase tests/run.lua $(SELECTION)
+	@build/ligase tests/run.lua --jobs $(JOBS) $(SELECTION)
 
 asan: setup
 	@$(MAKE) -j$(JOBS) build/asan/ligase
 	@ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=86 \
 	  UBSAN_OPTIONS=print_stacktrace=1 LIGASE_HOME='$(CURDIR)' \
-	  build/asan/ligase tests/run.lua --exclude-tags slow $(SELECTION)
+	  build/asan/ligase tests/run.lua --jobs $(JOBS) --exclude-tags slow $(SELECTION)
 
 check: setup-check
 	@$(MAKE) -j$(JOBS) build/ligase

@@ -1,30 +1,39 @@
 --- Runs the specs inside the host, with its modules and its library:
 ---
----   build/ligase tests/run.lua [--filter PATTERN] [--tags TAG] [--exclude-tags TAG] [FILE...]
+---   build/ligase tests/run.lua [--jobs N] [--filter PATTERN] [--tags TAG] [--exclude-tags TAG] [FILE...]
 ---
---- FILE is a spec or a folder of specs; all of tests/ by default. One private
---- Postgres serves the whole run and is gone at its end. The last line reads
+--- FILE is a spec or a folder of specs; all of tests/ by default. With --jobs each file runs
+--- in a process of its own, N at a time. One private Postgres serves the whole run and is
+--- gone at its end. The last line reads
 --- `N passed, N failed, N skipped`; the exit status is 0 when nothing failed.
 local errors = require "ligase.base.errors"
 local host = require "host"
 local sys = require "sys"
 
+package.path = host.home .. "/?.lua;" .. package.path
+local parts = require "tests.parts"
+local support = require "tests.support"
+
 --- Settings of the person who runs the specs must not change their outcome.
 local SETTINGS = { "^POSTGRES_", "^PG", "^NOTION_", "^PINECONE_", "^USE_POSTGRES", "^ENABLE_",
   "^SIGNATURE_", "^VECTOR_", "^EMBEDDING_", "^CHAT_", "^OPENAI_", "^LIGASE_WORKSPACE$" }
 
-local USAGE = "usage: ligase tests/run.lua [--filter PATTERN] [--tags TAG] [--exclude-tags TAG] [FILE...]"
+local USAGE = "usage: ligase tests/run.lua [--jobs N] [--filter PATTERN] [--tags TAG] [--exclude-tags TAG] [FILE...]"
 
 local function parse(words)
-  local options = { filter = {}, filterOut = {}, tags = {}, excludeTags = {} }
+  local options = { filter = {}, filterOut = {}, tags = {}, excludeTags = {}, jobs = 1, words = {} }
   local lists = { ["--filter"] = "filter", ["--tags"] = "tags", ["--exclude-tags"] = "excludeTags" }
   local files = {}
   local i = 1
   while i <= #words do
     local list = lists[words[i]]
-    if list then
+    if words[i] == "--jobs" then
+      i = i + 1
+      options.jobs = math.tointeger(tonumber(words[i])) or errors.raise { kind = "usage", message = USAGE }
+    elseif list then
       i = i + 1
       table.insert(options[list], words[i] or errors.raise { kind = "usage", message = USAGE })
+      table.move(words, i - 1, i, #options.words + 1, options.words)
     elseif words[i]:find("^%-") then
       errors.raise { kind = "usage", code = "usage", message = USAGE }
     else
@@ -105,7 +114,7 @@ end
 
 local COUNTED = { success = "passed", failure = "failed", error = "failed", pending = "skipped" }
 
-local function subscribe(busted, report, support)
+local function subscribe(busted, report)
   local file
 
   busted.subscribe({ "file", "start" }, function(element)
@@ -158,12 +167,7 @@ local function subscribe(busted, report, support)
   end
 end
 
---- A folder of the run's own, in which everybody's temporary files end up.
-local function prepare_environment()
-  local folder = sys.temp_dir("ligase-tests-")
-  sys.chmod(folder, "755") -- as root, Postgres runs as another user
-  sys.mkdir(folder .. "/tmp")
-  sys.chmod(folder .. "/tmp", "1777")
+local function clear_settings()
   for name in pairs(sys.environ()) do
     for _, pattern in ipairs(SETTINGS) do
       if name:find(pattern) then
@@ -171,45 +175,79 @@ local function prepare_environment()
       end
     end
   end
-  sys.setenv("TMPDIR", folder .. "/tmp")
+end
+
+local function make_folder()
+  local folder = sys.temp_dir("ligase-tests-")
+  sys.chmod(folder, "755") -- as root, Postgres runs as another user
   return folder
 end
 
-local function run_specs(busted, report, options, files)
+--- Everybody's temporary files end up there.
+local function use_folder(folder)
+  sys.mkdir(folder .. "/tmp")
+  sys.chmod(folder .. "/tmp", "1777")
+  sys.setenv("TMPDIR", folder .. "/tmp")
+end
+
+local function run_specs(busted, options, files)
   require "busted.modules.filter_loader"()(busted, options)
   local load_files = require "busted.modules.test_file_loader"(busted, { "lua" })
   load_files(files, { "_spec%.lua$" }, { excludes = {}, recursive = true })
   require "busted.execute"(busted)(1, {})
-  if report.passed + report.failed + report.skipped == 0 then
-    report.failed = 1
-    add_problem(report, "the run", "no test matches")
-  end
 end
 
-local function main(words)
-  local options, files = parse(words)
+--- All files in this process.
+local function run_here(report, options, files, folder, server)
   local busted = require "busted.core"()
   require "busted"(busted)
-  package.path = host.home .. "/?.lua;" .. package.path
-  local support = require "tests.support"
-  local report = new_report()
-  local folder = prepare_environment()
+  use_folder(folder)
   support.open {
     folder = folder,
+    server = server,
     pending = busted.pending,
     place = function()
       return busted.context.get().descriptor
     end,
   }
-  subscribe(busted, report, support)
-  local done, failure = xpcall(run_specs, debug.traceback, busted, report, options, files)
+  subscribe(busted, report)
+  run_specs(busted, options, files)
+end
+
+--- Each file in a process of its own.
+local function run_parts(report, options, files, folder)
+  support.open { folder = folder }
+  parts.run(files, options.jobs, options.words, report, support.server(), folder)
+end
+
+local function finish(report, part)
+  if part then
+    print_problems(report)
+    parts.hand_over(part, report)
+    return
+  end
+  if report.passed + report.failed + report.skipped == 0 then
+    report.failed = 1
+    add_problem(report, "the run", "no test matches")
+  end
+  print_end(report)
+end
+
+local function main(words)
+  local options, paths = parse(words)
+  local part, report = parts.own(), new_report()
+  local folder = part and part.folder or make_folder()
+  clear_settings()
+  local files = options.jobs > 1 and parts.files(paths) or paths
+  local done, failure = xpcall(options.jobs > 1 and #files > 1 and run_parts or run_here, debug.traceback, report,
+    options, files, folder, part)
   local closed, problem = pcall(support.close)
   sys.remove_tree(folder)
   if not done or not closed then
     report.failed = report.failed + 1
     add_problem(report, "the run", done and problem or failure)
   end
-  print_end(report)
+  finish(report, part)
   return report.interrupted and 130 or report.failed > 0 and 1 or 0
 end
 

@@ -12,7 +12,8 @@ local sys = require "sys"
 local M = {}
 
 local TEMPLATE = "spec_template"
-local PREFIX = "spec_"
+--- Several processes may share one server.
+local PREFIX = ("spec_%d_"):format(sys.pid())
 
 --- Set by open(): where this run keeps its files, what busted is executing; the
 --- rest once a spec needs the database.
@@ -57,7 +58,9 @@ end
 --- The connection that makes and drops databases; the first use starts the server,
 --- so that specs without a database do not wait for one.
 local function admin()
-  if not run.admin then
+  if not run.admin and run.is_guest then
+    run.admin = pg.connect(conninfo_of("postgres"))
+  elseif not run.admin then
     run.url = cluster.url(run.folder)
     run.admin = pg.connect(conninfo_of("postgres"))
     -- Nothing here has to outlive a power cut, and creating databases is mostly fsync.
@@ -231,10 +234,18 @@ end
 -- ---- for tests/run.lua -----------------------------------------------------
 
 --- Tells where this run keeps its files; its Postgres starts when a spec needs it.
----@param options table {folder=, place=function, pending=function}: an existing
---- folder, what busted is executing ("it", "before_each", ...), how a test is skipped
+---@param options table {folder=, place=function, pending=function, server={url=, template=}|nil}: an existing
+--- folder, what busted is executing ("it", "before_each", ...), how a test is skipped, and somebody else's server
 function M.open(options)
-  run = { folder = options.folder, place = options.place, pending = options.pending, databases = 0 }
+  local server = options.server or {}
+  run = { folder = options.folder, place = options.place, pending = options.pending, databases = 0,
+    url = server.url, template = server.template, is_guest = options.server ~= nil }
+end
+
+--- This run's server, for other processes to use.
+---@return {url: string, template: string}
+function M.server()
+  return { template = migrated_template(), url = run.url }
 end
 
 --- Takes note that a test has ended.
@@ -244,13 +255,13 @@ end
 
 local OPEN_CONNECTIONS = [[
   SELECT datname, coalesce(query, '') AS query FROM pg_stat_activity
-  WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()]]
+  WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND starts_with(datname, $1)]]
 
 --- Backends need a moment to notice that their client has gone.
 local function open_connections()
   local rows = {}
   for _ = 1, run.admin and 40 or 0 do
-    rows = run.admin:query(OPEN_CONNECTIONS)
+    rows = run.admin:query(OPEN_CONNECTIONS, PREFIX)
     if #rows == 0 then
       break
     end
@@ -286,7 +297,7 @@ function M.close()
   if run and run.admin then
     run.admin:close()
   end
-  if run then
+  if run and not run.is_guest then
     cluster.stop(run.folder)
   end
   run = nil

@@ -138,10 +138,9 @@ local function one_word(kind, arguments, what)
 end
 
 local function change(context, kind, arguments, work)
-  local config = context.config
   return entities.change(context:open(), { command = kind.name .. " " .. arguments.action, create = arguments.create,
     arguments = { words = json.array(arguments.words) },
-    outbox = config:get "ENABLE_NOTION_SYNC" or config:get "ENABLE_DUAL_WRITE" }, work)
+    outbox = context:outbox() }, work)
 end
 
 local OUTCOMES = { created = "made", updated = "changed", unchanged = "unchanged", deleted = "deleted" }

@@ -40,6 +40,9 @@ M.COMMANDS = {
   { "feature", "say where a feature occurs, with its values and effects" },
   { "why", "say how the names of a feature, dataset or row were read" },
   { "aliases", "load tables that say which names mean the same" },
+  { "sync", "deliver what Notion still has to learn" },
+  { "outbox", "list what Notion still has to learn, try it again, or give it up" },
+  { "policy", "say what is written where, and which property shows what" },
   { "runs", "list what was done, and what failed" },
   { "sql", "run SQL and print the result" },
   { "migrate", "bring the database's schema up to date, or take steps back" },
@@ -66,7 +69,7 @@ folder (.ligase) and starts it when it is needed.
 
 --- Commands that use the database whatever their words say.
 local USES_DATABASE = { ingest = true, run = true, datasets = true, show = true, export = true, names = true,
-  why = true, runs = true, sql = true }
+  why = true, runs = true, sql = true, sync = true, outbox = true }
 
 local HELP = { ["--help"] = true, ["-h"] = true, help = true }
 local OPTIONS = { "--help", "--version", "-e" }

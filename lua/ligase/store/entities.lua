@@ -53,13 +53,13 @@ Changes.__index = Changes
 --- Changes in a transaction that the caller has begun and ends; :write them before.
 ---@param conn table
 ---@param run ligase.run the journal's entry of which they are part
----@param options {outbox: boolean|nil, create: boolean|nil, noted: ligase.noted_changes|nil}|nil outbox: other systems
---- are to be told; create: what is linked to and unknown is made; noted: where changes are noted, when the caller
---- writes them
+---@param options {outbox: boolean|table|nil, asked: boolean|nil, create: boolean|nil, noted: ligase.noted_changes|nil}|nil
+--- outbox, asked: as for ligase.store.changes; create: what is linked to and unknown is made; noted: where changes are
+--- noted, when the caller writes them
 ---@return ligase.changes
 function M.changes(conn, run, options)
   options = options or {}
-  return setmetatable({ conn = conn, noted = options.noted or changes_of.new(run, options.outbox),
+  return setmetatable({ conn = conn, noted = options.noted or changes_of.new(run, options.outbox, options.asked),
     create_unknown = options.create, resolved = {},
     counts = { created = 0, updated = 0, unchanged = 0, deleted = 0 } }, Changes)
 end
@@ -326,8 +326,8 @@ end
 --- transaction that is open already it is a part of that one.
 ---@generic T
 ---@param conn table
----@param options {command: string, arguments: table|nil, recipe: table|nil, outbox: boolean|nil, create: boolean|nil,
---- rehearse: boolean|nil} rehearse: everything is undone in the end
+---@param options {command: string, arguments: table|nil, recipe: table|nil, outbox: boolean|table|nil,
+--- asked: boolean|nil, create: boolean|nil, rehearse: boolean|nil} rehearse: everything is undone in the end
 ---@param work fun(changes: ligase.changes): T what is done; it may be called again
 ---@return T result what work returned
 ---@return "done"|"unchanged" outcome

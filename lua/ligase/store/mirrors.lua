@@ -228,14 +228,20 @@ function M.settle(conn, entity, told)
     conflict ~= pg.null and now or pg.null)
 end
 
+local CONFLICTS = [[
+SELECT m.entity_type, m.entity_id, m.page_id, m.conflict, to_char(m.conflict_at, 'YYYY-MM-DD HH24:MI') AS at,
+  coalesce(p.name, e.name, d.name, s.name, c.name, k.name) AS name
+FROM mirrors AS m LEFT JOIN programs AS p ON p.id = m.entity_id LEFT JOIN experiments AS e ON e.id = m.entity_id
+LEFT JOIN datasets AS d ON d.id = m.entity_id LEFT JOIN signatures AS s ON s.id = m.entity_id
+LEFT JOIN compounds AS c ON c.id = m.entity_id LEFT JOIN screening_campaigns AS k ON k.id = m.entity_id
+WHERE m.target = 'notion' AND m.conflict IS NOT NULL ORDER BY m.conflict_at, m.entity_id LIMIT $1]]
+
 --- Pages whose properties people changed and that were therefore not overwritten.
 ---@param conn table
 ---@param limit integer
 ---@return {entity_type: string, entity_id: string, page_id: string, name: string, conflict: table, at: string}[]
 function M.conflicts(conn, limit)
-  return conn:query([[
-SELECT entity_type, entity_id, page_id, conflict, to_char(conflict_at, 'YYYY-MM-DD HH24:MI') AS at
-FROM mirrors WHERE target = 'notion' AND conflict IS NOT NULL ORDER BY conflict_at, entity_id LIMIT $1]], limit)
+  return conn:query(CONFLICTS, limit)
 end
 
 return M

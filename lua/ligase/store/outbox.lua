@@ -170,6 +170,21 @@ function M.counts(conn)
   return counts
 end
 
+local BY_TYPE = [[
+SELECT entity_type, count(*) AS n FROM outbox WHERE target = 'notion' AND state = 'pending'
+  AND NOT payload @> '{"asked": true}' GROUP BY entity_type]]
+
+--- How many changes wait of each type, those left out that were asked for one by one.
+---@param conn table
+---@return table<string, integer>
+function M.pending_by_type(conn)
+  local counts = {}
+  for _, row in ipairs(conn:query(BY_TYPE)) do
+    counts[row.entity_type] = row.n
+  end
+  return counts
+end
+
 local OPEN = [[
 SELECT count(*) FILTER (WHERE state = 'pending' AND available_at <= now()) AS ready,
   count(*) FILTER (WHERE state = 'pending' AND available_at > now()) AS later,

@@ -24,7 +24,7 @@ local M = {}
 
 ---@class ligase.relay_options
 ---@field conn table
----@field target ligase.notion_target its client must ask :before_request of this relay, see M.guarded
+---@field target ligase.notion_target its client has a limiter of M.limiter
 ---@field watch boolean|nil waits for changes for ever
 ---@field entities string[]|nil only these, and what they wait for
 ---@field tell (fun(event: ligase.relay_event))|nil
@@ -50,7 +50,14 @@ local WAIT_S = 60
 --- A rate limit without a number of seconds.
 local LIMIT_S = 60
 
-local LOST = {} -- is raised when the lease is over: somebody else has the row
+--- The lease is over: somebody else has the row, and nothing may be sent or noted for it.
+local function raise_lost()
+  errors.raise { kind = "system", code = "lease_lost", message = "another relay has taken this change over" }
+end
+
+local function is_lost(failure)
+  return errors.is(failure, "system") and failure.code == "lease_lost"
+end
 
 ---@class ligase.relay
 ---@field conn table
@@ -61,8 +68,8 @@ local LOST = {} -- is raised when the lease is over: somebody else has the row
 local Relay = {}
 Relay.__index = Relay
 
-local COUNTED = { "created", "adopted", "updated", "unchanged", "trashed", "restored", "kept", "failed", "dead", "waits",
-  "lost" }
+local COUNTED = { "created", "adopted", "updated", "unchanged", "trashed", "restored", "kept", "failed", "dead",
+  "waits", "lost" }
 
 --- A relay.
 ---@param given ligase.relay_options
@@ -80,7 +87,7 @@ end
 --- then. Called by the rate limiter of the relay's client, see M.limiter.
 function Relay:before_request()
   if self.claim and not outbox.renew(self.conn, self.claim, self.lease_s) then
-    error(LOST, 0)
+    raise_lost()
   end
 end
 
@@ -96,18 +103,21 @@ function M.limiter(within)
   return setmetatable({ within = within }, Limiter)
 end
 
---- Waits for a turn, then makes sure of the claim.
----@param ... any
----@return any
-function Limiter:acquire(...)
-  local result = self.within and self.within:acquire(...)
-  if self.relay then
-    self.relay:before_request()
+--- Waits for a turn, holding the relay's claim meanwhile, and makes sure of the claim: nothing
+--- is sent for a change that somebody else has taken over.
+---@return boolean
+function Limiter:acquire()
+  local relay = self.relay
+  while self.within and not self.within:acquire(relay and relay.lease_s / 3) do
+    relay:before_request()
   end
-  return result
+  if relay then
+    relay:before_request()
+  end
+  return true
 end
 
---- Tells the limiter within what came back.
+--- Tells the limiter within that a request is over, and what its answer asks for.
 ---@param ... any
 function Limiter:answered(...)
   if self.within then
@@ -164,7 +174,7 @@ local function complete(self, delivered)
   local conn, claim, told = self.conn, self.claim, delivered.told
   conn:transaction(function()
     if not outbox.finish(conn, claim, { state = "done" }) then
-      error(LOST, 0)
+      raise_lost()
     end
     outbox.supersede(conn, claim, delivered.entity.open)
     if told then
@@ -319,7 +329,7 @@ end
 local UNIQUE_VIOLATION = "23505"
 
 local function failed(self, failure)
-  if failure == LOST then
+  if is_lost(failure) then
     self.counts.lost = self.counts.lost + 1
   elseif errors.is(failure, "notion") then
     failed_in_notion(self, failure)
@@ -359,13 +369,9 @@ local function deliver(self)
   tell(self, "delivered", ("%s: %s"):format(about, delivered.outcome))
 end
 
-local function raised(failure)
-  return failure == LOST and LOST or errors.explained(failure)
-end
-
 local function work_on(self, claim)
   self.claim = claim
-  local done, failure = xpcall(deliver, raised, self)
+  local done, failure = xpcall(deliver, errors.explained, self)
   if not done then
     failed(self, failure)
   end
@@ -410,7 +416,7 @@ end
 local function wait_for_more(self, wanted)
   local open = outbox.open(self.conn, wanted)
   if not self.watch then
-    local is_done = open.ready + open.later + open.running == 0
+    local is_done = open.ready + open.running == 0 and open.later == open.waiting
     if is_done or sys.monotonic() - self.progressed_at > self.patience_s then
       return false
     end

@@ -2,6 +2,7 @@
 --- the data source that holds its pages, checked when it is first needed.
 local errors = require "ligase.base.errors"
 local policy_of = require "ligase.sync.policy"
+local schema = require "ligase.io.notion.schema"
 local text = require "ligase.base.text"
 local values = require "ligase.sync.values"
 
@@ -73,31 +74,21 @@ function Target:shown_types()
   return shown
 end
 
----@class ligase.schema_problem
----@field property string
----@field wanted string the type that the policy says
----@field found string|nil the type that it has; nil when it is missing
-
---- What a data source lacks for the policy.
----@param entity_policy ligase.entity_policy
----@param source table a data source with its properties
----@return ligase.schema_problem[]
-function M.schema_problems(entity_policy, source)
-  local problems = {}
-  for _, name in ipairs(values.names(entity_policy)) do
-    local wanted, property = values.type_of(entity_policy, name), source.properties[name]
-    if not property or property.type ~= wanted then
-      problems[#problems + 1] = { property = name, wanted = wanted, found = property and property.type or nil }
-    end
+--- What the policy needs of a type's data source.
+local function needs(entity_policy)
+  local list = {}
+  for i, name in ipairs(values.names(entity_policy)) do
+    list[i] = { name = name, type = values.type_of(entity_policy, name) }
   end
-  return problems
+  return list
 end
 
-local function refuse_schema(entity_policy, problems)
+local function refuse_schema(entity_policy, findings)
   local parts = {}
-  for i, problem in ipairs(problems) do
-    parts[i] = problem.found and ("'%s' is a %s, not a %s"):format(problem.property, problem.found, problem.wanted)
-      or ("'%s' (%s) is missing"):format(problem.property, problem.wanted)
+  for i, found in ipairs(findings) do
+    parts[i] = found.problem == "missing" and ("'%s' (%s) is missing"):format(found.name, found.wanted)
+      or found.problem == "title" and ("its title is called '%s', not '%s'"):format(tostring(found.found), found.name)
+      or ("'%s' is a %s, not a %s"):format(found.name, tostring(found.found), found.wanted)
   end
   errors.raise { kind = "notion", code = "schema", outcome = "refused",
     message = ("the Notion database of %s (%s) does not fit the policy: %s"):format(entity_policy.kind.plural,
@@ -107,9 +98,9 @@ end
 
 local function resolve(self, entity, database)
   local source = self.client:resolve_database(database, { about = entity.kind.plural })
-  local problems = M.schema_problems(entity, source)
-  if #problems > 0 then
-    refuse_schema(entity, problems)
+  local findings = schema.compare(source.properties, needs(entity))
+  if #findings > 0 then
+    refuse_schema(entity, findings)
   end
   return source
 end

@@ -106,10 +106,9 @@ local function tell(source, done, arguments)
 end
 
 local function import(conn, arguments, context, map, source)
-  local config = context.config
   return sqlite_import.import(conn, source, { map = map, leave_out = arguments.leave_out, dry_run = arguments.dry_run,
     create = arguments.create, duplicates = arguments.duplicates, busy_timeout_s = arguments.busy_timeout,
-    outbox = config:get "ENABLE_NOTION_SYNC" or config:get "ENABLE_DUAL_WRITE" })
+    outbox = context:outbox() })
 end
 
 --- Runs the command.

@@ -177,7 +177,7 @@ function actions.apply(conn, groups, dataset, arguments, context)
   end
   local report = name_moves.apply(conn, groups, {
     dataset_id = dataset and dataset.id,
-    outbox = context.config:get "ENABLE_NOTION_SYNC" or context.config:get "ENABLE_DUAL_WRITE",
+    outbox = context:outbox(),
     arguments = { type = arguments.feature_type, dataset = dataset and dataset.name,
       omics = dataset and dataset.omics_type },
   })
