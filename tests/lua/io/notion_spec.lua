@@ -143,8 +143,8 @@ describe("the Notion client", function()
       Organisms = { multi_select = { options = json.array() } } })
     local needs = { { name = "Name", type = "title" }, { name = "Disease", type = "multi_select" },
       { name = "Organism", type = "multi_select" }, { name = "Rows", type = "number" },
-      { name = "Kind", type = "select" }, { name = "Up", type = "relation", relation = source }, { name = "Out", type = "relation" },
-      { name = "Ligase ID", type = "rich_text" } }
+      { name = "Kind", type = "select" }, { name = "Up", type = "relation", relation = source },
+      { name = "Out", type = "relation" }, { name = "Ligase ID", type = "rich_text" } }
     local data_source = client:data_source(own)
     local problems = {}
     for i, found in ipairs(schema.compare(data_source.properties, needs)) do
