@@ -205,7 +205,7 @@ describe("ligase export notion", function()
     make "good"
     local bad = make "bad"
     local toggle = standin:ask("PATCH", ("/v1/blocks/%s/children"):format(bad), { children = { { type = "toggle",
-      toggle = { rich_text = {}, children = { { type = "divider", divider = {} } } } } } }).results[1].id
+      toggle = { rich_text = json.array(), children = { { type = "divider", divider = {} } } } } } }).results[1].id
     standin:ask("POST", "/_standin/hide", { id = toggle })
     local result = run({ "export", "notion", folder, "--database", "exp_data" }, env)
     assert.equal(1, result.code)
