@@ -7,10 +7,11 @@ local serve = require "serve"
 local support = require "tests.support"
 local sys = require "sys"
 
---- What every client begins with: `ask` for one request, `raw` for bytes as they are.
+--- The clients' process: does one piece of Python after the other, as they are put into its
+--- folder; `ask` is for one request, `raw` for bytes as they are, `tell` for the outcome.
 local CLIENT = [=[
-import http.client, json, socket, sys, time
-port = int(sys.argv[1])
+import http.client, json, os, socket, sys, time, traceback
+folder = sys.argv[1]
 def ask(method, path, body=None, headers={}):
     c = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
@@ -33,22 +34,58 @@ def raw(data, pause=0, rest=b""):
     except Exception as e:
         return type(e).__name__
     return got.decode()
-def tell(value): print(json.dumps(value))
+def tell(value):
+    global told
+    told = value
+number = 0
+while True:
+    number += 1
+    place = "%s/%d" % (folder, number)
+    while not os.path.exists(place + ".py"): time.sleep(0.002)
+    told = None
+    try:
+        with open(place + ".py") as f: port, code = f.read().split("\n", 1)
+        port = int(port)
+        exec(code)
+    except Exception:
+        told = {"failed": traceback.format_exc()}
+    with open(place + ".part", "w") as f: json.dump(told, f)
+    os.rename(place + ".part", place + ".json")
 ]=]
 
 describe("serve", function()
-  --- Runs a client and gives the server its time until that has ended.
+  local client = { asked = 0 }
+
+  setup(function()
+    client.folder = support.workspace()
+    client.process = sys.spawn { "python3", "-IS", "-c", CLIENT, client.folder }
+  end)
+
+  teardown(function()
+    client.process:close()
+  end)
+
+  --- Lets the client begin with a piece of Python; gives what tells whether it is done.
+  local function begin(port, code)
+    client.asked = client.asked + 1
+    local place = ("%s/%d"):format(client.folder, client.asked)
+    sys.write_file(place .. ".py", ("%d\n%s"):format(port, code))
+    return function()
+      return sys.stat(place .. ".json") and json.decode(sys.read_file(place .. ".json"))
+    end
+  end
+
+  --- Lets the client do it and gives the server its time until that is done.
   local function served(server, code)
-    local folder = support.workspace()
-    local client <close> = sys.spawn({ "python3", "-IS", "-c", CLIENT .. code, tostring(server.port) },
-      { stdout = folder .. "/out", stderr = folder .. "/err" })
-    local ended
-    repeat
+    local outcome = begin(server.port, code)
+    local told = outcome()
+    while not told do
       server:step(0.02)
-      ended = client:wait(0)
-    until ended
-    assert.equal(0, ended.code, sys.read_file(folder .. "/err"))
-    return json.decode(sys.read_file(folder .. "/out"))
+      assert.is_nil(client.process:wait(0), "the client has ended")
+      told = outcome()
+    end
+    assert.is_nil(type(told) == "table" and told.failed or nil)
+    return told
   end
 
   --- The same with a server of its own.
@@ -249,8 +286,8 @@ tell(count)]=])
       local got = with(function(request)
         local number = tonumber(request.query.n)
         return number and wrong[number] or { body = "fine" }
-      end, ([=[tell([ask("GET", "/?n=%%d" %% n)[0] for n in range(1, %d)] + [ask("GET", "/")[1]])]=]):format(#wrong + 1),
-        { failed = function(failure) failures[#failures + 1] = failure end })
+      end, ([=[tell([ask("GET", "/?n=%%d" %% n)[0] for n in range(1, %d)] + [ask("GET", "/")[1]])]=]):format(
+        #wrong + 1), { failed = function(failure) failures[#failures + 1] = failure end })
       for i = 1, #wrong do
         assert.equal(500, got[i], "answer " .. i)
         assert.is_true(errors.is(failures[i], "usage"), tostring(failures[i]))
@@ -314,8 +351,7 @@ tell(count)]=])
 
     it("can be closed at any time, and again", function()
       local server = serve.listen { handler = function() return { delay_s = 60 } end }
-      local client <close> = sys.spawn({ "python3", "-IS", "-c", CLIENT .. [=[ask("GET", "/")]=],
-        tostring(server.port) })
+      local outcome = begin(server.port, [=[tell(ask("GET", "/"))]=])
       local count = 0
       while count == 0 do
         count = server:step(0.05)
@@ -324,7 +360,11 @@ tell(count)]=])
       server:close()
       assert.is_nil(server.port)
       assert.has_error(function() server:step(0) end)
-      assert.equal(0, client:wait(10).code)
+      local told
+      while not told do
+        told = outcome()
+      end
+      assert.same({ "RemoteDisconnected" }, told)
       serve.listen { handler = echo } -- left to the collector
       collectgarbage()
     end)
@@ -365,20 +405,31 @@ server:close()
         while not sys.stat(place) do
           sys.sleep(0.02)
         end
-        return how(process, sys.read_file(place)) or process:wait(10)
+        how(process, tonumber(sys.read_file(place)))
+        return process:wait(10).code
+      end
+      local function told(port, code)
+        local outcome, value = begin(port, code), nil
+        while not value do
+          sys.sleep(0.01)
+          value = outcome()
+        end
+        return value
       end
       assert.equal(0, ran(function(_, port)
-        support.python(CLIENT .. [=[assert ask("GET", "/stop")[1] == "bye"]=], { port })
-      end).code)
-      assert.equal(130, ran(function(process) process:kill("INT") end).code)
-      local ended = ran(function(process, port)
-        support.python(CLIENT .. [=[
+        assert.equal("bye", told(port, [=[tell(ask("GET", "/stop")[1])]=]))
+      end))
+      assert.equal(130, ran(function(process)
+        process:kill("INT")
+      end))
+      assert.equal(130, ran(function(process, port)
+        told(port, [=[
 s = socket.create_connection(("127.0.0.1", port))
 s.sendall(b"GET /hang HTTP/1.1\r\nHost: a\r\n\r\n")
-time.sleep(0.1)]=], { port })
+time.sleep(0.1)
+tell("sent")]=])
         process:kill("INT")
-      end)
-      assert.equal(130, ended.code)
+      end))
     end)
   end)
 end)
