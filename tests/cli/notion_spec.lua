@@ -161,7 +161,7 @@ describe("ligase export notion", function()
     assert.is_table(sys.stat(("%s/exp_data/%s.md"):format(folder, name)))
     local states = {}
     for _, row in ipairs(index()) do
-      states[row[2]] = row[3]
+      states[row[2]] = row[4]
     end
     assert.equal("gone", states[id])
   end)
@@ -175,6 +175,30 @@ describe("ligase export notion", function()
     assert.equal("exp_data: 1 page fetched, 0 unchanged\n", result.stdout)
     assert.same({ ("after-%s.json"):format(id:sub(-8)), ("after-%s.md"):format(id:sub(-8)), "database.json" },
       files "exp_data")
+  end)
+
+  it("takes pages within pages along, and sees what becomes of them", function()
+    local outer = make "outer"
+    local function inner(title, parent)
+      return standin:ask("POST", "/v1/pages", { parent = { type = "page_id", page_id = parent },
+        properties = { title = { title = { { text = { content = title } } } } } }).id
+    end
+    local middle = inner("middle", outer)
+    local deepest = inner("deepest", middle)
+    local result = run({ "export", "notion", folder }, env)
+    assert.equal("exp_data: 3 pages fetched, 0 unchanged\n", result.stdout, result.stderr)
+    assert.is_table(sys.stat(("%s/exp_data/deepest-%s.md"):format(folder, deepest:sub(-8))))
+    age_index()
+    result = run({ "export", "notion", folder }, env)
+    assert.equal("exp_data: 0 pages fetched, 3 unchanged\n", result.stdout)
+    standin:ask("PATCH", "/v1/pages/" .. deepest, { in_trash = true })
+    result = run({ "export", "notion", folder }, env)
+    assert.matches("1 gone from Notion and kept here\n", result.stdout)
+    local parents = {}
+    for _, row in ipairs(index()) do
+      parents[row[2]] = row[3]
+    end
+    assert.same({ "", outer, middle }, { parents[outer], parents[middle], parents[deepest] })
   end)
 
   it("keeps what it has when it ends early, and goes on there", function()
