@@ -1,5 +1,5 @@
 --- Markdown as blocks of Notion: all that ligase writes itself, and what people commonly do.
-local inline = require "ligase.io.notion.inline"
+local inline = require "ligase.io.notion.inline_read"
 local json = require "ligase.base.json"
 
 local M = {}

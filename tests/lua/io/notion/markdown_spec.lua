@@ -1,4 +1,5 @@
 local inline = require "ligase.io.notion.inline"
+local inline_read = require "ligase.io.notion.inline_read"
 local json = require "ligase.base.json"
 local markdown = require "ligase.io.notion.markdown"
 
@@ -137,9 +138,9 @@ describe("Markdown as blocks", function()
 
   it("takes long texts of unmatched signs in time", function()
     local long = ("[c <u>x ~~ _ * $5 "):rep(5000)
-    assert.is_true(long == inline.read(long)[1].text.content)
+    assert.is_true(long == inline_read.read(long)[1].text.content)
     local nested = "**" .. ("*a "):rep(20001) .. "**"
-    assert.is_true(#inline.read(nested) > 1)
+    assert.is_true(#inline_read.read(nested) > 1)
   end)
 end)
 
@@ -197,7 +198,7 @@ describe("any rich text", function()
     for _ = 1, 1500 do
       local items = random_items()
       local written = inline.write(items)
-      assert.equal(letters(items), letters(inline.read(written)), written)
+      assert.equal(letters(items), letters(inline_read.read(written)), written)
       local kind = kinds[random(#kinds)]
       local page = markdown.write { block(kind, items, { checked = false }) }
       local back = markdown.read(page)
