@@ -69,6 +69,15 @@ describe("ligase notion check", function()
     assert.matches("NOTION_OTHER_DB_ID: the policy shows nothing in it\n", result.stdout)
   end)
 
+  it("keeps the budget that all processes share, where there is a Postgres", function()
+    local conn, conninfo = support.migrated()
+    local result = support.ligase { "notion", "check", database = conninfo, env = { NOTION_API_URL = standin.url,
+      NOTION_API_KEY = "spec", NOTION_PROGRAMS_DB_ID = databases.programs, NOTION_REQUESTS_PER_MINUTE = "6000" } }
+    assert.equal(0, result.code, result.stderr)
+    local row = conn:query("SELECT holder IS NOT NULL AS is_used FROM rate_limits WHERE name = 'notion'")[1]
+    assert.is_true(row.is_used)
+  end)
+
   it("refuses to guess", function()
     local result = run { "notion", "check" }
     assert.equal(2, result.code)
