@@ -251,6 +251,15 @@ describe("ligase export notion", function()
     assert.equal(3, #index())
   end)
 
+  it("says which database cannot be read, and keeps the others", function()
+    make "good"
+    env.NOTION_ALSO_DB_ID = standin.root
+    local result = run({ "export", "notion", folder }, env)
+    assert.equal(1, result.code)
+    assert.equal("also: cannot be read\nexp_data: 1 page fetched, 0 unchanged\n", result.stdout)
+    assert.matches("NOTION_ALSO_DB_ID in Notion: .*404", result.stderr)
+  end)
+
   it("refuses what it cannot do", function()
     local result = run({ "export", "notion", folder, "--database", "exp_dta" }, env)
     assert.equal(2, result.code)

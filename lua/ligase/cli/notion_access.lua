@@ -17,6 +17,9 @@ local function limiter_of(context)
       return rate_limit.new(context:open { migrate = false }, "notion", { per_minute = per_minute })
     end
   end)
+  if not shared and errors.wrap(limiter).kind == "internal" then
+    error(limiter, 0)
+  end
   return shared and limiter or pace.new(per_minute)
 end
 

@@ -288,6 +288,31 @@ describe("the Notion client", function()
     assert.equal(100, refused("rate_limited", patient.page, patient, page.id).retry_after_s)
   end)
 
+  it("appends once, whatever becomes of the answer", function()
+    local patient = notion.new { token = "secret", base_url = standin.url, retries = 3, total_s = 10 }
+    for fault, case in pairs { lost_reply = { 1, "reset" }, unavailable = { 0, "service_unavailable" },
+      rate_limited = { 1 }, overloaded = { 1 }, conflict = { 1 } } do
+      local page = named("append " .. fault)
+      standin:faults(fault .. "@blocks_append*1", { retry_after_s = 0 })
+      if case[2] then
+        local failure = refused(case[2], patient.append_blocks, patient, page.id, markdown.read "a")
+        assert.equal("unknown", failure.outcome)
+        assert.equal(0, failure.appended)
+      else
+        patient:append_blocks(page.id, markdown.read "a")
+      end
+      assert.equal(case[1], #patient:blocks(page.id), fault)
+    end
+  end)
+
+  it("says that the budget left no room", function()
+    local limited = notion.new { token = "secret", base_url = standin.url, limiter = {
+      acquire = function() return false end, answered = function() end } }
+    local failure = refused("limited", limited.data_source, limited, source)
+    assert.equal("not_sent", failure.outcome)
+    assert.matches("budget", failure.hint)
+  end)
+
   it("asks its limiter before each attempt and tells it of each answer", function()
     local said = {}
     local limited = notion.new { token = "secret", base_url = standin.url, retries = 1, limiter = {

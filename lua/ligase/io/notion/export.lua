@@ -241,14 +241,17 @@ local function fetch(export, page, parent)
   return within
 end
 
---- Failures of one page, after which the others can still be fetched.
-local function is_of_page(failure)
-  return errors.is(failure, "notion") and (failure.status == 400 or failure.status == 403 or failure.status == 404)
+local PASSED_OVER = { value = true, multiple_data_sources = true }
+
+--- Failures of one page or database, after which the others can still be fetched.
+local function is_of_one(failure)
+  return errors.is(failure, "notion") and (failure.status == 400 or failure.status == 403 or failure.status == 404
+    or PASSED_OVER[failure.code] ~= nil)
 end
 
 --- Notes that a page failed. What was fetched of the pages within it stays what it is.
 local function note_failure(export, id, failure)
-  if not is_of_page(failure) then
+  if not is_of_one(failure) then
     error(failure, 0)
   end
   export.counts.failed = export.counts.failed + 1
@@ -317,7 +320,12 @@ local function take_database(export, database)
   export.database, export.seen = database, {}
   export.counts = { database = database.folder, fetched = 0, unchanged = 0, failed = 0, gone = 0 }
   export.done[#export.done + 1] = export.counts
-  local source = export.client:resolve_database(database.id, { about = database.about })
+  local found, source = xpcall(export.client.resolve_database, errors.explained, export.client, database.id,
+    { about = database.about })
+  if not found then
+    export.counts.is_unreadable = true
+    return note_failure(export, database.id, source)
+  end
   local folder = ("%s/%s"):format(export.folder, database.folder)
   sys.mkdir(folder, { parents = true })
   sys.write_file(folder .. "/database.json", json.encode(source, { pretty = true }) .. "\n")
@@ -333,8 +341,9 @@ end
 ---@param folder string made when it is not there
 ---@param databases {folder: string, id: string, about: string}[] the name of each one's folder, and its id or link
 ---@param options? {on_page?: fun(counts: table)} called after each page with what was done of its database so far
----@return {database: string, fetched: integer, unchanged: integer, failed: integer, gone: integer}[] counts
----@return ligase.notion.Error[] failures of single pages
+---@return {database: string, fetched: integer, unchanged: integer, failed: integer, gone: integer,
+---  is_unreadable: boolean|nil}[] counts
+---@return ligase.notion.Error[] failures of single pages and databases
 function M.run(client, folder, databases, options)
   sys.mkdir(folder, { parents = true })
   local lock = sys.lock(folder .. "/.lock")

@@ -42,6 +42,13 @@ local STATUS = {
   [500] = TRY_LATER, [502] = TRY_LATER, [503] = TRY_LATER, [504] = TRY_LATER,
 }
 
+--- Remedies by the code of what went wrong on the way.
+local NETWORK = {
+  refused_scheme = "Set NOTION_API_URL to an https:// address",
+  limited = "Others use the budget of requests, or Notion asked to wait: try again later",
+  size = "Narrow the query",
+}
+
 local function remedy(failure)
   if failure.data_sources then
     return "The database has several data sources; set the id of the one that is meant instead: "
@@ -164,8 +171,7 @@ function M.raise_network(call, cause)
   raise(call, {
     code = cause.code, outcome = unknown and "unknown" or "not_sent", cause = cause,
     said = said,
-    detail = reference(call), hint = cause.code == "refused_scheme" and "Set NOTION_API_URL to an https:// address"
-      or cause.hint or (unknown and call.method ~= "GET"
+    detail = reference(call), hint = NETWORK[cause.code] or cause.hint or (unknown and call.method ~= "GET"
       and "Whether Notion did it is not known: look before it is repeated"
       or "Look at the network, and at NOTION_API_URL"),
   })
