@@ -33,7 +33,8 @@ end
 local function start(folder)
   local out = folder .. "/standin"
   local process = sys.spawn({ host.executable, host.home .. "/tests/standins/notion.lua", "--budget", "0",
-    "--seed", "7", "--token", "secret-one", "--token", "person-two" }, { stdout = out, stderr = "stdout", cwd = folder })
+    "--seed", "7", "--token", "secret-one", "--token", "person-two" },
+    { stdout = out, stderr = "stdout", cwd = folder })
   local address, root
   repeat
     sys.sleep(0.02)
@@ -175,11 +176,11 @@ describe("the stand-in for Notion, under the official client", function()
       blocks.child_page, blocks.longest })
     assert.same({ "top", "line 0", "after line 0", "line 1" }, blocks.start)
     assert.same({ { "two", true, "block_id" } }, blocks.below)
-    check_invalid(blocks.too_many, "body failed validation: body.children.length should be ≤ `100`, instead was `101`.")
-    check_invalid(blocks.too_long, "body failed validation: body.children[0].paragraph.rich_text[0].text.content.length "
-      .. "should be ≤ `2000`, instead was `2001`.")
-    check_invalid(blocks.wide, "body failed validation: body.children[0].paragraph.rich_text[0].text.content.length "
-      .. "should be ≤ `2000`, instead was `2002`.")
+    check_invalid(blocks.too_many,
+      "body failed validation: body.children.length should be ≤ `100`, instead was `101`.")
+    local content = "body failed validation: body.children[0].paragraph.rich_text[0].text.content"
+    check_invalid(blocks.too_long, content .. ".length should be ≤ `2000`, instead was `2001`.")
+    check_invalid(blocks.wide, content .. ".length should be ≤ `2000`, instead was `2002`.")
     assert.matches("paragraph.children%[0%].paragraph.children should be not present", blocks.too_deep.message)
     for _, name in ipairs { "too_deep", "too_big", "no_block" } do
       assert.equal("validation_error", blocks[name].code)
