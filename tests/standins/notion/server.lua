@@ -93,10 +93,8 @@ end
 local function check_budget(self, request)
   local retry_after_s = self.limits:arrive(request.token)
   if retry_after_s then
-    self.limits:sent_retry_after(request.token, retry_after_s)
     failures.refuse(429, "rate_limited", "You have been rate limited. Please try again in a few minutes.", {
-      headers = { ["Retry-After"] = tostring(retry_after_s) },
-      additional_data = { rate_limit_reason = "integration_rate_limit" } })
+      retry_after_s = retry_after_s, additional_data = { rate_limit_reason = "public_api_request_rate_limit" } })
   end
 end
 
@@ -127,9 +125,11 @@ local function json_answer(self, request, status, value, headers)
 end
 
 local function refusal_answer(self, request, refusal)
-  local headers = refusal.headers or {}
+  local headers = {}
   if refusal.retry_after_s then
     headers["Retry-After"] = tostring(refusal.retry_after_s)
+    refusal.additional_data = refusal.additional_data or {}
+    refusal.additional_data.retry_after = tostring(refusal.retry_after_s)
     self.limits:sent_retry_after(request.token, refusal.retry_after_s)
   end
   return json_answer(self, request, refusal.status, { object = "error", status = refusal.status,
