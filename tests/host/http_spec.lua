@@ -134,6 +134,21 @@ describe("http.request", function()
     assert_failure(get_failure "/long-headers", "size", "unknown")
   end)
 
+  it("unpacks gzip, and notices when it breaks off", function()
+    for _, n in ipairs { 0, 1, 32767, 32768, 32769, 65536, 1000000 } do
+      assert.are.equal(("\0"):rep(n), http.get(peer.url .. "/gzip?" .. n).body)
+    end
+    assert.are.equal("onetwo", http.get(peer.url .. "/gzip-two").body)
+    local path = support.workspace() .. "/out"
+    for _, n in ipairs { 1, 5, 10, 2000, 5000 } do
+      assert_failure(get_failure("/gzip-cut?" .. n, { to = path }), "truncated", "unknown")
+      assert.is_nil(sys.stat(path))
+    end
+    assert.are.equal("", http.get(peer.url .. "/gzip-cut?0").body)
+    assert_failure(get_failure "/brotli", "protocol", "unknown")
+    assert.are.equal("", http.head(peer.url .. "/gzip?5").body)
+  end)
+
   it("tells exactly whether the request may have arrived", function()
     for url, code in pairs { ["https://host.invalid/"] = "resolve", ["http://127.0.0.1:1"] = "connect",
       [peer.tls_url .. "/echo"] = "tls" } do

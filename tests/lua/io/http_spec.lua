@@ -68,7 +68,8 @@ describe("JSON", function()
 
   it("is asked for in vain: URL and status are told", function()
     for path, told in pairs { ["/html"] = "the body is HTML and not JSON %(Sign in%)",
-      ["/bytes?0"] = "the body is empty", ["/json-cut"] = "the body is not whole JSON %(invalid JSON at byte 10: .*the end%)" } do
+      ["/bytes?0"] = "the body is empty",
+      ["/json-cut"] = "the body is not whole JSON %(invalid JSON at byte 10: .*the end%)" } do
       local response = http.get(peer.url .. path)
       local failure = failure_of(response.json, response)
       assert.are.same({ "network", "not_json", "unknown", 200 },
