@@ -83,7 +83,7 @@ local function core_of(item, text)
     return "$" .. text:gsub("[\\$]", "\\%0"):gsub("\n", " ") .. "$"
   end
   local annotations = present(item.annotations) or {}
-  return annotations.code and code_span((text:gsub("\n", " "))) or escaped(text)
+  return annotations.code and (text:gsub("[^\n]+", code_span)) or escaped(text)
 end
 
 local function same(a, b)
@@ -124,15 +124,18 @@ local function what_follows(trail, following)
   return following.text:find("^%s") and " " or "."
 end
 
+local BREAK = "\255" -- no byte of UTF-8
+
 --- A line ends within a paragraph; where a blank or nothing is beside, only a tag is seen.
 local function with_breaks(text)
-  text = text:gsub("\n", "\0"):gsub("^%s*%z", function(s) return (s:gsub("%z", "<br>")) end)
+  text = text:gsub("\n", BREAK)
   local before
   repeat
     before = text
-    text = text:gsub("([%s%z>])%z", "%1<br>"):gsub("%z([%s%z])", "<br>%1"):gsub("%z$", "<br>")
+    text = text:gsub("^(%s*)" .. BREAK, "%1<br>"):gsub("([%s>" .. BREAK .. "])" .. BREAK, "%1<br>")
+      :gsub(BREAK .. "([%s" .. BREAK .. "])", "<br>%1"):gsub(BREAK .. "$", "<br>")
   until text == before
-  return (text:gsub("%z", "\\\n"))
+  return (text:gsub(BREAK, "\\\n"))
 end
 
 --- Blanks at the ends of a text, which Markdown drops otherwise.

@@ -91,7 +91,7 @@ local function find_closer(self, closer, from, to)
     local c = text:sub(at, at)
     if c == "\\" then
       at = at + 2
-    elseif c == "`" and closer ~= "`" then
+    elseif c == "`" and closer ~= "$" then -- an equation holds what it likes
       local run = text:match("^`+", at)
       local stop = code_end(self, run, at + #run, to)
       at = stop and stop + 1 or at + #run

@@ -48,6 +48,17 @@ describe("blocks as Markdown", function()
       .. "</details>\n", { block("toggle", "more", nil, { block("paragraph", "inside"), block("toggle", "deeper") }) })
   end)
 
+  it("what looks like an end within a code is none", function()
+    is_written("<details>\n<summary>more</summary>\n\n```\n</details>\n<details>\n```\n\n</details>\n\nafter\n", {
+      block("toggle", "more", nil, { block("code", "</details>\n<details>", { language = "plain text" }) }),
+      block("paragraph", "after") })
+    local items = { text "a ", { type = "equation", equation = { expression = "x`y" } }, text " b",
+      text("c$", { code = true }) }
+    assert.equal("a $x`y$ b`c$`", inline.write(items))
+    assert.equal(json.encode(items), json.encode(inline_read.read "a $x`y$ b`c$`"))
+    assert.equal("`a`\\\n`b`", inline.write { text("a\nb", { code = true }) })
+  end)
+
   it("code, with any backticks", function()
     is_written("```lua\nlocal x = 1\n\n  return x\n```\n", { block("code", "local x = 1\n\n  return x",
       { language = "lua" }) })
