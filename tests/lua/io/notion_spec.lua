@@ -136,6 +136,12 @@ describe("the Notion client", function()
     local failure = refused("multiple_data_sources", client.resolve_database, client, many, { about = "datasets" })
     assert.equal(2, #failure.data_sources)
     assert.matches("Second", failure.hint)
+    -- what Notion itself says to a client that names the database all the same
+    failure = refused("validation_error", client.api.call, client.api, { method = "POST", path = "/v1/pages",
+      what = "create the page", once = true, body = { parent = { type = "database_id", database_id = many },
+        properties = written { Name = { "title", "x" } } } })
+    assert.equal(2, #failure.data_sources)
+    assert.matches("several data sources", failure.hint)
   end)
 
   it("compares a schema with what is needed, and makes what is missing", function()
