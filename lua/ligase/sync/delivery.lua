@@ -54,7 +54,12 @@ end
 local function written(self, said)
   local made = {}
   for name, value in pairs(said) do
-    made[name] = properties.write(values.type_of(self.policy, name), value, name)
+    local done, result = xpcall(properties.write, errors.explained, values.type_of(self.policy, name), value, name)
+    if not done then
+      result.message = errors.is(result, "notion") and ("%s: %s"):format(self.about, result.message) or result.message
+      error(result, 0)
+    end
+    made[name] = result
   end
   return made
 end

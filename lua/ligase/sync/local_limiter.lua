@@ -18,6 +18,7 @@ function M.new(per_minute)
 end
 
 --- Waits for a turn.
+---@return boolean true
 function Limiter:acquire()
   local now = sys.monotonic()
   local at = math.max(now, self.next_at)
@@ -26,6 +27,7 @@ function Limiter:acquire()
     sys.sleep(at - now)
     now = sys.monotonic()
   end
+  return true
 end
 
 --- Takes note of what an answer says.
