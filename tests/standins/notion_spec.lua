@@ -392,8 +392,16 @@ describe("the stand-in for Notion", function()
       assert.equal(400, at.ask("POST", "/_standin/faults", { spec = "nonsense" }).status)
       at.ask("DELETE", "/_standin/faults")
       assert.equal(200, at.create("b").status)
-      at.ask("POST", "/_standin/hide", { id = at.source })
-      assert.equal(404, at.create("c").status)
+      local page = at.with_key "b" [1]
+      for _, id in ipairs { at.source, at.database } do
+        at.ask("POST", "/_standin/hide", { id = id })
+        assert.equal(404, at.create("c").status)
+        assert.equal(404, at.ask("GET", "/v1/pages/" .. page.id).status)
+        at.ask("POST", "/_standin/hide", { id = id, hidden = false })
+        assert.equal(200, at.ask("GET", "/v1/pages/" .. page.id).status)
+      end
+      at.ask("PATCH", "/v1/databases/" .. at.database, { in_trash = true })
+      assert.equal(400, at.create("c").status)
       local answer, told = at.ask("GET", "/_standin/nothing")
       assert.equal(404, answer.status)
       assert.matches("GET /_standin/counters", told.message, 1, true)

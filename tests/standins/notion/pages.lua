@@ -235,7 +235,7 @@ end
 function M.create(world, request)
   local body = request.json
   local source, parent = place_of(world, request)
-  if source and source.trashed then
+  if source and (source.trashed or world.objects[source.database].trashed) then
     failures.archived()
   end
   if body.properties == nil then

@@ -195,7 +195,7 @@ end
 --- Starts counting anew.
 function M:reset_counters()
   self.requests, self.kinds, self.statuses = 0, {}, {}
-  self.limits = limits.new(self.world, { budget = self.budget })
+  self.limits = limits.new(self.world, { budget = self.budget, grace_s = self.grace_s })
   self.faults.counts = {}
 end
 
@@ -217,23 +217,23 @@ function M:figures()
   local figures = self.limits:figures()
   figures.requests, figures.by_kind, figures.by_status = self.requests, self.kinds, self.statuses
   figures.faults = self.faults:figures()
-  figures.clock, figures.budget = self.world.clock, self.budget
+  figures.clock, figures.budget, figures.grace_s = self.world.clock, self.budget, self.grace_s
   return figures
 end
 
 local OPTIONS = {
   seed = { type = "integer", default = 1 }, clock = { type = "number", default = 1.0, min = 0.001, max = 1e6 },
   tokens = { type = "table" }, budget = { type = "integer", default = 180, min = 0 },
-  faults = { type = "string|table" },
+  grace_s = { type = "number", default = 0.1, min = 0 }, faults = { type = "string|table" },
 }
 
 --- A stand-in.
 ---@param given? table seed, clock (how many times as fast as ours), tokens (a list; any
---- token without it), budget (requests in 60 seconds; 0 for no limit), faults (as set_faults)
+--- token without it), budget (requests in 60 seconds; 0 for no limit), grace_s, faults (as set_faults)
 ---@return table standin
 function M.new(given)
   local chosen = options.check(given or {}, OPTIONS, "notion.new")
-  local self = setmetatable({ budget = chosen.budget }, M)
+  local self = setmetatable({ budget = chosen.budget, grace_s = chosen.grace_s }, M)
   self.world = world_module.new { seed = chosen.seed, clock = chosen.clock }
   self.faults = faults.new(self.world)
   if chosen.faults then
