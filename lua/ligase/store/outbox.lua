@@ -185,6 +185,21 @@ function M.pending_by_type(conn)
   return counts
 end
 
+local ASKED = [[
+SELECT DISTINCT entity_id FROM outbox WHERE target = 'notion' AND state IN ('pending', 'running')
+  AND payload @> '{"asked": true}']]
+
+--- The entities whose pages were asked for one by one and are not there yet.
+---@param conn table
+---@return string[] ids
+function M.asked(conn)
+  local ids = {}
+  for i, row in ipairs(conn:query(ASKED)) do
+    ids[i] = row.entity_id
+  end
+  return ids
+end
+
 local OPEN = [[
 SELECT count(*) FILTER (WHERE state = 'pending' AND available_at <= now()) AS ready,
   count(*) FILTER (WHERE state = 'pending' AND available_at > now()) AS later,

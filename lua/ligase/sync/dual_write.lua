@@ -39,9 +39,9 @@ end
 --- A writer by the settings.
 ---@param config ligase.Config
 ---@param given {notion: boolean|nil, postgres: boolean|nil, deliver: boolean|nil, create: boolean|nil,
---- command: string|nil, warn: (fun(line: string))|nil}|nil notion, postgres: which are written, else as the policy says;
---- deliver: Notion is told at once and not by the next relay; create: programs and experiments that are linked to and
---- not there are made
+--- command: string|nil, warn: (fun(line: string))|nil}|nil notion, postgres: which are written, else as the policy
+--- says; deliver: Notion is told at once and not by the next relay; create: programs and experiments that are linked
+--- to and not there are made
 ---@param connections {main: (fun(): table), another: (fun(): table)} the connection, and further ones
 ---@return ligase.dual_writer
 function M.new(config, given, connections)

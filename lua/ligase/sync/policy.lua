@@ -115,11 +115,13 @@ function Place:refuse(message, hint, key)
     line = self.source and line_of(self.source, here.keys) or self.line }
 end
 
+local loading -- the script that is being loaded: `return policy.define { ... }` leaves no trace of it
+
 local function place_of_caller()
   local info = debug.getinfo(3, "Sl")
-  local file = info and info.source:match("^@(.*)$")
+  local file = loading or info and info.source:match("^@(.*)$")
   local read, source = pcall(sys.read_file, file or "")
-  return setmetatable({ file = file or info and info.short_src, line = info and info.currentline,
+  return setmetatable({ file = file or info and info.short_src, line = not loading and info and info.currentline or nil,
     source = read and source or nil, keys = {} }, Place)
 end
 
@@ -336,7 +338,9 @@ function M.load(folder)
   if not chunk then
     refuse_script(path, problem)
   end
+  loading = path
   local done, result = pcall(chunk)
+  loading = nil
   if not done then
     refuse_script(path, result)
   elseif getmetatable(result) ~= Policy then

@@ -14,7 +14,8 @@ local target_of = require "ligase.sync.target"
 
 local M = {}
 
-local TOKEN = "secret-of-the-lab"
+--- The relays' and a person's: each has a budget of its own.
+local TOKEN, PERSON = "secret-of-the-lab", "secret-of-a-person"
 
 local Lab = {}
 Lab.__index = Lab
@@ -35,7 +36,7 @@ end
 --- Asks the stand-in itself.
 function Lab:ask(method, path, body)
   local response = http.request { method = method, url = self.url .. path, json = body,
-    headers = { authorization = "Bearer " .. TOKEN, ["notion-version"] = "2025-09-03" } }
+    headers = { authorization = "Bearer " .. PERSON, ["notion-version"] = "2025-09-03" } }
   assert(response.status < 300, response.body)
   return http.json(response)
 end
@@ -70,7 +71,7 @@ function M.start(options)
   options = options or {}
   local folder = sys.temp_dir "lab-"
   local argv = { host.executable, host.home .. "/tests/standins/notion.lua", "--budget", tostring(options.budget or 0),
-    "--clock", tostring(options.clock or 1), "--token", TOKEN, "--seed", "7" }
+    "--clock", tostring(options.clock or 1), "--token", TOKEN, "--token", PERSON, "--seed", "7" }
   local process = sys.spawn(table.move(options.arguments or {}, 1, #(options.arguments or {}), #argv + 1, argv),
     { stdout = folder .. "/out", stderr = folder .. "/err" })
   local line = wait_for_line(folder .. "/out", process)
@@ -165,6 +166,20 @@ function M.states(conn)
     states[i] = row.state
   end
   return table.concat(states, " ")
+end
+
+--- What all live pages of a type say, by the page's id.
+function Lab:all(entity_type)
+  local said, cursor = {}, nil
+  repeat
+    local answer = self:ask("POST", ("/v1/data_sources/%s/query"):format(self.sources[entity_type]),
+      { page_size = 100, start_cursor = cursor })
+    for _, page in ipairs(answer.results) do
+      said[page.id] = require("ligase.io.notion.properties").read_all(page)
+    end
+    cursor = answer.has_more and answer.next_cursor
+  until not cursor
+  return said
 end
 
 --- Runs the executable with the lab's settings.
