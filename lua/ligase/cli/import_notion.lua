@@ -34,9 +34,11 @@ end
 local function tell(report, is_rehearsed)
   output.write(("%s: %s%s\n"):format(report.entity_type, text.count(report.pages, "page"),
     is_rehearsed and " (dry run)" or ""))
-  say("entities", "%s new, %s changed, %s unchanged, %s not edited since%s", text.number(report.created),
-    text.number(report.updated), text.number(report.unchanged), text.number(report.skipped), report.deleted > 0
-    and (", %s deleted"):format(text.number(report.deleted)) or "")
+  if report.pages > 0 then
+    say("entities", "%s new, %s changed, %s unchanged, %s not edited since%s", text.number(report.created),
+      text.number(report.updated), text.number(report.unchanged), text.number(report.skipped), report.deleted > 0
+      and (", %s deleted"):format(text.number(report.deleted)) or "")
+  end
   if report.bodies > 0 then
     say("texts", "%s taken over", text.number(report.bodies))
   end

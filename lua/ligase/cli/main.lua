@@ -42,6 +42,7 @@ M.COMMANDS = {
   { "aliases", "load tables that say which names mean the same" },
   { "sync", "deliver what Notion still has to learn" },
   { "reconcile", "compare Postgres with Notion, and repair where they differ" },
+  { "rehearse", "play the move from Notion to Postgres through, on this machine alone" },
   { "outbox", "list what Notion still has to learn, try it again, or give it up" },
   { "policy", "say what is written where, and which property shows what" },
   { "runs", "list what was done, and what failed" },

@@ -69,10 +69,10 @@ function M.compare(schema, needs)
   return findings
 end
 
---- A property's own part of a schema, without anything of its own.
+--- A property's part of a schema, without anything of its own.
 ---@param need ligase.notion.Need
 ---@return table
-local function definition(need)
+function M.definition(need)
   if need.type == "relation" then
     if not need.relation then
       errors.raise { kind = "usage", code = "relation", message = ("the relation '%s' does not say what it leads to")
@@ -104,7 +104,7 @@ function M.create(client, data_source, needs, given)
   for _, found in ipairs(M.compare(data_source.properties, needs)) do
     if found.problem == "missing" and found.can_make then
       made[#made + 1] = found.name
-      properties[found.name] = definition(by_name[found.name])
+      properties[found.name] = M.definition(by_name[found.name])
     end
   end
   if #made == 0 then
