@@ -247,7 +247,7 @@ tell([ask("GET", "/"), raw(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")])]=])
 
     it("can wait while others are answered", function()
       local got = with(function(request)
-        return request.path == "/slow" and { body = "slow", delay_s = 0.3 } or { body = "fast" }
+        return request.path == "/slow" and { body = "slow", delay_s = 1 } or { body = "fast" }
       end, [=[
 s = socket.create_connection(("127.0.0.1", port))
 s.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
@@ -266,7 +266,7 @@ tell(fast + [early, s.makefile().read()[-4:]])]=])
       local got = served(server, [=[
 s = socket.create_connection(("127.0.0.1", port))
 s.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-time.sleep(0.6)
+time.sleep(1)
 count = 0
 try:
     while True:
