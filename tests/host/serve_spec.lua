@@ -189,6 +189,18 @@ tell([raw(b"POST / HTTP/1.1\r\nHost: a\r\n" + head + b"\r\n\r\nabc") for head in
       assert.same({ 200, 413, 413, 431, 200 }, got)
     end)
 
+    it("bodies that are announced as far too large, before they come", function()
+      local got = with(echo, [=[
+head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: "
+tell([raw(head + b"100000000\r\n\r\n")[:12], raw(head + b"101\r\nExpect: 100-continue\r\n\r\n")[:12],
+      raw(head + b"99999999999999999999999\r\n\r\n")[:12],
+      raw(head + b"5\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n", 0.05, b"abcde").split("\r\n\r\n")[0],
+      ask("GET", "/")[0]])]=], { limits = { body_bytes = 100 } })
+      assert.same({ "HTTP/1.1 413", "HTTP/1.1 413" }, { got[1], got[2] })
+      assert.matches("^HTTP/1.1 4", got[3])
+      assert.same({ "HTTP/1.1 100 Continue", 200 }, { got[4], got[5] })
+    end)
+
     it("clients that never come to an end", function()
       local got = with(echo, [=[
 def slow(first, pieces):
