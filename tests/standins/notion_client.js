@@ -204,7 +204,7 @@ async function many() {
   });
   told.paging = { count: all.length, distinct: new Set(all.map((page) => page.id)).size,
     sorted: sorted.length, first: names(sorted)[0], last: names(sorted)[249] };
-  await control("POST", "/fill", { data_source_id: source, count: 9900, properties: { Name: "more %d" } });
+  await control("POST", "/fill", { data_source_id: source, count: 9900, every_s: 1, properties: { Name: "more %d" } });
   let cursor, count = 0, answers = 0, answer, said = true;
   const seen = new Set();
   do {
@@ -218,6 +218,8 @@ async function many() {
   const rest = await notion.collectPaginatedAPI(client.dataSources.query,
     { data_source_id: source, filter: { property: "Name", title: { starts_with: "more 97" } } });
   const beyond = await client.dataSources.query({ data_source_id: source, filter: { property: "Name", title: { equals: "more 9900" } } });
+  const everything = await notion.collectAllDataSourceRows(client, { data_source_id: source, filter_properties: ["title"] });
+  told.everything = [everything.length, new Set(everything.map((page) => page.id)).size];
   told.cut_off = { count, answers, distinct: seen.size, status: answer.request_status, has_more: answer.has_more,
     said_from_the_first: said, beyond: [rest.length, beyond.results.length, beyond.request_status === undefined] };
 }
