@@ -19,7 +19,7 @@ typedef struct connection {
     bool reaped;
 } connection;
 
-enum stage { STAGE_READING, STAGE_REFUSED, STAGE_READY, STAGE_TAKEN, STAGE_WAITING, STAGE_DUE };
+enum stage { STAGE_READING, STAGE_READY, STAGE_TAKEN, STAGE_WAITING, STAGE_DUE };
 
 struct lig_exchange {
     lig_exchange *next; /* in the queue of the stage READY or WAITING */

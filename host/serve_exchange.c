@@ -170,6 +170,28 @@ static bool head_take(lig_exchange *exchange, struct MHD_Connection *handle, con
     return true;
 }
 
+static const lig_text *header_find(const lig_request *request, const char *name) {
+    for (size_t i = 0; i < request->header_count; i++) {
+        const lig_field *header = &request->headers[i];
+        if (header->name.length == strlen(name) &&
+            memcmp(header->name.data, name, header->name.length) == 0) {
+            return &header->value;
+        }
+    }
+    return NULL;
+}
+
+/* Whether the answer need not wait for the body: it would never be read to its end, or its
+ * sender has asked beforehand. */
+static bool body_is_hopeless(const lig_exchange *exchange) {
+    const lig_text *announced = header_find(&exchange->request, "content-length");
+    size_t limit = exchange->server->limits.body_bytes;
+    // The library has refused what is no number, or none that fits.
+    unsigned long long length = announced != NULL ? strtoull(announced->data, NULL, 10) : 0;
+    return length > limit + DISCARD_BYTES ||
+           (length > limit && header_find(&exchange->request, "expect") != NULL);
+}
+
 /* False when the connection has to end: no memory, or far more than was allowed. */
 static bool body_take(lig_exchange *exchange, const char *data, size_t length) {
     size_t limit = exchange->server->limits.body_bytes;
@@ -246,6 +268,10 @@ enum MHD_Result lig_exchange_continue(void *cls, struct MHD_Connection *handle, 
     if (exchange->request.method.data == NULL) {
         if (!head_take(exchange, handle, method, version)) {
             return MHD_NO;
+        }
+        if (body_is_hopeless(exchange)) {
+            refuse(exchange, 413, "the body is too large");
+            return refusal_send(exchange, handle);
         }
         // What two readers may understand differently is not read on.
         return exchange->refusal == 400 ? refusal_send(exchange, handle) : MHD_YES;

@@ -11,6 +11,11 @@ static void text_set(lua_State *L, const char *name, lig_text text) {
     lua_setfield(L, -2, name);
 }
 
+static void integer_set(lua_State *L, const char *name, lua_Integer value) {
+    lua_pushinteger(L, value);
+    lua_setfield(L, -2, name);
+}
+
 /* Pushes a table of the fields by name. What comes twice is joined for headers (as RFC 9110
  * reads it); of the query the last one counts. */
 static void fields_push(lua_State *L, const lig_field *fields, size_t count, bool joined) {
@@ -60,9 +65,9 @@ void lig_request_push(lua_State *L, const lig_request *request) {
     lua_setfield(L, -2, "query_pairs");
     lua_pushstring(L, request->peer);
     lua_setfield(L, -2, "peer");
-    lig_error_integer(L, "peer_port", (lua_Integer)request->peer_port);
-    lig_error_integer(L, "connection", (lua_Integer)request->connection);
-    lig_error_integer(L, "turn", (lua_Integer)request->turn);
+    integer_set(L, "peer_port", (lua_Integer)request->peer_port);
+    integer_set(L, "connection", (lua_Integer)request->connection);
+    integer_set(L, "turn", (lua_Integer)request->turn);
 }
 
 /* ---- an answer from Lua ------------------------------------------------- */

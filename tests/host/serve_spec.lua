@@ -189,6 +189,18 @@ tell([raw(b"POST / HTTP/1.1\r\nHost: a\r\n" + head + b"\r\n\r\nabc") for head in
       assert.same({ 200, 413, 413, 431, 200 }, got)
     end)
 
+    it("bodies that are announced as far too large, before they come", function()
+      local got = with(echo, [=[
+head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: "
+tell([raw(head + b"100000000\r\n\r\n")[:12], raw(head + b"101\r\nExpect: 100-continue\r\n\r\n")[:12],
+      raw(head + b"99999999999999999999999\r\n\r\n")[:12],
+      raw(head + b"5\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n", 0.05, b"abcde").split("\r\n\r\n")[0],
+      ask("GET", "/")[0]])]=], { limits = { body_bytes = 100 } })
+      assert.same({ "HTTP/1.1 413", "HTTP/1.1 413" }, { got[1], got[2] })
+      assert.matches("^HTTP/1.1 4", got[3])
+      assert.same({ "HTTP/1.1 100 Continue", 200 }, { got[4], got[5] })
+    end)
+
     it("clients that never come to an end", function()
       local got = with(echo, [=[
 def slow(first, pieces):
@@ -247,7 +259,7 @@ tell([ask("GET", "/"), raw(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")])]=])
 
     it("can wait while others are answered", function()
       local got = with(function(request)
-        return request.path == "/slow" and { body = "slow", delay_s = 0.3 } or { body = "fast" }
+        return request.path == "/slow" and { body = "slow", delay_s = 1 } or { body = "fast" }
       end, [=[
 s = socket.create_connection(("127.0.0.1", port))
 s.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
@@ -266,7 +278,7 @@ tell(fast + [early, s.makefile().read()[-4:]])]=])
       local got = served(server, [=[
 s = socket.create_connection(("127.0.0.1", port))
 s.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-time.sleep(0.6)
+time.sleep(1)
 count = 0
 try:
     while True:

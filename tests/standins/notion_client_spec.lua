@@ -155,6 +155,7 @@ describe("the stand-in for Notion, under the official client", function()
     assert.same({ count = 10000, answers = 100, distinct = 10000, has_more = false,
       status = { type = "incomplete", incomplete_reason = "query_result_limit_reached" }, said_from_the_first = true,
       beyond = { 111, 1, true } }, told.cut_off)
+    assert.same({ 10150, 10150 }, told.everything) -- the client's own way past it, by created_time
   end)
 
   says("relations show 25 references, and have more", function()
@@ -264,7 +265,8 @@ describe("the stand-in for Notion, under the official client", function()
       faults.rate_limited.additional_data)
     assert.same({ failed = false, pages = 1 }, faults.retried)
     assert.is_true(faults.waited)
-    assert.equal(0, told.counters.inside_retry_after)
+    assert.same({ 3, 0, 0 }, { told.counters.requests, told.counters.inside_retry_after,
+      told.counters.inside_retry_after_on_its_way })
     assert.same({}, told.duplicates.duplicates)
   end)
 end)

@@ -110,15 +110,19 @@ local function set_faults(standin, request)
   return standin.faults:figures()
 end
 
---- Makes many pages at once, which a test of large databases would spend its time on.
+--- Makes many pages at once, which a test of large databases would spend its time on; the
+--- last of them now, and each `every_s` seconds after the one before.
 local function fill(standin, request)
   local body, world = request.json, standin.world
   request.query.data_source = body.data_source_id
   local source = source_of(standin, request)
   local user = world:user_of("standin")
   local made = json.array()
-  for i = 1, math.min(body.count or 1, 100000) do
+  local count = math.min(body.count or 1, 100000)
+  for i = 1, count do
     local page = pages.make(world, source, user)
+    page.created_time = world:timestamp((count - i) * (body.every_s or 0))
+    page.last_edited_time = page.created_time
     for name, pattern in pairs(body.properties or {}) do
       local property = schema.property(source, name) or failures.invalid("there is no property " .. name)
       local text = pattern:gsub("%%d", tostring(i))

@@ -134,21 +134,30 @@ local function walk(list, from, most, filter, trashed)
   return found, at - 1
 end
 
---- All results, sorted; kept until something changes, for who asks page by page.
+--- What was found for a query, until something changes, for who asks page by page.
+local function kept_results(world)
+  local kept = world.kept_results
+  if not kept or kept.revision ~= world.revision then
+    kept = { revision = world.revision, sorted = {}, capped = {} }
+    world.kept_results = kept
+  end
+  return kept
+end
+
+--- All results, sorted.
 local function sorted_results(world, source, key, filter, sorts, trashed)
-  local kept = world.sorted
-  if kept and kept.key == key and kept.revision == world.revision then
-    return kept.list
-  end
-  local list = {}
-  for _, page in ipairs(candidates(source, filter)) do
-    if is_wanted(page, filter, trashed) then
-      list[#list + 1] = page
+  local kept = kept_results(world).sorted
+  if not kept[key] then
+    local list = {}
+    for _, page in ipairs(candidates(source, filter)) do
+      if is_wanted(page, filter, trashed) then
+        list[#list + 1] = page
+      end
     end
+    sort(list, sorts)
+    kept[key] = list
   end
-  sort(list, sorts)
-  world.sorted = { key = key, revision = world.revision, list = list }
-  return list
+  return kept[key]
 end
 
 -- ---- cursors ---------------------------------------------------------------
@@ -180,15 +189,11 @@ local function is_capped(world, list, key, filter, trashed)
   if #list <= MOST_RESULTS then
     return false
   end
-  local known = world.capped
-  if not known or known.revision ~= world.revision then
-    known = { revision = world.revision }
-    world.capped = known
+  local capped = kept_results(world).capped
+  if capped[key] == nil then
+    capped[key] = #walk(list, 1, MOST_RESULTS, filter, trashed) > MOST_RESULTS
   end
-  if known[key] == nil then
-    known[key] = #walk(list, 1, MOST_RESULTS, filter, trashed) > MOST_RESULTS
-  end
-  return known[key]
+  return capped[key]
 end
 
 local function answer_of(world, request, results, state, size, place_after)

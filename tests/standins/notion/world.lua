@@ -63,10 +63,11 @@ function M:now()
   return self.epoch + (sys.monotonic() - self.started) * self.clock
 end
 
---- Now, rounded down to the minute as Notion dates things.
+--- A time, rounded down to the minute as Notion dates things.
+---@param ago_s? number how long before now
 ---@return string
-function M:timestamp()
-  local minute = self:now() // 60
+function M:timestamp(ago_s)
+  local minute = (self:now() - (ago_s or 0)) // 60
   if minute ~= self.minute then
     self.minute = minute
     self.minute_text = os.date("!%Y-%m-%dT%H:%M:00.000Z", math.tointeger(minute * 60))
