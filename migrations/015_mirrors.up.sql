@@ -15,11 +15,13 @@ CREATE TABLE mirrors (
     conflict_at timestamptz,
     properties jsonb NOT NULL DEFAULT '{}',
     properties_sha256 text COLLATE "C",
+    intended jsonb,
     conflict jsonb,
     PRIMARY KEY (entity_id, entity_type, target)
 );
 
 ALTER TABLE mirrors ADD CONSTRAINT mirrors_properties_object CHECK (jsonb_typeof(properties) = 'object');
+ALTER TABLE mirrors ADD CONSTRAINT mirrors_intended_object CHECK (jsonb_typeof(intended) = 'object');
 ALTER TABLE mirrors ADD CONSTRAINT mirrors_conflict_object CHECK (jsonb_typeof(conflict) = 'object');
 ALTER TABLE mirrors ADD CONSTRAINT mirrors_conflict_dated CHECK ((conflict IS NULL) = (conflict_at IS NULL));
 CREATE UNIQUE INDEX mirrors_page_id_unique ON mirrors (target, page_id) WHERE page_id IS NOT NULL;
@@ -36,6 +38,7 @@ COMMENT ON COLUMN mirrors.trashed_at IS 'When the page was put into the trash be
 COMMENT ON COLUMN mirrors.edited_at IS 'The page''s last_edited_time as it was last seen; the other system rounds it down to the minute.';
 COMMENT ON COLUMN mirrors.properties IS 'What was last delivered, by property.';
 COMMENT ON COLUMN mirrors.properties_sha256 IS 'SHA-256 of what was wanted of the page then, hexadecimal.';
+COMMENT ON COLUMN mirrors.intended IS 'What was being written when its outcome got lost: the page may say this or what properties say, and both are ours.';
 COMMENT ON COLUMN mirrors.conflict IS 'Properties that people changed in the page and that were therefore kept: {"property": {"delivered": ..., "page": ..., "wanted": ...}}.';
 
 -- Two relays never write one entity at a time, whatever they see of each other's claims.

@@ -24,7 +24,7 @@ FROM datasets AS d JOIN revisions AS r ON r.dataset_id = d.id AND r.revision = d
 WHERE d.id = ANY($1::uuid[])]]
 
 local MIRRORS = [[
-SELECT entity_id, page_id, properties, properties_sha256, intent_at, trashed_at, edited_at, conflict,
+SELECT entity_id, page_id, properties, properties_sha256, intended, intent_at, trashed_at, edited_at, conflict,
   extract(epoch FROM delivered_at)::float8 AS delivered_s
 FROM mirrors WHERE entity_id = ANY($1::uuid[]) AND entity_type = $2 AND target = 'notion']]
 
@@ -216,17 +216,41 @@ end
 
 -- ---- how far a page is -----------------------------------------------------
 
+--- A page of an entity that is gone may become another entity's.
+local LET_GO = [[
+UPDATE mirrors SET page_id = NULL WHERE target = 'notion' AND page_id = $1 AND entity_id <> $2
+  AND trashed_at IS NOT NULL]]
+
 local INTEND = [[
-INSERT INTO mirrors (entity_type, entity_id, intent_at, properties) VALUES ($1, $2, $3, $4)
+INSERT INTO mirrors (entity_type, entity_id, intent_at, properties, intended) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (entity_id, entity_type, target) DO UPDATE SET intent_at = excluded.intent_at,
-  properties = excluded.properties, page_id = NULL, trashed_at = NULL]]
+  properties = excluded.properties, intended = excluded.intended, page_id = NULL, trashed_at = NULL]]
 
 --- Notes that a page is about to be asked for, and with which properties.
 ---@param conn table
 ---@param entity ligase.mirrored_entity
 ---@param properties table<string, any>
 function M.intend(conn, entity, properties)
-  conn:query(conn:prepare(INTEND), entity.type, entity.id, sys.timestamp(), json.encode(properties))
+  local mirror = entity.mirror
+  local before = mirror and mirror.intent_at and json.encode(mirror.properties) or pg.null
+  conn:query(conn:prepare(INTEND), entity.type, entity.id, sys.timestamp(), json.encode(properties), before)
+end
+
+local INTEND_CHANGE = [[
+INSERT INTO mirrors (entity_type, entity_id, page_id, properties, intended) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (entity_id, entity_type, target) DO UPDATE SET page_id = excluded.page_id, intent_at = NULL,
+  properties = excluded.properties, properties_sha256 = NULL, intended = excluded.intended]]
+
+--- Notes what is about to be written to a page, so that it is known for ours if its answer is
+--- lost.
+---@param conn table
+---@param entity ligase.mirrored_entity
+---@param page_id string
+---@param says table<string, any> what the page says of ours before
+---@param intended table<string, any>
+function M.intend_change(conn, entity, page_id, says, intended)
+  conn:query(conn:prepare(LET_GO), page_id, entity.id)
+  conn:query(conn:prepare(INTEND_CHANGE), entity.type, entity.id, page_id, json.encode(says), json.encode(intended))
 end
 
 local CLEAR_INTENT = [[
@@ -245,12 +269,7 @@ INSERT INTO mirrors (entity_type, entity_id, page_id, delivered_at, trashed_at, 
 ON CONFLICT (entity_id, entity_type, target) DO UPDATE SET page_id = excluded.page_id,
   delivered_at = excluded.delivered_at, trashed_at = excluded.trashed_at, edited_at = excluded.edited_at,
   properties = excluded.properties, properties_sha256 = excluded.properties_sha256, conflict = excluded.conflict,
-  conflict_at = excluded.conflict_at, intent_at = NULL]]
-
---- A page of an entity that is gone may become another entity's.
-local LET_GO = [[
-UPDATE mirrors SET page_id = NULL WHERE target = 'notion' AND page_id = $1 AND entity_id <> $2
-  AND trashed_at IS NOT NULL]]
+  conflict_at = excluded.conflict_at, intent_at = NULL, intended = NULL]]
 
 local LOCK = "SELECT pg_advisory_xact_lock($1)"
 

@@ -101,12 +101,12 @@ end
 
 -- ---- changing a page -------------------------------------------------------
 
-local function settled(self, page_id, plan, wanted, delivered, page)
+local function settled(self, page_id, plan, wanted, page)
   local says = {}
   for _, name in ipairs(values.names(self.policy)) do
     local conflict = plan.conflicts[name]
     if conflict and self.rule.conflict == "show" then
-      says[name] = delivered[name] -- the conflict lasts until both sides say the same
+      says[name] = plan.baseline[name] -- the conflict lasts until both sides say the same
     elseif conflict and self.rule.conflict == "notion" then
       says[name] = conflict.page
     else
@@ -138,9 +138,13 @@ local function look(self, page_id)
   return page
 end
 
+--- What is written is noted before: a change whose answer was lost must not pass for one that
+--- people made.
 local function write(self, page_id, plan)
+  local made = written(self, plan.write)
+  mirrors.intend_change(self.conn, self.entity, page_id, plan.baseline, plan.write)
   local done, result = xpcall(self.target.client.update_page, errors.explained, self.target.client, page_id,
-    { properties = written(self, plan.write), about = self.about })
+    { properties = made, about = self.about })
   if not done and says_trash(result) then
     refuse_trashed(self, page_id)
   elseif not done then
@@ -156,13 +160,14 @@ local function change(self, page_id, wanted, delivered, page)
     page = look(self, page_id)
   end
   local said = page and read(self, page)
-  local plan = values.plan(self.policy, wanted, delivered, said, self.rule.conflict ~= "postgres")
+  local plan = values.plan(self.policy, wanted, delivered, said, self.rule.conflict ~= "postgres",
+    self.entity.mirror and self.entity.mirror.intended)
   if not plan.is_empty then
     page = write(self, page_id, plan)
   end
   local outcome = is_looked_at and "adopted" or self.was_restored and "restored"
     or not plan.is_empty and "updated" or next(plan.conflicts) and "kept" or "unchanged"
-  return report(self, outcome, settled(self, page_id, plan, wanted, delivered, page), {
+  return report(self, outcome, settled(self, page_id, plan, wanted, page), {
     conflicts = next(plan.conflicts) and plan.conflicts or nil })
 end
 

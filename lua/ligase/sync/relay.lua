@@ -270,7 +270,9 @@ local function endure_outage(self, failure)
   end
   self.outage_pause_s = math.min(self.pause_most_s, self.outage_pause_s * 2)
   self.claim = nil
-  pause(self, math.random() * self.outage_pause_s)
+  if self:has_patience() then
+    pause(self, math.random() * self.outage_pause_s)
+  end
 end
 
 --- All changes of a type have to wait until its database fits.
@@ -386,6 +388,13 @@ function Relay:has_to_stop()
   return self.is_over ~= nil and self.is_over()
 end
 
+--- Whether it is worth while to wait: a relay that does not watch ends when nothing could be
+--- delivered for some time.
+---@return boolean
+function Relay:has_patience()
+  return self.watch or sys.monotonic() - self.progressed_at <= self.patience_s
+end
+
 local function without_blocked(self, types)
   local now, left = sys.monotonic(), {}
   for _, entity_type in ipairs(types) do
@@ -417,7 +426,7 @@ local function wait_for_more(self, wanted)
   local open = outbox.open(self.conn, wanted)
   if not self.watch then
     local is_done = open.ready + open.running == 0 and open.later == open.waiting
-    if is_done or sys.monotonic() - self.progressed_at > self.patience_s then
+    if is_done or not self:has_patience() then
       return false
     end
   end
@@ -434,6 +443,9 @@ local function run(self)
     local claim = outbox.claim(self.conn, wanted)
     if claim then
       work_on(self, claim)
+      if self.is_down and not self:has_patience() then
+        break
+      end
     elseif not wait_for_more(self, wanted) then
       break
     end

@@ -160,13 +160,31 @@ describe("the relay", function()
     end
   end)
 
+  it("does not take its own lost write for a change that people made", function()
+    change(conn, function(changes) changes:create("program", { name = "A", description = "made" }) end)
+    lab:deliver(conn)
+    local page = one(conn, "SELECT notion_page_id AS id FROM programs").id
+    for _, conflict in ipairs { "show", "postgres" } do
+      change(conn, function(changes) changes:update("program", "A", { description = "lost " .. conflict }) end)
+      lab:faults "lost_reply@page_update*1"
+      local relay = lab:relay(conn, { policy = policy_with(conflict), pause_s = 60, pause_most_s = 60, patience_s = 0 })
+      relay:run()
+      assert.equal("lost " .. conflict, lab:said(page).Description)
+      change(conn, function(changes) changes:update("program", "A", { description = "made" }) end)
+      conn:query "UPDATE outbox SET available_at = now()"
+      local _, events = lab:deliver(conn, { policy = policy_with(conflict) })
+      assert.same({ "", 0 }, { of_kind(events, "conflict") })
+      assert.equal("made", lab:said(page).Description)
+    end
+  end)
+
   it("makes one page of several with the same id", function()
     local made = change(conn, function(changes) return changes:create("program", { name = "Twin" }) end)
     conn:query("INSERT INTO mirrors (entity_type, entity_id, intent_at) VALUES ('programs', $1, now())", made.id)
     local ids = {}
+    local parent = { type = "data_source_id", data_source_id = lab.sources.programs }
     for i = 1, 3 do
-      ids[i] = lab:ask("POST", "/v1/pages", { parent = { type = "data_source_id", data_source_id = lab.sources.programs },
-        properties = { Name = { title = { { text = { content = "Twin" } } } },
+      ids[i] = lab:ask("POST", "/v1/pages", { parent = parent, properties = { Name = { title = { { text = { content = "Twin" } } } },
           ["Ligase ID"] = { rich_text = { { text = { content = made.id } } } } } }).id
     end
     local counts, events = lab:deliver(conn)

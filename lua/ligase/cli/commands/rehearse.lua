@@ -220,7 +220,7 @@ end
 --- Prints what the stand-in counted; whether all is well.
 local function conclude(lab, counters, is_equal)
   local twice = twice_of(lab)
-  local faults = counters.faults
+  local faults = counters.faults.happened
   output.write(text.table {
     { "requests to Notion", text.number(counters.requests) },
     { "of these made to fail", text.number(sum_of(faults)) },
