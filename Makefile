@@ -156,6 +156,7 @@ demo: setup
 	step sql "$$EFFECTS"; \
 	step signature load --feature-type lipid $(EXAMPLES)/ceramide_shift.tsv; \
 	step score treated_vs_control; \
+	step rehearse --datasets 8; \
 	printf '%s\n' "" \
 	  "That was a private Postgres in build/demo. Go on with:" \
 	  "  cd build/demo" \
@@ -167,6 +168,7 @@ demo: setup
 	  "  ../ligase inspect YOUR_FILE        what would be understood of your own data" \
 	  "  ../ligase db psql                  look around in SQL" \
 	  "  ../ligase ingest YOUR_FILE.csv     your own data" \
+	  "  ../ligase rehearse --keep          a stand-in for Notion, to try the dual write with" \
 	  "  ../ligase db stop                  stop the private Postgres"
 
 # --- the rest ---------------------------------------------------------------

@@ -9,7 +9,7 @@ local target_of = require "ligase.sync.target"
 local M = {}
 
 --- A lease outlives a request by so much.
-local LEASE_BEYOND_S = 30
+local LEASE_BEYOND_S = 10
 
 --- The budget that all processes of the database share, on a connection of its own.
 local function shared_limiter(config, conn)

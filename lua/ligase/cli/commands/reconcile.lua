@@ -19,8 +19,9 @@ local M = {}
 
 M.description = "Compares Postgres with Notion, entity by entity: pages that are missing, too many, or say something "
   .. "else. --fix repairs one side where the other one is newer; what was changed on the side that is repaired is "
-  .. "shown and stays, unless --overwrite is said. What Notion has to be told then goes out with: ligase sync. "
-  .. "What lies in the outbox is on its way and no difference. The exit status is 1 when differences are left. The figures are kept."
+  .. "shown and stays, unless --overwrite is said. What Notion has to be told then goes out with: ligase sync. What "
+  .. "lies in the outbox is on its way and no difference. The exit status is 1 when differences are left. The figures "
+  .. "are kept."
 M.example = [[
   ligase reconcile
   ligase reconcile --entity programs --entity datasets

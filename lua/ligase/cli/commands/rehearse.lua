@@ -46,9 +46,6 @@ end
 ---@field folder string
 ---@field lab ligase.rehearsal
 ---@field settings table<string, string|false>
-local Play = {}
-Play.__index = Play
-
 --- The settings of the person do not count here: they may name the lab's own server.
 local function settings_of(folder, lab)
   local settings = { LIGASE_WORKSPACE = folder }
@@ -76,7 +73,7 @@ local function shown(words)
 end
 
 --- Runs one command of ligase in the rehearsal's workspace, as a person would.
-function Play:run(words, options)
+local function command(self, words, options)
   output.write(("$ ligase %s\n"):format(options and options.shown or shown(words)))
   output.flush()
   local process <close> = sys.spawn(table.move(words, 1, #words, 2, { host.executable }),
@@ -236,28 +233,28 @@ local function play(self, arguments)
   local lab = self.lab
   heading("1. The lab's Notion, as it was: %s pages", text.number(old_pages(lab)))
   self.settings.USE_POSTGRES_AS_SOT = "false"
-  self:run { "import", "notion" }
+  command(self, { "import", "notion" })
   heading "2. From now on both systems are written: Postgres first, Notion through the outbox"
   self.settings.USE_POSTGRES_AS_SOT, self.settings.ENABLE_DUAL_WRITE = "true", "true"
-  self:run({ "reconcile", "--fix", "notion" }, { may_fail = true, quiet = true })
+  command(self, { "reconcile", "--fix", "notion" }, { may_fail = true, quiet = true })
   output.write "  (each of the old pages will carry ligase's id)\n"
   write_files(self.folder, arguments.datasets)
   sys.write_file(self.folder .. "/changes.lua", CHANGES)
-  self:run { "ingest", "--omics", "lipidomics", "--program", "ALS", "data" }
-  self:run { "changes.lua" }
+  command(self, { "ingest", "--omics", "lipidomics", "--program", "ALS", "data" })
+  command(self, { "changes.lua" })
   heading("3. Notion is told, while %.0f %% of the requests fail: answers lost after success, 503 after the page was "
     .. "made, rate limits, dead connections, time-outs", arguments.faults * 100)
-  lab:faults(faults_of(arguments.faults), { slow_s = 1.5, retry_after_s = 60 })
+  lab:faults(faults_of(arguments.faults), { slow_s = 1.5, retry_after_s = 2 })
   lab:count_anew()
-  self:run({ "sync", "--jobs", "2" }, { meanwhile = kill_one })
+  command(self, { "sync", "--jobs", "2" }, { meanwhile = kill_one })
   local counters = lab:counters()
   lab:faults()
   heading "4. Somebody edits a page in Notion"
   edit(lab, "Ageing")
-  self:run({ "reconcile" }, { may_fail = true })
-  self:run({ "reconcile", "--fix", "postgres", "--entity", "programs" }, { may_fail = true })
+  command(self, { "reconcile" }, { may_fail = true })
+  command(self, { "reconcile", "--fix", "postgres", "--entity", "programs" }, { may_fail = true })
   heading "5. Both systems compared once more"
-  local is_equal = self:run({ "reconcile" }, { may_fail = true }) == 0
+  local is_equal = command(self, { "reconcile" }, { may_fail = true }) == 0
   heading "What the stand-in for Notion counted while it failed:"
   return conclude(lab, counters, is_equal)
 end
@@ -297,7 +294,7 @@ local function rehearse(arguments, context)
     errors.try(sys.remove_tree, folder)
   end })
   local lab <close> = rehearsal.start { folder = folder }
-  local self = setmetatable({ folder = folder, lab = lab, settings = settings_of(folder, lab) }, Play)
+  local self = { folder = folder, lab = lab, settings = settings_of(folder, lab) }
   local is_well = play(self, arguments)
   output.write(is_well and "\nNothing was lost and nothing came twice.\n"
     or "\nNot all is well: see the figures above.\n")
