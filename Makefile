@@ -21,7 +21,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fra
 # same numbers come out on every machine (host/sets.h).
 COMPILE := -std=c11 -ffp-contract=off -D_GNU_SOURCE $(WARNINGS) -isystem $(LUA_INCLUDE) -isystem $(PG_INCLUDE) -MMD -MP
 # -E: C modules for Lua (lua-cjson, lua-lpeg) find the Lua API in this process.
-LINK    := -Wl,-E -llua5.4 -lpq -lcsv -lsqlite3 -ledit -lz -lcrypto -lm
+LINK    := -Wl,-E -llua5.4 -lpq -lcurl -lcsv -lsqlite3 -lmicrohttpd -ledit -lz -lcrypto -lm
 
 SOURCES := $(sort $(wildcard host/*.c))
 OBJECTS := $(SOURCES:%.c=build/%.o)
@@ -63,9 +63,10 @@ build/fuzz/%: build/fuzz/tests/fuzz/%.o $(FUZZ_OBJECTS)
 
 # --- set-up: Debian packages ------------------------------------------------
 
-PACKAGES_BUILD := gcc libc6-dev liblua5.4-dev libpq-dev libcsv-dev libsqlite3-dev libedit-dev libssl-dev zlib1g-dev
-PACKAGES_RUN   := lua-cjson lua-lpeg lua-argparse postgresql
-PACKAGES_TEST  := lua-busted python3
+PACKAGES_BUILD := gcc libc6-dev liblua5.4-dev libpq-dev libcurl4-openssl-dev libcsv-dev libmicrohttpd-dev libsqlite3-dev \
+                  libedit-dev libssl-dev zlib1g-dev
+PACKAGES_RUN   := ca-certificates lua-cjson lua-lpeg lua-argparse postgresql
+PACKAGES_TEST  := lua-busted openssl python3
 PACKAGES_CHECK := lua-check clang-format
 PACKAGES_FUZZ  := clang libclang-rt-dev
 
@@ -155,6 +156,7 @@ demo: setup
 	step sql "$$EFFECTS"; \
 	step signature load --feature-type lipid $(EXAMPLES)/ceramide_shift.tsv; \
 	step score treated_vs_control; \
+	step rehearse --datasets 8; \
 	printf '%s\n' "" \
 	  "That was a private Postgres in build/demo. Go on with:" \
 	  "  cd build/demo" \
@@ -166,6 +168,7 @@ demo: setup
 	  "  ../ligase inspect YOUR_FILE        what would be understood of your own data" \
 	  "  ../ligase db psql                  look around in SQL" \
 	  "  ../ligase ingest YOUR_FILE.csv     your own data" \
+	  "  ../ligase rehearse --keep          a stand-in for Notion, to try the dual write with" \
 	  "  ../ligase db stop                  stop the private Postgres"
 
 # --- the rest ---------------------------------------------------------------
@@ -173,7 +176,7 @@ demo: setup
 install: build/ligase
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/ligase'
 	install -m 755 build/ligase '$(DESTDIR)$(PREFIX)/bin/ligase'
-	tar -cf - --owner=0 --group=0 --mode='u=rwX,go=rX' lua recipes migrations | \
+	tar -cf - --owner=0 --group=0 --mode='u=rwX,go=rX' lua recipes migrations tests/standins | \
 	  tar -xf - --no-same-owner -C '$(DESTDIR)$(PREFIX)/share/ligase'
 
 format:

@@ -26,6 +26,7 @@
 #define LIG_KIND_INPUT "input"             /* a file or its content */
 #define LIG_KIND_DATABASE "database"       /* Postgres; code is the SQLSTATE */
 #define LIG_KIND_SYSTEM "system"           /* the operating system; code is the errno name */
+#define LIG_KIND_NETWORK "network"         /* an HTTP request without a whole answer */
 #define LIG_KIND_INTERRUPTED "interrupted" /* a signal asked us to stop */
 
 /* Pushes a new error table {kind, code, message} with the metatable
@@ -69,7 +70,9 @@ int luaopen_lig_frame(lua_State *L);
 int luaopen_lig_dictionary(lua_State *L);
 int luaopen_lig_line(lua_State *L);
 int luaopen_lig_pg(lua_State *L);
+int luaopen_lig_http(lua_State *L);
 int luaopen_lig_itemsets(lua_State *L);
+int luaopen_lig_serve(lua_State *L);
 int luaopen_lig_sets(lua_State *L);
 int luaopen_lig_sqlite(lua_State *L);
 int luaopen_lig_sys(lua_State *L);

@@ -55,10 +55,11 @@ end
 --- What a script and `-e` find without asking for it.
 local function declare_globals()
   local strict = require "ligase.base.strict"
-  for _, name in ipairs { "csv", "frame", "dictionary", "pg", "sys", "sqlite", "host" } do
+  for _, name in ipairs { "csv", "frame", "dictionary", "pg", "serve", "sys", "sqlite", "host" } do
     strict.declare(name, require(name))
   end
   strict.declare("json", require "ligase.base.json")
+  strict.declare("http", require "ligase.base.lazy" "ligase.io.http")
   strict.enable()
 end
 

@@ -4,6 +4,7 @@
 --- Only the latest version of a signature is looked at, as of datasets only the current
 --- revision: it is what scores are made by. Its components are moved in place, and so is the
 --- hash of its content, so that loading the file again finds it unchanged.
+local changes_of = require "ligase.store.changes"
 local components = require "ligase.omics.signatures.components"
 local features = require "ligase.store.features"
 local json = require "ligase.base.json"
@@ -269,7 +270,7 @@ end
 ---@param conn table
 ---@param plan ligase.component_plan
 ---@param run_id string
----@param options {aliases: ligase.alias_lookup|nil, outbox: boolean|nil}
+---@param options {aliases: ligase.alias_lookup|nil, outbox: boolean|table|nil}
 ---@return string[] changes for the journal, each as JSON
 ---@return integer new features
 function M.write(conn, plan, run_id, options)
@@ -285,7 +286,7 @@ function M.write(conn, plan, run_id, options)
     end
   end
   move(conn, plan)
-  for _, signature in ipairs(options.outbox and plan.signatures or {}) do
+  for _, signature in ipairs(changes_of.is_told(options.outbox, "signatures") and plan.signatures or {}) do
     conn:query(INSERT_OUTBOX, signature.id, json.encode { name = signature.name, version = signature.version }, run_id)
   end
   return change_texts(plan), new

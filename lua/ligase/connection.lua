@@ -47,6 +47,12 @@ function M.begin_beside()
   return db.connect_ahead(M.config(), workspace.find())
 end
 
+--- A further connection, which the caller closes.
+---@return table conn
+function M.another()
+  return db.open(M.config(), workspace.find())
+end
+
 --- The connection, opened when it is first asked for, and anew when it was lost.
 ---@return table conn
 function M.open()

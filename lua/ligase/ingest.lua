@@ -37,7 +37,9 @@ local SETTLE_WAIT_S = 30
 ---@field samples ligase.sample_table|nil attributes of the samples, see ligase.omics.samples
 ---@field set table<string,string>|nil roles of columns
 ---@field linking boolean|nil false: rows are not linked to features
----@field outbox boolean|nil other systems are to be told
+---@field outbox boolean|table<string, boolean>|nil other systems are to be told, of all or of changes in these tables
+---@field create_page boolean|nil Notion is told of the dataset in any case
+---@field notion_page_id string|nil the page that the dataset has
 ---@field force boolean|nil a file that is unchanged is read again and makes a new revision
 ---@field program string|string[]|nil the programs it belongs to, as a person may call them; they replace those it has
 ---@field experiment string|string[]|nil
@@ -63,7 +65,8 @@ local SETTLE_WAIT_S = 30
 local OPTIONS = {
   name = { type = "string" }, format = { type = "string" }, samples = { type = "table" },
   dialect = { type = "table" }, set = { type = "table" }, linking = { type = "boolean" },
-  outbox = { type = "boolean" }, force = { type = "boolean" }, program = { type = "string|table" },
+  outbox = { type = "boolean|table" }, create_page = { type = "boolean" }, notion_page_id = { type = "string" },
+  force = { type = "boolean" }, program = { type = "string|table" },
   experiment = { type = "string|table" }, create = { type = "boolean" },
   organism = { type = "string" }, command = { type = "string", default = "ingest" }, batch_id = { type = "string" },
   resolver = { type = "table" }, resolvers = { type = "table" }, progress = { type = "function" },
@@ -192,7 +195,7 @@ end
 
 local function what_of(request, ingest)
   return { omics = request.recipe.omics, name = request.name, given = pipeline.given_of(ingest),
-    outbox = request.outbox }
+    outbox = request.outbox, create_page = request.create_page }
 end
 
 local function is_unchanged(writer, request)

@@ -38,12 +38,13 @@ end
 
 -- ---- changes ---------------------------------------------------------------
 
-local OPTIONS = { command = { type = "string" }, create = { type = "boolean" }, outbox = { type = "boolean" },
+local OPTIONS = { command = { type = "string" }, create = { type = "boolean" }, outbox = { type = "boolean|table" },
   data = { type = "boolean" } }
 
 local function told()
   local config = connection.config()
-  return config:get "ENABLE_NOTION_SYNC" or config:get "ENABLE_DUAL_WRITE"
+  return (config:get "ENABLE_NOTION_SYNC" or config:get "ENABLE_DUAL_WRITE")
+    and require("ligase.sync.policy").outbox_of(config)
 end
 
 --- Makes many changes in one transaction with one journal entry: all or none.
@@ -62,6 +63,19 @@ function M.change(work, options)
   end
   return entities.change(M.connection(), { command = options.command or "script", create = options.create,
     outbox = outbox }, work)
+end
+
+-- ---- both systems ----------------------------------------------------------
+
+--- What writes entities where the policy of the dual write says: create_program(fields),
+--- update_program(which, fields), and likewise for experiment, dataset, signature, compound
+--- and campaign. Each gives the row, and a warning when Notion is not told.
+---@param options {notion: boolean|nil, postgres: boolean|nil, deliver: boolean|nil, create: boolean|nil,
+--- command: string|nil, warn: (fun(line: string))|nil}|nil
+---@return ligase.dual_writer
+function M.dual_write(options)
+  return require("ligase.sync.dual_write").new(connection.config(), options, { main = M.connection,
+    another = connection.another })
 end
 
 -- ---- one kind --------------------------------------------------------------

@@ -46,6 +46,12 @@ M.flags = {
   { name = "NOTION_EXPERIMENTS_DB_ID", type = "string", meaning = "Notion database of experiments" },
   { name = "NOTION_EXP_DATA_DB_ID", type = "string", meaning = "Notion database of datasets" },
   { name = "NOTION_SIGNATURE_DB_ID", type = "string", meaning = "Notion database of signatures" },
+  { name = "NOTION_API_URL", type = "url", default = "https://api.notion.com", valid = { "https", "http" },
+    meaning = "where Notion's API is; http only on this machine" },
+  { name = "NOTION_REQUESTS_PER_MINUTE", type = "integer", default = 180, valid = { min = 1, max = 6000 },
+    meaning = "requests to Notion in 60 seconds, of all processes together" },
+  { name = "NOTION_TIMEOUT_S", type = "number", default = 60, valid = { min = 1, max = 600 },
+    meaning = "seconds to wait for an answer of Notion's" },
   { name = "PINECONE_API_KEY", type = "string", secret = true, meaning = "key of Pinecone" },
   { name = "PINECONE_INDEX", type = "string", meaning = "index of the vectors" },
   { name = "PINECONE_NAMESPACE", type = "string", meaning = "namespace in that index" },
@@ -65,13 +71,15 @@ for i, flag in ipairs(M.flags) do
   FLAG_BY_NAME[flag.name], NAMES[i] = flag, flag.name
 end
 
+local NOTION_DATABASE = "^NOTION_[A-Z0-9_]+_DB_ID$"
+
 --- The flag of that name. The lab's other Notion databases form a family that this
 --- page need not know one by one.
 local function flag_of(name)
   if FLAG_BY_NAME[name] then
     return FLAG_BY_NAME[name]
   end
-  if name:find("^NOTION_[A-Z0-9_]+_DB_ID$") then
+  if name:find(NOTION_DATABASE) then
     return { name = name, type = "string", meaning = "a Notion database of the lab" }
   end
 end
@@ -329,6 +337,27 @@ end
 function Config:source(name)
   known_flag(name)
   return self.sources[name] or "default"
+end
+
+--- The Notion databases that the settings name: those on this page, and the family's others that
+--- `.env` or the environment sets.
+---@return {name: string, value: string, source: string}[] databases by the setting's name
+function Config:notion_databases()
+  local names, found = {}, {}
+  for name in pairs(self.environ == sys.getenv and sys.environ() or {}) do
+    names[name] = true
+  end
+  for name in pairs(self.values) do
+    names[name] = true
+  end
+  for name in pairs(names) do
+    local value = name:find(NOTION_DATABASE) and self:get(name)
+    if value then
+      found[#found + 1] = { name = name, value = value, source = self.sources[name] or "environment" }
+    end
+  end
+  table.sort(found, function(a, b) return a.name < b.name end)
+  return found
 end
 
 --- What pg.connect needs, or nil when the private cluster is meant.

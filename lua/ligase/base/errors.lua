@@ -9,7 +9,7 @@ local host = require "host"
 local M = {}
 
 ---@class ligase.Error
----@field kind string "usage", "input", "database", "system", "interrupted" or "internal"
+---@field kind string "usage", "input", "database", "system", "network", "notion", "interrupted" or "internal"
 ---@field code string a stable word: errno name, SQLSTATE, or the module's own
 ---@field message string what failed
 ---@field detail? string more of it
@@ -23,7 +23,7 @@ local M = {}
 ---@field traceback? string of an internal error
 
 local EXIT_STATUS = {
-  usage = 2, input = 1, database = 1, system = 1, interrupted = 130, internal = 1,
+  usage = 2, input = 1, database = 1, system = 1, network = 1, notion = 1, interrupted = 130, internal = 1,
 }
 
 --- Makes an error without raising it. The table given is copied.

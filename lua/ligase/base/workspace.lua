@@ -87,6 +87,9 @@ function M.search_path(kind, workspace)
   return folders
 end
 
+--- Scripts that lie among the recipes and are none: they are not about files.
+local NO_RECIPES = { policy = true }
+
 --- All recipes that a name can mean, in alphabetical order. A recipe of the
 --- workspace hides the one of the same name that came with ligase.
 ---@param workspace? string a folder; found without it
@@ -96,7 +99,7 @@ function M.recipes(workspace)
   for _, folder in ipairs(M.search_path("recipes", workspace)) do
     for _, file in ipairs(sys.list(folder)) do
       local name = file:match("^([^.].*)%.lua$")
-      if name and not seen[name] then
+      if name and not seen[name] and not NO_RECIPES[name] then
         seen[name] = true
         found[#found + 1] = { name = name, path = join(folder, file) }
       end

@@ -9,6 +9,7 @@ local errors = require "ligase.base.errors"
 local failing = require "ligase.cli.failing"
 local jobs = require "ligase.store.jobs"
 local json = require "ligase.base.json"
+local mirroring = require "ligase.cli.mirroring"
 local parsing = require "ligase.cli.parsing"
 local reading = require "ligase.cli.reading"
 local requests = require "ligase.cli.requests"
@@ -177,6 +178,7 @@ function M.run(arguments, found, context, recipe, command)
   local report = batch_report.gather(conn, batch, ended, { problems = found.problems, passed = found.passed,
     existing = #files - #wanted })
   batch_report.tell(conn, report)
+  mirroring.finish(context, conn, arguments)
   if arguments.report then
     batch_report.write(conn, report, arguments.report)
   end

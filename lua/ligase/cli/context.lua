@@ -64,6 +64,16 @@ function Context:need_postgres()
   end
 end
 
+--- The tables whose changes other systems are told of, by the settings and the policy.
+---@return table<string, boolean>|false
+function Context:outbox()
+  local config = self.config
+  if not (config:get "ENABLE_NOTION_SYNC" or config:get "ENABLE_DUAL_WRITE") then
+    return false -- without a look at the policy
+  end
+  return require("ligase.sync.policy").outbox_of(config)
+end
+
 --- Whether the database is the private one and was never made. Looking for what cannot
 --- be there makes none: a command typed in the wrong folder would turn it into a
 --- workspace.
@@ -75,12 +85,15 @@ end
 
 --- A connection to the database with its schema, for writing: the private Postgres is
 --- made when there is none, and gets its schema on the way.
----@param options? {migrate: boolean} false: the schema stays as it is
+---@param options? {migrate?: boolean, when_off?: boolean} migrate: false: the schema stays as it is; when_off: also
+--- when the settings say that Postgres is not to be used
 ---@return table conn
 function Context:open(options)
-  self:need_postgres()
+  if not (options and options.when_off) then
+    self:need_postgres()
+  end
   return keep(self, require("ligase.store.db").open(self.config, self.workspace,
-    { migrate = not options or options.migrate, ahead = take_ahead(self) }))
+    { migrate = not options or options.migrate ~= false, ahead = take_ahead(self) }))
 end
 
 --- A connection to the database with its schema, for looking at what is there: nil

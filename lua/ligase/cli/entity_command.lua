@@ -138,10 +138,9 @@ local function one_word(kind, arguments, what)
 end
 
 local function change(context, kind, arguments, work)
-  local config = context.config
   return entities.change(context:open(), { command = kind.name .. " " .. arguments.action, create = arguments.create,
     arguments = { words = json.array(arguments.words) },
-    outbox = config:get "ENABLE_NOTION_SYNC" or config:get "ENABLE_DUAL_WRITE",
+    outbox = context:outbox(),
     reconnect = function()
       return context:open()
     end }, work)

@@ -8,6 +8,7 @@ local failing = require "ligase.cli.failing"
 local finding = require "ligase.cli.finding"
 local ingest = require "ligase.ingest"
 local inputs = require "ligase.io.inputs"
+local mirroring = require "ligase.cli.mirroring"
 local parsing = require "ligase.cli.parsing"
 local progress = require "ligase.cli.progress"
 local reading = require "ligase.cli.reading"
@@ -36,6 +37,7 @@ function M.configure(parser)
     :convert(parsing.name("--campaign"))
   reading.configure(parser)
   batch.configure(parser)
+  mirroring.configure(parser)
   parser:flag("--dry-run", "Say what would happen and write nothing.")
 end
 
@@ -191,6 +193,9 @@ local function ingest_found(found, arguments, context, recipe, command)
     end
   end
   telling.tell_all(total, total - failed, failed)
+  if shared.conn and not arguments.dry_run then
+    mirroring.finish(context, shared.conn, arguments)
+  end
   return failed == 0 and 0 or failed == misused and 2 or 1
 end
 
@@ -206,7 +211,11 @@ function M.ingest_all(arguments, context, recipe, command)
     return require("ligase.cli.other_files").store_all(arguments, context, recipe, command)
   end
   check(arguments)
+  if not context.config:get "USE_POSTGRES_AS_SOT" then
+    return require("ligase.cli.notion_ingest").ingest_all(arguments, context, recipe, command)
+  end
   local found = finding.find(arguments.files, { name = arguments.name, except = arguments.samples })
+  mirroring.check(arguments, #found.files)
   if batch.is_wanted(arguments, found) then
     return batch.run(arguments, found, context, recipe, command)
   end

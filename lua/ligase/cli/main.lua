@@ -25,8 +25,9 @@ M.COMMANDS = {
   { "show", "show what is known of one dataset" },
   { "screening", "read results of a screen into its campaign" },
   { "campaign", "screening campaigns: made, changed, listed, shown with plates and hits, deleted" },
-  { "import", "take over compounds, campaigns and results from a SQLite file" },
-  { "export", "write a dataset out as the table it was read from" },
+  { "import", "take over what a SQLite file or Notion has" },
+  { "export", "write a dataset out as the table it was read from, or keep a copy of Notion" },
+  { "notion", "compare the Notion databases with what the policy needs of them" },
   { "signature", "load, list, show and delete signatures" },
   { "score", "score datasets by signatures" },
   { "matches", "list which signatures a dataset goes along with, or which datasets a signature" },
@@ -39,6 +40,11 @@ M.COMMANDS = {
   { "feature", "say where a feature occurs, with its values and effects" },
   { "why", "say how the names of a feature, dataset or row were read" },
   { "aliases", "load tables that say which names mean the same" },
+  { "sync", "deliver what Notion still has to learn" },
+  { "reconcile", "compare Postgres with Notion, and repair where they differ" },
+  { "rehearse", "play the move from Notion to Postgres through, on this machine alone" },
+  { "outbox", "list what Notion still has to learn, try it again, or give it up" },
+  { "policy", "say what is written where, and which property shows what" },
   { "runs", "list what was done, and what failed" },
   { "sql", "run SQL and print the result" },
   { "repl", "type Lua and SQL by hand, and see what comes out" },
@@ -68,7 +74,7 @@ folder (.ligase) and starts it when it is needed.
 
 --- Commands that use the database whatever their words say.
 local USES_DATABASE = { ingest = true, run = true, datasets = true, show = true, export = true, names = true,
-  why = true, runs = true, sql = true }
+  why = true, runs = true, sql = true, sync = true, outbox = true }
 
 local HELP = { ["--help"] = true, ["-h"] = true, help = true }
 local OPTIONS = { "--help", "--version", "-e" }
@@ -144,7 +150,7 @@ function M.run(words, recipe)
     refuse_unknown(name)
   end
   local context <close> = require("ligase.cli.context").new(recipe)
-  if USES_DATABASE[name] and not wants_help(rest) then
+  if USES_DATABASE[name] and not wants_help(rest) and not (name == "export" and rest[1] == "notion") then
     context:connect_ahead()
   end
   local command = require("ligase.cli.commands." .. name)

@@ -109,11 +109,11 @@ local function groups_of(found, recipe)
 end
 
 local function options_of(arguments, context, recipe, command)
-  local how, config = reading.options_of(arguments), context.config
+  local how = reading.options_of(arguments)
   return { command = command, recipe = recipe, dialect = how.dialect, set = how.set, programs = arguments.program,
     experiments = arguments.experiment, create = arguments.create, dry_run = arguments.dry_run,
     campaign = arguments.campaign,
-    outbox = config:get "ENABLE_NOTION_SYNC" or config:get "ENABLE_DUAL_WRITE" }
+    outbox = context:outbox() }
 end
 
 --- Stores files by a recipe for files that are no datasets.

@@ -73,9 +73,36 @@ function M.files_line(total, counts, seconds)
     time_left(counts.left, per_s))
 end
 
----@class ligase.files_progress
-local Files = {}
-Files.__index = Files
+---@class ligase.line_progress
+local Line = {}
+Line.__index = Line
+
+--- A line for a terminal that says whatever it is given.
+---@return ligase.line_progress
+function M.line()
+  return setmetatable({}, Line)
+end
+
+--- Draws the line. What is written after it begins where the line does.
+---@param line string
+function Line:draw(line)
+  io.stderr:write("\r\27[K", text.truncate(line, sys.terminal_width(2) - 1), "\r")
+  self.drawn = true
+end
+
+--- Takes the line away.
+function Line:close()
+  if self.drawn then
+    io.stderr:write("\r\27[K")
+    self.drawn = false
+  end
+end
+
+Line.__close = Line.close
+
+---@class ligase.files_progress: ligase.line_progress
+local Files = setmetatable({}, Line)
+Files.__index, Files.__close = Files, Line.close
 
 --- A progress line for a batch of files, for a terminal.
 ---@return ligase.files_progress
@@ -87,19 +114,7 @@ end
 ---@param total integer
 ---@param counts {left: integer, dead: integer, finished: integer}
 function Files:at(total, counts)
-  local line = M.files_line(total, counts, sys.monotonic() - self.started)
-  io.stderr:write("\r\27[K", text.truncate(line, sys.terminal_width(2) - 1), "\r")
-  self.drawn = true
+  self:draw(M.files_line(total, counts, sys.monotonic() - self.started))
 end
-
---- Takes the line away.
-function Files:close()
-  if self.drawn then
-    io.stderr:write("\r\27[K")
-    self.drawn = false
-  end
-end
-
-Files.__close = Files.close
 
 return M

@@ -30,7 +30,7 @@ function M.options_of(arguments, context, command, resolvers)
     program = names_of(arguments.program), experiment = names_of(arguments.experiment), create = arguments.create,
     organism = arguments.organism,
     force = arguments.force, linking = context.config:get "ENABLE_FEATURE_LINKING",
-    outbox = context.config:get "ENABLE_NOTION_SYNC" or context.config:get "ENABLE_DUAL_WRITE",
+    outbox = context:outbox(), create_page = arguments.create_page, notion_page_id = arguments.notion_page_id,
     resolvers = resolvers,
   }
 end

@@ -67,12 +67,14 @@ local function say(label, ...)
   io.stdout:write(("  %-9s"):format(label), string.format(...), "\n")
 end
 
-local HEADLINES = { created = "new dataset", revised = "revision %d" }
+local HEADLINES = { created = "new dataset", revised = "revision %d",
+  page_made = "page made in Notion; Postgres is off and untouched",
+  page_updated = "page changed in Notion; Postgres is off and untouched" }
 local REHEARSED = { created = "would be a new dataset", revised = "would be revision %d",
   unknown = "would be stored" }
 
 local function headline(report)
-  local words = report.rehearsed and REHEARSED[report.outcome] .. " (dry run)" or HEADLINES[report.outcome]
+  local words = report.rehearsed and not report.page and REHEARSED[report.outcome] .. " (dry run)" or HEADLINES[report.outcome]
   return words:format(report.revision or 0)
 end
 
@@ -96,7 +98,7 @@ local function tell_read(job, report)
   say("read", "%s, %s: %s%s", job.source.shown, text.bytes(counts.bytes),
     format_of(findings), dialect_line(findings))
   say("columns", "%s", columns_line(report.plan))
-  say(report.rehearsed and "holds" or "stored", "%s, %s%s", text.count(counts.rows, "row"),
+  say((report.rehearsed or report.page) and "holds" or "stored", "%s, %s%s", text.count(counts.rows, "row"),
     text.count(counts.values, "value"), counts.kept and counts.kept > 0
       and (", %s kept as text beside them"):format(text.count(counts.kept, "cell")) or "")
   if counts.features then
@@ -108,6 +110,9 @@ local function tell_read(job, report)
   tell_unread(findings.names_not_understood)
   for _, doubt in ipairs(findings.doubts) do
     say("doubt", "%s", text.printable(doubt))
+  end
+  if report.page then
+    say("page", "%s", text.printable(report.page.url or report.page.notion_page_id))
   end
   if report.scores then
     say("scores", "%s of %s match", text.number(report.scores.matches), text.count(report.scores.signatures,

@@ -16,17 +16,27 @@ FROM jsonb_to_recordset($1::jsonb) AS n (entity_type text, entity_id uuid, actio
 
 ---@class ligase.noted_changes
 ---@field run ligase.run
----@field outbox boolean|nil
+---@field outbox boolean|table<string, boolean>|nil true, or the tables whose changes are told
+---@field asked boolean|nil they are told because somebody asked for it, whatever the policy says
 ---@field changes table[]
 local Noted = {}
 Noted.__index = Noted
 
 --- An empty list of changes of a run.
 ---@param run ligase.run
----@param outbox boolean|nil other systems are to be told
+---@param outbox boolean|table<string, boolean>|nil other systems are to be told: of all, or of changes in these tables
+---@param asked boolean|nil because somebody asked for it, whatever the policy says
 ---@return ligase.noted_changes
-function M.new(run, outbox)
-  return setmetatable({ run = run, outbox = outbox, changes = {}, told = {} }, Noted)
+function M.new(run, outbox, asked)
+  return setmetatable({ run = run, outbox = outbox, asked = asked, changes = {}, told = {} }, Noted)
+end
+
+--- Whether other systems are to be told of changes in a table.
+---@param outbox boolean|table<string, boolean>|nil
+---@param tbl string
+---@return boolean
+function M.is_told(outbox, tbl)
+  return outbox == true or type(outbox) == "table" and outbox[tbl] == true
 end
 
 --- Notes that a row was made or changed.
@@ -61,7 +71,8 @@ end
 ---@param action "create"|"update"|"delete"
 ---@param payload table
 function Noted:tell(tbl, id, action, payload)
-  if self.outbox then
+  if M.is_told(self.outbox, tbl) then
+    payload.asked = self.asked
     self.told[#self.told + 1] = { entity_type = tbl, entity_id = id, action = action, payload = payload }
   end
 end

@@ -53,13 +53,13 @@ Changes.__index = Changes
 --- Changes in a transaction that the caller has begun and ends; :write them before.
 ---@param conn table
 ---@param run ligase.run the journal's entry of which they are part
----@param options {outbox: boolean|nil, create: boolean|nil, noted: ligase.noted_changes|nil}|nil outbox: other systems
---- are to be told; create: what is linked to and unknown is made; noted: where changes are noted, when the caller
---- writes them
+---@param options {outbox: boolean|table|nil, asked: boolean|nil, create: boolean|nil, noted: ligase.noted_changes|nil}|nil
+--- outbox, asked: as for ligase.store.changes; create: what is linked to and unknown is made; noted: where changes are
+--- noted, when the caller writes them
 ---@return ligase.changes
 function M.changes(conn, run, options)
   options = options or {}
-  return setmetatable({ conn = conn, noted = options.noted or changes_of.new(run, options.outbox),
+  return setmetatable({ conn = conn, noted = options.noted or changes_of.new(run, options.outbox, options.asked),
     create_unknown = options.create, resolved = {},
     counts = { created = 0, updated = 0, unchanged = 0, deleted = 0 } }, Changes)
 end
@@ -158,7 +158,7 @@ end
 --- Makes and changes entities of one kind, as many as there are, and their links.
 ---@param kind_name string
 ---@param given table[] one table of fields and links each; `id` says which one is meant, else its name (a compound's
---- code) does
+--- code) does; `new_id` is the id of one that was made elsewhere and is new here
 ---@param mode "create"|nil create: one that is there already is refused
 ---@return {id: string, outcome: "created"|"updated"|"unchanged", row: table}[]
 function Changes:upsert(kind_name, given, mode)
@@ -360,9 +360,9 @@ end
 --- transaction that is open already it is a part of that one.
 ---@generic T
 ---@param conn table
----@param options {command: string, arguments: table|nil, recipe: table|nil, outbox: boolean|nil, create: boolean|nil,
---- rehearse: boolean|nil, reconnect: (fun(): table)|nil} rehearse: everything is undone in the end; reconnect: makes a
---- new connection, to ask whether a COMMIT whose answer was lost took place
+---@param options {command: string, arguments: table|nil, recipe: table|nil, outbox: boolean|table|nil,
+--- asked: boolean|nil, create: boolean|nil, rehearse: boolean|nil, reconnect: (fun(): table)|nil} rehearse: everything
+--- is undone in the end; reconnect: makes a new connection, to ask whether a COMMIT whose answer was lost took place
 ---@param work fun(changes: ligase.changes): T what is done; it may be called again
 ---@return T result what work returned
 ---@return "done"|"unchanged" outcome

@@ -112,7 +112,8 @@ local function delete_all(conn, noted, kind, row, options)
     end
   end
   conn:query(("DELETE FROM %s WHERE id = $1"):format(kind.table), row.id)
-  noted:note_deleted(kind.table, row.id, row, { name = row.name })
+  noted:note_deleted(kind.table, row.id, row, { name = row.name,
+    page_id = row.notion_page_id ~= pg.null and row.notion_page_id or nil })
 end
 
 --- Deletes an entity in the caller's transaction.

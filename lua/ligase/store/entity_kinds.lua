@@ -11,6 +11,7 @@ local M = {}
 ---@field type "text"|"terms"|"object"|"groups"|"page"|"integer"|"number"|"hit_rule"|"controls"
 ---@field merge boolean|nil an object whose members are set one by one, and not as a whole
 ---@field check string|nil a check of ligase.store.entity_values, by name
+---@field required boolean|nil a new one needs it; so do all names
 ---@field sticky boolean|nil is given when the entity is made and not changed afterwards
 
 ---@class ligase.entity_link
@@ -96,8 +97,9 @@ local kinds = {
   },
   dataset = {
     plural = "datasets", table = "datasets",
-    fields = { omics_type = { type = "text", check = "name", sticky = true }, name = NAME, description = TEXT,
-      organism = TERMS, disease = TERMS, sample_type = TERMS, matrix = TERMS, model_systems = TERMS },
+    fields = { omics_type = { type = "text", check = "name", sticky = true, required = true }, name = NAME,
+      description = TEXT, organism = TERMS,
+      disease = TERMS, sample_type = TERMS, matrix = TERMS, model_systems = TERMS },
     order = { "omics_type", "name", "description", "organism", "disease", "sample_type", "matrix", "model_systems" },
     identity = { "name", "omics_type" }, words = { "t.omics_type || '/' || t.name" },
     links = {

@@ -15,6 +15,7 @@ local M = {}
 ---@field fields table<string, any> as their columns hold them
 ---@field links table<string, string[]> ids by name of the link
 ---@field default_name string|nil
+---@field new_id string|nil the id of a new one that was made elsewhere
 
 ---@class ligase.planned_entity
 ---@field id string
@@ -96,7 +97,7 @@ end
 ---@param resolve fun(kind_name: string, word: string): string gives the id of what is linked to
 ---@return ligase.entity_record
 function M.read(kind, given, place, resolve)
-  local record = { fields = {}, links = {}, id = given.id }
+  local record = { fields = {}, links = {}, id = given.id, new_id = given.new_id }
   local names = {}
   for name in pairs(given) do
     names[#names + 1] = name
@@ -114,7 +115,7 @@ function M.read(kind, given, place, resolve)
         refuse({ record = place, field = name }, "value", ("%s: %s"):format(shown, problem), hint)
       end
       record.fields[name] = made
-    elseif name ~= "id" then
+    elseif name ~= "id" and name ~= "new_id" then
       refuse_field(kind, name, place)
     end
   end
@@ -259,6 +260,13 @@ local function refuse_by_mode(kind, mode, record, before, place)
   elseif not before and not record.fields.name and not record.default_name then
     refuse({ record = place, field = "name" }, "value", ("the %s has no name"):format(kind.name))
   end
+  for name, field in pairs(kind.fields) do
+    local value = record.fields[name]
+    if field.required and not before and (value == nil or value == json.null) then
+      refuse({ record = place, field = name }, "value", ("the %s has no %s"):format(kind.name, name),
+        ("Say its %s"):format(name))
+    end
+  end
   if before then
     for name, field in pairs(kind.fields) do
       if field.sticky and record.fields[name] ~= nil and record.fields[name] ~= before[name] then
@@ -282,7 +290,7 @@ function M.plan(conn, kind, records, mode)
     local before = existing_of(conn, kind, rows, record, place)
     refuse_by_mode(kind, mode, record, before, place)
     local row = row_after(kind, record, before)
-    row.id = before and before.id or sys.uuid7()
+    row.id = before and before.id or record.new_id or sys.uuid7()
     local key = before and before.id or identity_of(kind, row) or "\0" .. row.name
     if first_of[key] then
       errors.raise { kind = "usage", code = "twice", record = place, field = kind.identity[1], other = first_of[key],

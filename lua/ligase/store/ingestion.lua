@@ -26,11 +26,12 @@ FROM datasets AS d LEFT JOIN revisions AS r ON r.dataset_id = d.id
 WHERE d.omics_type = $1 AND d.name = $2]]
 
 local INSERT_DATASET = [[
-INSERT INTO datasets (id, omics_type, name, current_revision, program_id, experiment_id, organism)
-VALUES ($1, $2, $3, $4, $5, $6, $7)]]
+INSERT INTO datasets (id, omics_type, name, current_revision, program_id, experiment_id, organism, notion_page_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)]]
 
 local UPDATE_DATASET = [[
-UPDATE datasets SET current_revision = $2, program_id = $3, experiment_id = $4, organism = $5, updated_at = now()
+UPDATE datasets SET current_revision = $2, program_id = $3, experiment_id = $4, organism = $5,
+  notion_page_id = coalesce($6, notion_page_id), updated_at = now()
 WHERE id = $1]]
 
 local INSERT_REVISION = [[
@@ -51,6 +52,7 @@ local MEASUREMENT_COLUMNS = {
 ---@field program string|string[]|nil the programs it belongs to, the first one first; nil leaves them as they are
 ---@field experiment string|string[]|nil the experiments it comes from
 ---@field organism string|nil
+---@field notion_page_id string|nil the page that shows it
 ---@field create boolean|nil programs and experiments that are not there are made
 
 ---@class ligase.ingestion
@@ -95,18 +97,31 @@ function M.peek(conn, what)
     Ingestion)
 end
 
+--- What notes the changes. A page that is asked for is told of whatever the policy says.
+local function noted_of(run, what)
+  local outbox = what.outbox
+  if what.create_page and not changes_of.is_told(outbox, "datasets") then
+    outbox = { datasets = true }
+    for tbl in pairs(what.outbox or {}) do
+      outbox[tbl] = true
+    end
+  end
+  return changes_of.new(run, outbox, what.create_page)
+end
+
 --- Begins the transaction and looks the dataset up. Close it with :finish, or with
 --- :abandon, which rolls everything back. In a transaction that is open already (a
 --- worker's, which claimed the file in it) it is a savepoint of that one: finishing
 --- leaves the COMMIT to its owner, abandoning leaves the owner's part.
 ---@param conn table
 ---@param run ligase.run
----@param what {omics: string, name: string, given: table, outbox: boolean}
+---@param what {omics: string, name: string, given: table, outbox: boolean|table<string, boolean>|nil,
+--- create_page: boolean|nil} create_page: Notion is told of the dataset in any case
 ---@return ligase.ingestion
 function M.begin(conn, run, what)
   local within = conn:transaction_status() == "in transaction"
   local self = setmetatable({ conn = conn, run = run, what = what, within = within, new_features = 0, new_names = 0,
-    numbers = 0, kept = 0, misfits = {}, noted = changes_of.new(run, what.outbox) }, Ingestion)
+    numbers = 0, kept = 0, misfits = {}, noted = noted_of(run, what) }, Ingestion)
   local begun, results = pcall(conn.pipeline, conn, function(p)
     -- Looking after locking is right only when each statement sees what was committed before it.
     p:query(within and "SAVEPOINT ingestion" or "BEGIN ISOLATION LEVEL READ COMMITTED")
@@ -263,9 +278,11 @@ local function dataset_details(self, given)
     program_id = links.programs and links.programs[1] or before.program_id,
     experiment_id = links.experiments and links.experiments[1] or before.experiment_id,
     organism = given.organism and { given.organism } or before.organism,
+    notion_page_id = given.notion_page_id or pg.null,
   }
   local differs = after.program_id ~= before.program_id or after.experiment_id ~= before.experiment_id
     or table.concat(after.organism, "\0") ~= table.concat(before.organism, "\0")
+    or given.notion_page_id ~= nil and given.notion_page_id ~= (before.before or {}).notion_page_id
   return after, differs
 end
 
@@ -278,12 +295,13 @@ local function queue_dataset(self, p, details, revision)
   self.is_written = true
   if existing then
     p:query(conn:prepare(UPDATE_DATASET), self.dataset_id, revision, details.program_id, details.experiment_id,
-      pg.array(details.organism))
+      pg.array(details.organism), details.notion_page_id)
   else
     p:query(conn:prepare(INSERT_DATASET), self.dataset_id, self.what.omics, self.what.name, revision,
-      details.program_id, details.experiment_id, pg.array(details.organism))
+      details.program_id, details.experiment_id, pg.array(details.organism), details.notion_page_id)
   end
-  self.noted:note("datasets", self.dataset_id, existing and existing.before, { revision = revision })
+  self.noted:note("datasets", self.dataset_id, existing and existing.before, { revision = revision,
+    name = self.what.name })
 end
 
 --- Writes the links beyond the first ones, which refer to the dataset's row.
@@ -385,6 +403,8 @@ function Ingestion:finish_unchanged(given)
   self.conn:pipeline(function(p)
     if differs then
       queue_dataset(self, p, details, self.existing.current_revision)
+    elseif self.what.create_page then
+      self.noted:tell("datasets", self.dataset_id, "update", { name = self.what.name })
     end
     queue_journal(self, p, differs and "done" or "unchanged")
     queue_commit(self, p)

@@ -6,6 +6,7 @@
 --- that is quicker than joining names in Postgres (140,000 rows a second against 100,000),
 --- and the statements hold their dataset's id. When only few of many names differ,
 --- ligase.store.name_moves goes to their rows alone.
+local changes_of = require "ligase.store.changes"
 local features = require "ligase.store.features"
 local link_runs = require "ligase.store.link_runs"
 local move_journal = require "ligase.store.move_journal"
@@ -334,7 +335,7 @@ local function link_all(conn, run, targets, resolvers, outbox)
     return { outcome = "unchanged", run_id = run.id }
   end
   move_journal.write(conn, run, counts, state.plan)
-  if outbox then
+  if changes_of.is_told(outbox, "datasets") then
     link_runs.tell_others(conn, state.plan, run.id)
   end
   return { outcome = "done", run_id = run.id, counts = counts }

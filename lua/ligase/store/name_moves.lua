@@ -6,6 +6,7 @@
 --- to dataset, each statement with its dataset's id. Receipts of the earlier readings
 --- stay. What a rollback needs is kept in the journal, in pieces that can be read one by
 --- one (ligase.store.move_journal).
+local changes_of = require "ligase.store.changes"
 local features = require "ligase.store.features"
 local link_runs = require "ligase.store.link_runs"
 local pg = require "pg"
@@ -241,7 +242,7 @@ local function write_all(conn, run, plan, outbox, also)
   counts.receipts = #plan.receipts
   plan.others = also and also(conn, run.id, counts) or nil
   move_journal.write(conn, run, counts, plan)
-  if outbox then
+  if changes_of.is_told(outbox, "datasets") then
     link_runs.tell_others(conn, plan, run.id)
   end
   return counts

@@ -3,6 +3,7 @@
 --- A signature has a name and a version. Where its source names no version, versions count
 --- from 1: what differs from the latest one becomes the next, and earlier ones stay, because
 --- scores were computed from them. The latest version of a name is the one that counts.
+local changes_of = require "ligase.store.changes"
 local errors = require "ligase.base.errors"
 local features = require "ligase.store.features"
 local json = require "ligase.base.json"
@@ -201,7 +202,7 @@ local function write_all(conn, run, file, changed, outbox)
     end
   end)
   write_components(conn, changed)
-  return changes, outbox and function(p)
+  return changes, changes_of.is_told(outbox, "signatures") and function(p)
     for _, signature in ipairs(changed) do
       p:query(conn:prepare(INSERT_OUTBOX), signature.id, signature.row and "update" or "create",
         json.encode { name = signature.name, version = signature.version }, run.id)
@@ -415,8 +416,9 @@ function M.delete(conn, signature, options)
     conn:query(runs.INSERT, runs.parameters(run, "done", { counts = { signatures = 1, scores = scores },
       changes = json.array { { table = "signatures", id = signature.id, before = before and before.row or json.null,
         components = components } } }))
-    if options.outbox then
-      conn:query(INSERT_OUTBOX, signature.id, "delete", json.encode { name = signature.name }, run.id)
+    if changes_of.is_told(options.outbox, "signatures") then
+      conn:query(INSERT_OUTBOX, signature.id, "delete", json.encode { name = signature.name,
+        page_id = before and before.row.notion_page_id ~= json.null and before.row.notion_page_id or nil }, run.id)
     end
     return scores
   end)

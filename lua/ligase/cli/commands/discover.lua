@@ -198,7 +198,7 @@ local function store(conn, sets, arguments, context)
     file.counts.components = file.counts.components + #set.features
   end
   local report = signatures.load(conn, file, { command = "discover",
-    outbox = context.config:get "ENABLE_NOTION_SYNC" or context.config:get "ENABLE_DUAL_WRITE" })
+    outbox = context:outbox() })
   local line = ("stored %s, %s known (run %s)"):format(text.count(#sets - report.counts.unchanged, "new signature"),
     text.number(report.counts.unchanged), report.run_id)
   if arguments.format == "table" then

@@ -1,4 +1,5 @@
---- `ligase export DATASET`: the table again, or its feature x sample table.
+--- `ligase export DATASET`: the table again, or its feature x sample table; and
+--- `ligase export notion DIR`.
 local csv_writer = require "ligase.io.csv_writer"
 local datasets = require "ligase.store.datasets"
 local errors = require "ligase.base.errors"
@@ -14,12 +15,17 @@ local M = {}
 
 M.description = "Gives back the source's table: same columns, same rows, same order, same values; missing values by "
   .. "their own mark. jsonl writes one object per row, with the feature it was linked to. --pivot writes one row per "
-  .. "feature and one column per sample instead, also where the samples stand in the rows of the source."
+  .. "feature and one column per sample instead, also where the samples stand in the rows of the source. 'export "
+  .. "notion DIR' keeps a readable copy, JSON and Markdown, of the Notion databases that the settings name; later it "
+  .. "fetches what has changed."
 M.example = [[
   ligase export plasma_lipids > plasma_lipids.csv
   ligase export plasma_lipids --revision 1 --format tsv
   ligase export plasma_lipids --format jsonl | head -1
-  ligase export plasma_lipids --pivot --duplicates mean > matrix.csv]]
+  ligase export plasma_lipids --pivot --duplicates mean > matrix.csv
+  ligase export notion notion_copy]]
+
+M.surplus = "export takes one DATASET, or notion and a DIR"
 
 local FORMATS = { "csv", "tsv", "jsonl" }
 
@@ -36,6 +42,9 @@ end
 function M.configure(parser)
   parser:argument("DATASET", "The dataset's name, id, or an unambiguous start of one.")
     :target("dataset"):argname("DATASET")
+  parser:argument("DIR", "After notion: the folder of the copy."):target("folder"):argname("DIR"):args("?")
+  parser:option("--database", "With notion: only this database, by its setting or the short name of that (exp_data); "
+    .. "may be given again."):argname("NAME"):count("*")
   parser:option("--format", "csv, tsv or jsonl."):argname("FORMAT")
     :convert(parsing.one_of("--format", FORMATS)):default("csv")
   parser:option("--revision", "Another revision than the current one."):argname("N")
@@ -199,6 +208,19 @@ end
 
 -- ---- the command -----------------------------------------------------------
 
+--- Whether it is Notion that is meant; what belongs to it is refused elsewhere.
+local function is_notion(arguments)
+  if arguments.dataset == "notion" and not arguments.folder then
+    errors.raise { kind = "usage", code = "usage", message = "'export notion' needs the folder of the copy",
+      hint = "For example: ligase export notion notion_copy; a dataset of that name is meant by omics/notion" }
+  elseif arguments.dataset ~= "notion" and (arguments.folder or arguments.database[1]) then
+    errors.raise { kind = "usage", code = "usage", message = arguments.folder
+      and "export takes one DATASET, or notion and a DIR" or "--database belongs to 'export notion'",
+      hint = "To standard output, and from there: ligase export DATASET > FILE" }
+  end
+  return arguments.dataset == "notion"
+end
+
 local function refuse_without_pivot(arguments)
   for word, given in pairs { ["--quantity"] = arguments.quantity, ["--duplicates"] = arguments.duplicates,
     ["--source-names"] = arguments.source_names } do
@@ -212,7 +234,11 @@ end
 --- Runs the command.
 ---@param arguments table as parsed
 ---@param context ligase.context
+---@return integer|nil status
 function M.run(arguments, context)
+  if is_notion(arguments) then
+    return require("ligase.cli.notion_export").run(arguments, context)
+  end
   refuse_without_pivot(arguments)
   local conn = context:open_existing()
   local dataset = datasets.find(conn, arguments.dataset)

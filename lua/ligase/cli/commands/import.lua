@@ -1,118 +1,75 @@
---- `ligase import sqlite FILE --map MAP`: old chemistry data into Postgres.
+--- `ligase import sqlite FILE` and `ligase import notion`: what other systems have, into
+--- Postgres.
 local errors = require "ligase.base.errors"
-local entity_recipe = require "ligase.entity_recipe"
-local failing = require "ligase.cli.failing"
-local kinds = require "ligase.store.entity_kinds"
-local output = require "ligase.cli.output"
 local parsing = require "ligase.cli.parsing"
-local report = require "ligase.screening.report"
-local runs = require "ligase.store.runs"
-local sqlite_import = require "ligase.sqlite_import"
-local sqlite_map = require "ligase.sqlite_map"
-local sys = require "sys"
-local text = require "ligase.base.text"
+local policy_of = require "ligase.sync.policy"
 
 local M = {}
 
-M.description = "Takes over programs, compounds, screening campaigns and their results from a SQLite file, by a map "
-  .. "that says which tables and columns they are: recipes/chemistry_sqlite.lua, or your own copy of it. Everything is "
-  .. "stored in one transaction, or nothing; the same file again changes nothing."
+M.description = "sqlite takes over programs, compounds, screening campaigns and their results from a SQLite file, by a "
+  .. "map that says which tables and columns they are: recipes/chemistry_sqlite.lua, or your own copy. Everything "
+  .. "is stored in one transaction, or nothing; the same file again changes nothing. notion takes over the pages of "
+  .. "the lab's Notion databases, by the policy (recipes/policy.lua): entities, what they are linked to, and the "
+  .. "pages' texts. Only what was changed since the last time is read again; what was changed on both sides "
+  .. "is shown. Nothing is written to Notion."
 M.example = [[
   ligase import sqlite chemistry.db
   ligase import sqlite chemistry.db --map recipes/chemistry_sqlite.lua --dry-run
-  ligase import sqlite chemistry.db --leave-out --duplicates keep]]
+  ligase import sqlite chemistry.db --leave-out --duplicates keep
+  ligase import notion --dry-run
+  ligase import notion --database programs --since 2026-05-01]]
 
-M.surplus = "import takes sqlite and one FILE"
+M.surplus = "import takes sqlite and one FILE, or notion"
 
-local PROBLEMS_SHOWN = 20
+local MODULES = { sqlite = "ligase.cli.import_sqlite", notion = "ligase.cli.import_notion" }
+
+--- Words that belong to one kind of import.
+local OWN = {
+  sqlite = { file = "FILE", map = "--map", duplicates = "--duplicates", busy_timeout = "--busy-timeout",
+    create = "--create", leave_out = "--leave-out" },
+  notion = { databases = "--database", since = "--since", all = "--all", no_bodies = "--no-bodies",
+    delete = "--delete" },
+}
 
 --- Declares the command's words.
 ---@param parser table argparse's
 function M.configure(parser)
-  parser:argument("KIND", "What the file is: sqlite."):target("kind"):argname("KIND")
-    :convert(parsing.one_of("the kind of file", { "sqlite" }))
-  parser:argument("FILE", "The SQLite file."):target("file"):argname("FILE")
-  parser:option("--map", "The map, by name or path."):argname("MAP"):default("chemistry_sqlite")
-  parser:option("--duplicates", "Wells that stand twice: refuse their rows, keep both, or exclude both from what "
-    .. "counts."):argname("WHAT"):convert(parsing.one_of("--duplicates", { "refuse", "keep", "exclude" }))
-  parser:option("--busy-timeout", "Seconds to wait while another program writes to the file; 5 without it.")
+  parser:argument("KIND", "sqlite or notion."):target("kind"):argname("KIND")
+    :convert(parsing.one_of("the kind of import", { "sqlite", "notion" }))
+  parser:argument("FILE", "The SQLite file."):target("file"):argname("FILE"):args("?")
+  parser:option("--map", "sqlite: the map, by name or path; chemistry_sqlite without it."):argname("MAP")
+  parser:option("--duplicates", "sqlite: wells that stand twice: refuse their rows, keep both, or exclude both from "
+    .. "what counts."):argname("WHAT"):convert(parsing.one_of("--duplicates", { "refuse", "keep", "exclude" }))
+  parser:option("--busy-timeout", "sqlite: seconds to wait while another program writes to the file; 5 without it.")
     :argname("SECONDS"):convert(parsing.whole_number("--busy-timeout", 0))
-  parser:flag("--create", "Make programs that are named and not there.")
-  parser:flag("--leave-out", "Leave rows out that cannot be taken over, and store the rest.")
+  parser:flag("--create", "sqlite: make programs that are named and not there.")
+  parser:flag("--leave-out", "sqlite: leave rows out that cannot be taken over, and store the rest.")
+  parser:option("--database", "notion: only this one (repeatable): programs, experiments, datasets, ...")
+    :target("databases"):argname("TYPE"):count("*"):convert(parsing.one_of("the type", policy_of.TYPES))
+  parser:option("--since", "notion: only pages edited from then on (UTC): 2026-05-01, or 2026-05-01T08:30:00Z.")
+    :argname("TIME")
+  parser:flag("--all", "notion: also pages that were not changed since they were taken over.")
+  parser:flag("--no-bodies", "notion: leave the pages' texts out: one request less for each page.")
+  parser:flag("--delete", "notion: delete entities whose page lies in Notion's trash.")
   parser:flag("--dry-run", "Say what would happen and write nothing.")
 end
 
-local function say(label, ...)
-  output.write(("  %-9s %s\n"):format(label, text.printable(string.format(...))))
+local function is_given(value)
+  return value ~= nil and value ~= false and not (type(value) == "table" and #value == 0)
 end
 
-local function tell_tables(counts)
-  for _, count in ipairs(counts) do
-    if count.created then
-      say(count.table, "%s: %s, %s new, %s changed, %s unchanged", count.what, text.count(count.rows, "row"),
-        text.number(count.created), text.number(count.updated), text.number(count.unchanged))
-      for _, line in ipairs(entity_recipe.duplicate_lines(kinds.get(count.what:sub(1, -2)), count.duplicates)) do
-        say("doubt", "%s", line)
+local function check(arguments)
+  for kind, own in pairs(OWN) do
+    for name, word in pairs(own) do
+      if kind ~= arguments.kind and is_given(arguments[name]) then
+        errors.raise { kind = "usage", code = "usage", message = ("import %s takes no %s"):format(arguments.kind, word),
+          hint = "See: ligase import --help" }
       end
-    else
-      say(count.table, "%s: %s", count.what, text.count(count.rows, "row"))
     end
   end
-end
-
-local function tell_campaign(campaign)
-  local outcome = campaign.unchanged and ("unchanged (revision %d)"):format(campaign.revision)
-    or campaign.revision and ("revision %d"):format(campaign.revision) or "nothing left to store"
-  output.write(("campaign %s: %s, %s%s\n"):format(text.shown(campaign.name, 40), outcome,
-    text.count(campaign.results, "result"), campaign.hits and (", %s"):format(text.count(campaign.hits.hits, "hit"))
-      or ""))
-  if campaign.unchanged then
-    return
+  if arguments.kind == "sqlite" and not arguments.file then
+    errors.raise { kind = "usage", code = "usage", message = "FILE is missing", hint = "See: ligase import --help" }
   end
-  local line = report.compounds_line(campaign.compounds)
-  if line then
-    say("linked", "%s", line)
-  end
-  for _, list in ipairs { campaign.doubts, campaign.reckoning_doubts } do
-    for _, doubt in ipairs(list) do
-      say("doubt", "%s", doubt)
-    end
-  end
-end
-
-local function tell_problems(problems, first)
-  if #problems == 0 then
-    return
-  end
-  output.write(("%s: %s\n"):format(first, text.count(#problems, "row")))
-  for i = 1, math.min(#problems, PROBLEMS_SHOWN) do
-    local problem = problems[i]
-    output.write(("  %s rowid %d: %s\n"):format(text.printable(problem.table), problem.rowid,
-      text.printable(problem.message)))
-  end
-  if #problems > PROBLEMS_SHOWN then
-    output.write(("  ... and %s more\n"):format(text.number(#problems - PROBLEMS_SHOWN)))
-  end
-end
-
-local function tell(source, done, arguments)
-  output.write(("%s: %s%s\n"):format(source.shown, done.outcome == "unchanged" and "unchanged"
-    or arguments.dry_run and "would be taken over" or "taken over", arguments.dry_run and " (dry run)" or ""))
-  tell_tables(done.counts)
-  for _, campaign in ipairs(done.campaigns) do
-    tell_campaign(campaign)
-  end
-  tell_problems(done.problems, "left out")
-end
-
-local function import(conn, arguments, context, map, source)
-  local config = context.config
-  return sqlite_import.import(conn, source, { map = map, leave_out = arguments.leave_out, dry_run = arguments.dry_run,
-    create = arguments.create, duplicates = arguments.duplicates, busy_timeout_s = arguments.busy_timeout,
-    outbox = config:get "ENABLE_NOTION_SYNC" or config:get "ENABLE_DUAL_WRITE",
-    reconnect = function()
-      return context:open()
-    end })
 end
 
 --- Runs the command.
@@ -120,24 +77,8 @@ end
 ---@param context ligase.context
 ---@return integer|nil status
 function M.run(arguments, context)
-  if arguments.file == "-" then
-    errors.raise { kind = "usage", code = "usage", message = "a SQLite file cannot be read from standard input",
-      hint = "Name the file" }
-  end
-  local map = sqlite_map.load(arguments.map)
-  local conn = arguments.dry_run and context:open_existing() or failing.open(context)
-  local source = { path = arguments.file, shown = text.printable(arguments.file) }
-  local started = sys.monotonic()
-  local done, result = xpcall(import, errors.explained, conn, arguments, context, map, source)
-  if not done then
-    if not arguments.dry_run and result.kind ~= "usage" then
-      runs.journal_failure(conn, runs.new("import sqlite", map, { source = source.shown }), result)
-    end
-    failing.as_required(result, source.shown)
-    error(result, 0)
-  end
-  tell(source, result, arguments)
-  say("took", "%s", text.duration(sys.monotonic() - started))
+  check(arguments)
+  return require(MODULES[arguments.kind]).run(arguments, context)
 end
 
 return M

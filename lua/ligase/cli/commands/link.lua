@@ -97,7 +97,7 @@ function M.run(arguments, context)
   end)
   local targets, incomplete = with_resolvers(links.targets(conn, not arguments.all and ids or nil), lookup)
   local report = links.apply(conn, targets, {
-    outbox = context.config:get "ENABLE_NOTION_SYNC" or context.config:get "ENABLE_DUAL_WRITE",
+    outbox = context:outbox(),
     arguments = { datasets = #shown > 0 and shown or nil, all = arguments.all },
   })
   local counts = report.counts

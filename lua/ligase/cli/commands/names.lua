@@ -220,7 +220,7 @@ function actions.apply(conn, groups, dataset, arguments, context, lookup)
     tell_count(print_differences(conn, groups, dataset, arguments.format, find), arguments.format)
     return 0
   end
-  local outbox = context.config:get "ENABLE_NOTION_SYNC" or context.config:get "ENABLE_DUAL_WRITE"
+  local outbox = context:outbox()
   local report = name_moves.apply(conn, groups, {
     dataset_id = dataset and dataset.id,
     outbox = outbox,

@@ -161,7 +161,7 @@ function actions.delete(arguments, context)
   local conn = context:open_existing()
   local signature = store.find(conn, one_word(arguments.words, "delete"))
   local scores = store.delete(conn, signature, { scores = arguments.scores,
-    outbox = context.config:get "ENABLE_NOTION_SYNC" or context.config:get "ENABLE_DUAL_WRITE" })
+    outbox = context:outbox() })
   output.write(("%s: version %s deleted%s\n"):format(text.printable(signature.name),
     text.printable(signature.version), scores > 0 and ", with " .. text.count(scores, "score") or ""))
 end

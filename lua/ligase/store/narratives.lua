@@ -1,0 +1,80 @@
+--- What people wrote about entities in the bodies of their pages, as Markdown.
+local json = require "ligase.base.json"
+local pg = require "pg"
+local sys = require "sys"
+
+local M = {}
+
+---@class ligase.narrative
+---@field entity_type string
+---@field entity_id string
+---@field page_id string
+---@field edited_at string|nil the page's last_edited_time
+---@field markdown string "" when the page has no body
+
+local READ = [[
+SELECT to_jsonb(n) AS row FROM narratives AS n WHERE entity_type = $1 AND entity_id = ANY($2::uuid[])]]
+
+local WRITE = [[
+INSERT INTO narratives (entity_type, entity_id, page_id, run_id, edited_at, markdown, markdown_sha256)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (entity_id, entity_type) DO UPDATE SET page_id = excluded.page_id, run_id = excluded.run_id,
+  edited_at = excluded.edited_at, markdown = excluded.markdown, markdown_sha256 = excluded.markdown_sha256,
+  taken_at = excluded.taken_at]]
+
+local DELETE = "DELETE FROM narratives WHERE entity_type = $1 AND entity_id = $2"
+
+--- The narratives of entities of a type.
+---@param conn table
+---@param entity_type string
+---@param ids string[]
+---@return table<string, table> rows by the entity's id
+function M.read(conn, entity_type, ids)
+  local rows = {}
+  for _, found in ipairs(conn:query(conn:prepare(READ), entity_type, pg.array(ids, "uuid"))) do
+    rows[found.row.entity_id] = found.row
+  end
+  return rows
+end
+
+--- Keeps narratives, each noted with what was there before; an empty one is taken away.
+---@param conn table in a transaction
+---@param noted ligase.noted_changes
+---@param entity_type string
+---@param list ligase.narrative[] of one type
+---@return integer changed
+function M.write(conn, noted, entity_type, list)
+  local ids, changed = {}, 0
+  for i, narrative in ipairs(list) do
+    ids[i] = narrative.entity_id
+  end
+  local before = M.read(conn, entity_type, ids)
+  for _, narrative in ipairs(list) do
+    local id, row = narrative.entity_id, before[narrative.entity_id]
+    local key = { entity_type = entity_type, entity_id = id }
+    local sha256 = sys.sha256(narrative.markdown)
+    if narrative.markdown == "" and row then
+      conn:query(conn:prepare(DELETE), entity_type, id)
+      noted:note_deleted("narratives", id, row, nil, key)
+      changed = changed + 1
+    elseif narrative.markdown ~= "" and (not row or row.markdown_sha256 ~= sha256) then
+      conn:query(conn:prepare(WRITE), entity_type, id, narrative.page_id, noted.run.id,
+        narrative.edited_at or pg.null, narrative.markdown, sha256)
+      noted:note("narratives", id, row or nil, nil, key)
+      changed = changed + 1
+    end
+  end
+  return changed
+end
+
+--- The narrative of an entity, or nil.
+---@param conn table
+---@param entity_type string
+---@param id string
+---@return string|nil markdown
+function M.of(conn, entity_type, id)
+  local row = M.read(conn, entity_type, { id })[id]
+  return row and row.markdown ~= json.null and row.markdown or nil
+end
+
+return M

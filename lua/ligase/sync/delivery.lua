@@ -1,0 +1,305 @@
+--- One entity's page made to say what Postgres says: created, changed, put into the trash or
+--- taken out of it. What is delivered is the entity as it is now, whatever the outbox row
+--- says has happened.
+---
+--- Notion has no idempotency keys. That a page is about to be made is therefore written down
+--- and committed before it is asked for; when it is not known what became of it, the page is
+--- looked for by the property that carries ligase's id before another one is made.
+local errors = require "ligase.base.errors"
+local json = require "ligase.base.json"
+local mirrors = require "ligase.store.mirrors"
+local properties = require "ligase.io.notion.properties"
+local values = require "ligase.sync.values"
+
+local M = {}
+
+---@class ligase.delivered
+---@field entity ligase.mirrored_entity
+---@field told table|nil what is to be settled by ligase.store.mirrors; nil when nothing is to be noted
+---@field outcome "created"|"adopted"|"updated"|"unchanged"|"trashed"|"restored"|"kept"|"waits"
+---@field waiting ligase.linked_entity[]|nil what it waits for
+---@field conflicts table<string, ligase.property_difference>|nil
+---@field notes string[] what a person should know
+
+---@class ligase.delivery
+---@field target ligase.notion_target
+---@field conn table
+---@field entity ligase.mirrored_entity
+---@field policy ligase.entity_policy
+---@field rule ligase.policy_rule
+---@field about string the entity, for messages
+local Delivery = {}
+Delivery.__index = Delivery
+
+local function is_in_trash(page)
+  return page.in_trash == true or page.archived == true
+end
+
+local function is_missing(failure)
+  return errors.is(failure, "notion") and failure.status == 404
+end
+
+--- Whether a failure says that the page lies in the trash.
+local function says_trash(failure)
+  return errors.is(failure, "notion") and failure.status == 400
+    and (failure.message:find("archived", 1, true) or failure.message:find("in the trash", 1, true)) ~= nil
+end
+
+local function refuse(self, code, message, hint)
+  errors.raise { kind = "notion", code = code, outcome = "refused", about = self.about, final = true,
+    message = ("%s: %s"):format(self.about, message), hint = hint }
+end
+
+--- Values as a page takes them.
+local function written(self, said)
+  local made = {}
+  for name, value in pairs(said) do
+    local done, result = xpcall(properties.write, errors.explained, values.type_of(self.policy, name), value, name)
+    if not done then
+      result.message = errors.is(result, "notion") and ("%s: %s"):format(self.about, result.message) or result.message
+      error(result, 0)
+    end
+    made[name] = result
+  end
+  return made
+end
+
+local function edited_at(page)
+  return type(page.last_edited_time) == "string" and page.last_edited_time or nil
+end
+
+local function report(self, outcome, told, extra)
+  local made = { entity = self.entity, outcome = outcome, told = told, notes = self.notes }
+  for name, value in pairs(extra or {}) do
+    made[name] = value
+  end
+  return made
+end
+
+--- The values of a page, all references included.
+local function read(self, page)
+  self.target.client:complete(page, { about = self.about })
+  return properties.read_all(page)
+end
+
+-- ---- pages that carry the id -----------------------------------------------
+
+--- The page of those that carry the entity's id which counts: the oldest. Others, which a lost
+--- answer left behind, go into the trash.
+local function adopt(self, pages)
+  for i = 2, #pages do
+    self.target.client:trash_page(pages[i].id, { about = self.about })
+    self.notes[#self.notes + 1] = ("%s: a second page of it was put into Notion's trash (%s)"):format(self.about,
+      pages[i].id)
+  end
+  return pages[1]
+end
+
+local function find(self)
+  return adopt(self, self.target:pages_of(self.entity.type, self.entity.id, self.about))
+end
+
+-- ---- changing a page -------------------------------------------------------
+
+local function settled(self, page_id, plan, wanted, page)
+  local says = {}
+  for _, name in ipairs(values.names(self.policy)) do
+    local conflict = plan.conflicts[name]
+    if conflict and self.rule.conflict == "show" then
+      says[name] = plan.baseline[name] -- the conflict lasts until both sides say the same
+    elseif conflict and self.rule.conflict == "notion" then
+      says[name] = conflict.page
+    else
+      says[name] = wanted[name]
+    end
+  end
+  local is_shown = self.rule.conflict == "show"
+  local has_conflict = next(plan.conflicts) ~= nil
+  return { page_id = page_id, properties = says, edited_at = page and edited_at(page),
+    sha256 = not (has_conflict and self.rule.conflict ~= "postgres") and values.sha256(self.policy, wanted) or nil,
+    conflict = is_shown and plan.conflicts or nil }
+end
+
+local function refuse_trashed(self, page_id)
+  refuse(self, "archived", ("its page %s lies in Notion's trash, where somebody put it"):format(page_id),
+    "Restore the page in Notion, then: ligase outbox --retry all")
+end
+
+--- The page as it is, out of the trash where the policy says so.
+local function look(self, page_id)
+  local page = self.target.client:page(page_id, { about = self.about })
+  if is_in_trash(page) then
+    if self.rule.conflict ~= "postgres" and not (self.entity.mirror and self.entity.mirror.trashed_at) then
+      refuse_trashed(self, page_id)
+    end
+    page = self.target.client:restore_page(page_id, { about = self.about })
+    self.was_restored = true
+  end
+  return page
+end
+
+--- What is written is noted before: a change whose answer was lost must not pass for one that
+--- people made.
+local function write(self, page_id, plan)
+  local made = written(self, plan.write)
+  mirrors.intend_change(self.conn, self.entity, page_id, plan.baseline, plan.write)
+  local done, result = xpcall(self.target.client.update_page, errors.explained, self.target.client, page_id,
+    { properties = made, about = self.about })
+  if not done and says_trash(result) then
+    refuse_trashed(self, page_id)
+  elseif not done then
+    error(result, 0)
+  end
+  return result
+end
+
+--- Makes a page that is there say what it should.
+local function change(self, page_id, wanted, delivered, page)
+  local is_looked_at = page ~= nil
+  if not page and (self.rule.conflict ~= "postgres" or self.entity.mirror and self.entity.mirror.trashed_at) then
+    page = look(self, page_id)
+  end
+  local said = page and read(self, page)
+  local plan = values.plan(self.policy, wanted, delivered, said, self.rule.conflict ~= "postgres",
+    self.entity.mirror and self.entity.mirror.intended)
+  if not plan.is_empty then
+    page = write(self, page_id, plan)
+  end
+  local outcome = is_looked_at and "adopted" or self.was_restored and "restored"
+    or not plan.is_empty and "updated" or next(plan.conflicts) and "kept" or "unchanged"
+  return report(self, outcome, settled(self, page_id, plan, wanted, page), {
+    conflicts = next(plan.conflicts) and plan.conflicts or nil })
+end
+
+local change_known
+
+--- The page cannot be found: it is gone for good, or nobody may see the database.
+local function replace_missing(self, wanted, page_id)
+  self.target:forget(self.entity.type)
+  self.target:source(self.entity.type) -- raises what is wrong with the database itself
+  local page = find(self)
+  if not page then
+    refuse(self, "page_missing", ("its page %s is gone, or no longer shared"):format(page_id),
+      ("Share the page with the integration, or let a new one be made: ligase %s update NAME --notion-page ''"):format(
+        self.policy.kind.name))
+  end
+  return change(self, page.id, wanted, {}, page)
+end
+
+change_known = function(self, wanted)
+  local mirror, page_id = self.entity.mirror, self.entity.page_id
+  local is_same_page = mirror and mirror.page_id == page_id
+  local delivered = is_same_page and mirror.properties or {}
+  local is_told = is_same_page and not mirror.trashed_at and mirror.properties_sha256 ~= nil
+    and mirror.properties_sha256 == values.sha256(self.policy, wanted)
+  if is_told then
+    return report(self, "unchanged", nil)
+  end
+  local done, result = xpcall(change, errors.explained, self, page_id, wanted, delivered)
+  if done then
+    return result
+  elseif is_missing(result) then
+    return replace_missing(self, wanted, page_id)
+  end
+  error(result, 0)
+end
+
+-- ---- making a page ---------------------------------------------------------
+
+local function created(self, page_id, wanted, page)
+  return report(self, "created", { page_id = page_id, properties = wanted,
+    sha256 = values.sha256(self.policy, wanted), edited_at = page and edited_at(page) })
+end
+
+local function create(self, wanted)
+  local source = self.target:source(self.entity.type)
+  local made = written(self, wanted)
+  mirrors.intend(self.conn, self.entity, wanted)
+  local done, result = xpcall(self.target.client.create_page, errors.explained, self.target.client,
+    { data_source = source.id, properties = made, about = self.about })
+  if done then
+    return created(self, result.id, wanted, result)
+  elseif errors.is(result, "notion") and result.committed_resource_id then
+    return created(self, result.committed_resource_id, wanted)
+  elseif errors.is(result, "notion") and result.outcome ~= "unknown" then
+    mirrors.clear_intent(self.conn, self.entity)
+  end
+  error(result, 0)
+end
+
+local function create_or_adopt(self, wanted)
+  local mirror = self.entity.mirror
+  if mirror and mirror.intent_at then
+    local page = find(self)
+    if page then
+      return change(self, page.id, wanted, mirror.properties, page)
+    end
+  end
+  return create(self, wanted)
+end
+
+-- ---- an entity that is gone ------------------------------------------------
+
+local function trash(self, page_id)
+  local done, result = xpcall(self.target.client.trash_page, errors.explained, self.target.client, page_id,
+    { about = self.about })
+  if not done and not is_missing(result) and not says_trash(result) then
+    error(result, 0)
+  end
+end
+
+local function remove(self, payload)
+  local mirror = self.entity.mirror or { properties = {} }
+  local page_id = not mirror.trashed_at and (mirror.page_id or payload.page_id) or nil
+  if not page_id and mirror.intent_at then
+    local page = find(self)
+    page_id = page and page.id
+  end
+  if not page_id then
+    return report(self, "unchanged", mirror.intent_at and { properties = mirror.properties, trashed = true } or nil)
+  end
+  trash(self, page_id)
+  return report(self, "trashed", { page_id = page_id, properties = mirror.properties, trashed = true })
+end
+
+-- ---- one entity ------------------------------------------------------------
+
+local function name_of(row, payload)
+  local name = row and (row.code ~= json.null and row.code or row.name) or payload.name
+  return type(name) == "string" and name or nil
+end
+
+--- What an entity is called in messages: "dataset plasma".
+---@param entity_policy ligase.entity_policy
+---@param entity ligase.mirrored_entity
+---@param payload table the outbox row's
+---@return string
+function M.about(entity_policy, entity, payload)
+  local name = name_of(entity.row, payload)
+  return ("%s %s"):format(entity_policy.kind.name, name and ("'%s'"):format(name) or entity.id)
+end
+
+--- Delivers one entity as it is. Raises "notion" when that cannot be done; then nothing is to
+--- be settled. Errors with `final` will not go away by trying again.
+---@param target ligase.notion_target
+---@param conn table
+---@param entity ligase.mirrored_entity
+---@param payload table the outbox row's
+---@return ligase.delivered
+function M.deliver(target, conn, entity, payload)
+  local policy = target:entity(entity.type)
+  local self = setmetatable({ target = target, conn = conn, entity = entity, policy = policy,
+    rule = target:rule(entity.type), about = M.about(policy, entity, payload), notes = {} }, Delivery)
+  if not entity.row then
+    return remove(self, payload)
+  end
+  local wanted, waiting = values.wanted(policy, entity, target:shown_types())
+  if #waiting > 0 then
+    return report(self, "waits", nil, { waiting = waiting })
+  elseif entity.page_id then
+    return change_known(self, wanted)
+  end
+  return create_or_adopt(self, wanted)
+end
+
+return M

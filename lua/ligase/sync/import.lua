@@ -1,0 +1,230 @@
+--- What stands in the lab's Notion databases, taken into Postgres: the first time, and again
+--- for what was written there meanwhile. Taking up what did not change changes nothing.
+---
+--- Types come in the order in which they refer to each other, so that relations find their
+--- entities. Pages are read and stored some at a time; nothing is written to Notion.
+local entities = require "ligase.store.entities"
+local errors = require "ligase.base.errors"
+local markdown = require "ligase.io.notion.markdown"
+local mirrors = require "ligase.store.mirrors"
+local options_of = require "ligase.base.options"
+local properties = require "ligase.io.notion.properties"
+local taking = require "ligase.sync.taking"
+
+local M = {}
+
+local PAGES_AT_ONCE = 100
+
+--- Notion's times are rounded down to the minute, and clocks differ: what was edited so shortly
+--- before it was taken is taken again.
+M.OVERLAP_S = 180
+
+--- So many pages that are not listed any more are looked at one by one; more of them, and it is
+--- the database that changed.
+local GONE_MOST = 200
+
+local COMMAND = "import notion"
+
+---@class ligase.notion_import: ligase.taken of one type
+---@field entity_type string
+---@field pages integer that the database has
+---@field skipped integer not changed since they were taken
+---@field trashed {id: string, page_id: string, name: string, message: string}[] entities whose page is there no more
+---@field deleted integer entities that were deleted with their pages
+
+---@class ligase.importing
+---@field conn table
+---@field target ligase.notion_target
+---@field policy ligase.entity_policy
+---@field report ligase.notion_import
+local Importing = {}
+Importing.__index = Importing
+
+local OPTIONS = { types = { type = "table", required = true }, since = { type = "string" }, all = { type = "boolean" },
+  bodies = { type = "boolean", default = true }, delete = { type = "boolean" }, rehearse = { type = "boolean" },
+  tell = { type = "function" } }
+
+local function digits(id)
+  return (id:gsub("%-", ""):lower())
+end
+
+--- Seconds since 1970 of a time as Notion writes it (UTC).
+local function seconds_of(timestamp)
+  local y, mo, d, time = timestamp:match "^(%d%d%d%d)-(%d%d)-(%d%d)(.*)$"
+  local h, mi, s = (time or ""):match "^[T ](%d%d):(%d%d):?(%d*)%.?%d*Z?$"
+  if not y or not h and time ~= "" then
+    return nil
+  end
+  local year, month = tonumber(y), tonumber(mo)
+  local a = (14 - month) // 12
+  local days = tonumber(d) + (153 * (month + 12 * a - 3) + 2) // 5 + 365 * (year - a) + (year - a) // 4
+    - (year - a) // 100 + (year - a) // 400 - 719469
+  return days * 86400 + (tonumber(h) or 0) * 3600 + (tonumber(mi) or 0) * 60 + (tonumber(s) or 0)
+end
+
+M.seconds_of = seconds_of
+
+local function merge(report, taken)
+  for _, name in ipairs { "created", "updated", "unchanged", "bodies" } do
+    report[name] = report[name] + taken[name]
+  end
+  for _, name in ipairs { "conflicts", "problems", "notes" } do
+    table.move(taken[name], 1, #taken[name], #report[name] + 1, report[name])
+  end
+end
+
+-- ---- pages -----------------------------------------------------------------
+
+--- Whether a page was taken as it is.
+local function is_taken(self, page)
+  local edited_s = seconds_of(page.last_edited_time)
+  if self.since_s then
+    return edited_s < self.since_s - M.OVERLAP_S
+  end
+  local mark = self.marks[digits(page.id)]
+  return not self.all and mark ~= nil and edited_s <= mark.edited_s and mark.taken_s - edited_s > M.OVERLAP_S
+end
+
+--- The bodies of pages, by their ids.
+local function bodies_of(self, pages)
+  local texts = {}
+  for _, page in ipairs(self.bodies and pages or {}) do
+    local tree = self.target.client:blocks(page.id, { about = ("the body of '%s'"):format(properties.title(page)) })
+    texts[page.id] = markdown.write(tree)
+  end
+  return texts
+end
+
+local function take(self, pages)
+  if #pages > 0 then
+    merge(self.report, taking.take(self.conn, self.target, self.policy.type, pages, { command = COMMAND,
+      arguments = { entity = self.policy.type }, rehearse = self.rehearse, owners = self.owners,
+      markdown = not self.rehearse and bodies_of(self, pages) or nil }))
+  end
+  self.tell(self.report)
+end
+
+local function read_pages(self)
+  local pages, source = {}, self.target:source(self.policy.type)
+  for page in self.target.client:query(source.id, { about = self.policy.kind.plural }) do
+    if not (page.in_trash or page.archived) then
+      self.report.pages = self.report.pages + 1
+      self.listed[digits(page.id)] = true
+      if is_taken(self, page) then
+        self.report.skipped = self.report.skipped + 1
+      else
+        pages[#pages + 1] = page
+      end
+    end
+    if #pages == PAGES_AT_ONCE then
+      take(self, pages)
+      pages = {}
+    end
+  end
+  take(self, pages)
+end
+
+-- ---- pages that are gone ---------------------------------------------------
+
+--- What became of a page that is not listed any more: nil when it is there all the same.
+local function fate_of(self, mark)
+  local client = self.target.client
+  local looked, page = xpcall(client.page, errors.explained, client, mark.page_id, { about = mark.name })
+  if not looked then
+    if errors.is(page, "notion") and page.status == 404 then
+      return "is gone, or not shared any more"
+    end
+    error(page, 0)
+  end
+  if page.in_trash or page.archived then
+    return "lies in Notion's trash", true
+  end
+  local parent = page.parent and page.parent.data_source_id
+  return parent ~= self.target:source(self.policy.type).id and "was moved to another database" or nil
+end
+
+local function delete(self, mark)
+  local kind = self.policy.kind
+  local done, result = xpcall(entities.change, errors.explained, self.conn, { command = COMMAND,
+    arguments = { entity = self.policy.type, deleted = mark.id }, rehearse = self.rehearse }, function(changes)
+    changes:delete(kind.name, mark.id)
+  end)
+  if done then
+    self.report.deleted = self.report.deleted + 1
+    return nil
+  elseif errors.is(result, "usage") then
+    return result.message
+  end
+  error(result, 0)
+end
+
+local function gone_marks(self)
+  local gone = {}
+  for page, mark in pairs(self.marks) do
+    gone[#gone + 1] = not self.listed[page] and mark or nil
+  end
+  table.sort(gone, function(a, b)
+    return a.name < b.name or a.name == b.name and a.id < b.id
+  end)
+  return gone
+end
+
+local function look_for_gone(self)
+  local gone = gone_marks(self)
+  if #gone > GONE_MOST then
+    errors.raise { kind = "notion", code = "database_changed", outcome = "refused",
+      message = ("%d pages of %s are not in their Notion database any more"):format(#gone, self.policy.kind.plural),
+      hint = ("See if %s names the right database"):format(self.policy.database) }
+  end
+  for _, mark in ipairs(gone) do
+    local fate, is_trashed = fate_of(self, mark)
+    if fate then
+      local refused = is_trashed and self.delete and delete(self, mark)
+      if not (is_trashed and self.delete) or refused then
+        local list = self.report.trashed
+        list[#list + 1] = { id = mark.id, page_id = mark.page_id, name = mark.name, message = ("its page %s%s"):format(
+          fate, refused and "; " .. refused or "") }
+      end
+    end
+  end
+end
+
+-- ---- all types -------------------------------------------------------------
+
+local function import_type(conn, target, entity_type, options, owners)
+  local report = taking.nothing()
+  report.entity_type, report.pages, report.skipped, report.deleted, report.trashed = entity_type, 0, 0, 0, {}
+  local policy = target:entity(entity_type)
+  local self = setmetatable({ conn = conn, target = target, policy = policy, report = report, owners = owners,
+    marks = mirrors.marks(conn, policy.kind), listed = {}, all = options.all, bodies = options.bodies,
+    delete = options.delete, rehearse = options.rehearse, since_s = options.since and seconds_of(options.since),
+    tell = options.tell or function() end }, Importing)
+  read_pages(self)
+  look_for_gone(self)
+  return report
+end
+
+--- Takes the databases of some types into Postgres. Raises "notion" when Notion cannot be
+--- read; what was stored before stays.
+---@param conn table outside a transaction
+---@param target ligase.notion_target
+---@param options {types: string[], since: string|nil, all: boolean|nil, bodies: boolean|nil, delete: boolean|nil,
+--- rehearse: boolean|nil, tell: fun(so_far: ligase.notion_import)|nil} types: in the order of the policy; since: only
+--- pages edited from then on (UTC, as 2026-05-01T00:00:00Z); all: also those that were taken as they are; bodies: false
+--- leaves the pages' texts out; delete: entities whose page lies in the trash are deleted; rehearse: nothing is kept
+---@return ligase.notion_import[]
+function M.run(conn, target, options)
+  options = options_of.check(options, OPTIONS, "import.run")
+  if options.since and not seconds_of(options.since) then
+    errors.raise { kind = "usage", code = "option", message = ("'%s' is no time"):format(options.since),
+      hint = "Write it as 2026-05-01, or 2026-05-01T08:30:00Z (UTC)" }
+  end
+  local owners, reports = mirrors.ids_of_pages(conn, { "program", "experiment", "dataset", "signature", "compound",
+    "campaign" }), {}
+  for i, entity_type in ipairs(options.types) do
+    reports[i] = import_type(conn, target, entity_type, options, owners)
+  end
+  return reports
+end
+
+return M

@@ -1,0 +1,354 @@
+--- Pages of Notion taken into Postgres: each becomes an entity, or changes the one it is a page
+--- of.
+---
+--- A page belongs to the entity that Postgres knows it for, else to the one whose id it
+--- carries, else to the one of its name that has no page yet; else it is a new one. Of an
+--- entity that is there, only what was changed in Notion is taken. What was changed on both
+--- sides is a conflict: the policy's rule decides, and while Notion is written first, Notion
+--- wins.
+local entities = require "ligase.store.entities"
+local errors = require "ligase.base.errors"
+local json = require "ligase.base.json"
+local mirrors = require "ligase.store.mirrors"
+local narratives = require "ligase.store.narratives"
+local outbox = require "ligase.store.outbox"
+local properties = require "ligase.io.notion.properties"
+local values = require "ligase.sync.values"
+
+local M = {}
+
+---@class ligase.taken
+---@field created integer
+---@field updated integer
+---@field unchanged integer
+---@field bodies integer narratives that were changed
+---@field conflicts {page_id: string, name: string, property: string, page: any, postgres: any}[] left on both sides
+---@field problems {page_id: string, name: string, message: string, hint: string|nil}[] pages that were not taken
+---@field notes {page_id: string, name: string, message: string}[] what of a page could not be taken
+
+---@class ligase.taking
+---@field conn table
+---@field target ligase.notion_target
+---@field policy ligase.entity_policy
+---@field rule ligase.policy_rule
+---@field taken ligase.taken
+local Taking = {}
+Taking.__index = Taking
+
+---@class ligase.page_taken
+---@field page table
+---@field said table<string, any>
+---@field name string
+---@field entity ligase.mirrored_entity|nil
+---@field fields table<string, any>
+---@field untaken table<string, boolean> properties that stay as each side has them
+---@field id string|nil of its entity, once it is stored
+
+local UUID = "^" .. ("%x"):rep(8) .. ("%-" .. ("%x"):rep(4)):rep(3) .. "%-" .. ("%x"):rep(12) .. "$"
+
+local function digits(id)
+  return (id:gsub("%-", ""):lower())
+end
+
+local function problem(self, one, message, hint)
+  local list = self.taken.problems
+  list[#list + 1] = { page_id = one.page.id, name = one.name, message = message, hint = hint }
+end
+
+-- ---- whose page it is ------------------------------------------------------
+
+local function claimed_id(self, said)
+  local id = said[self.policy.id_property]
+  return type(id) == "string" and id:find(UUID) and id:lower() or nil
+end
+
+--- What a page says in these columns, with \0 in between; nil when it does not say.
+local function key_of(kind, columns, fields)
+  local parts = {}
+  for i, column in ipairs(columns) do
+    local value = fields[column]
+    if value == nil or value == json.null then
+      value = kind.fields[column].empty
+    end
+    if value == nil then
+      return nil
+    end
+    parts[i] = value
+  end
+  return table.concat(parts, "\0")
+end
+
+--- The entities that pages without an id mean by what they say in these columns.
+local function find_by(self, list, columns)
+  local kind, first, keys = self.policy.kind, {}, {}
+  for _, one in ipairs(list) do
+    if not one.id and not one.new_id then
+      keys[one] = key_of(kind, columns, one.all)
+      first[#first + 1] = keys[one] and one.all[columns[1]]
+    end
+  end
+  local ids = #first > 0 and mirrors.by_columns(self.conn, kind, columns, first) or {}
+  for one, key in pairs(keys) do
+    one.id = ids[key]
+  end
+end
+
+--- Finds the entity of each page, or what makes a new one of it.
+local function find_entities(self, list)
+  local kind, claimed, ids = self.policy.kind, {}, {}
+  for _, one in ipairs(list) do
+    one.id = self.owners[digits(one.page.id)] or claimed_id(self, one.said)
+    claimed[#claimed + 1] = one.id
+  end
+  local known = mirrors.read(self.conn, kind, claimed)
+  for _, one in ipairs(list) do
+    if one.id and not known[one.id].row then
+      one.new_id, one.id = one.id, nil -- it was made while Notion was written first
+    end
+  end
+  find_by(self, list, kind.identity)
+  if kind.identity[1] ~= "name" then
+    find_by(self, list, { "name" })
+  end
+  for _, one in ipairs(list) do
+    ids[#ids + 1] = one.id
+  end
+  known = mirrors.read(self.conn, kind, ids)
+  for _, one in ipairs(list) do
+    one.entity = one.id and known[one.id]
+  end
+end
+
+--- Whether an entity has another live page: then two pages say they are it.
+local function has_other_page(one)
+  local entity = one.entity
+  return entity and entity.page_id and digits(entity.page_id) ~= digits(one.page.id)
+    and not (entity.mirror and entity.mirror.trashed_at)
+end
+
+local function refuse_second(self, one)
+  problem(self, one, ("%s '%s' has another page already (%s)"):format(self.policy.kind.name, one.name,
+    one.entity.page_id), "Rename one of the two pages, or put one into Notion's trash")
+end
+
+-- ---- what is taken ---------------------------------------------------------
+
+local function present(value)
+  return value ~= json.null and value or nil
+end
+
+--- Whether a property is taken, or why not: "same", "conflict" or "kept".
+local function decide(self, one, name, difference, mirror)
+  local property_type = values.type_of(self.policy, name)
+  local page, wanted = present(difference.page), present(difference.wanted)
+  local delivered = present(difference.delivered)
+  local in_postgres
+  if mirror then
+    if values.same(property_type, page, delivered) then
+      return "kept" -- it was changed in Postgres, and Notion is yet to learn it
+    end
+    in_postgres = not values.same(property_type, wanted, delivered)
+  else
+    in_postgres = not values.same(property_type, wanted, nil)
+    if values.same(property_type, page, nil) then
+      return "kept"
+    end
+  end
+  if not in_postgres or self.rule.first == "notion" or self.rule.conflict == "notion" then
+    return "taken"
+  end
+  local list = self.taken.conflicts
+  list[#list + 1] = { page_id = one.page.id, name = one.name, property = name, page = difference.page,
+    postgres = difference.wanted }
+  return "conflict"
+end
+
+--- The properties of a page that are taken into the entity that is there.
+local function choose(self, one)
+  local mirror = one.entity.mirror
+  mirror = mirror and mirror.page_id and digits(mirror.page_id) == digits(one.page.id) and mirror.delivered_s and mirror
+    or nil
+  local wanted = values.wanted(self.policy, one.entity)
+  local only = {}
+  for name, difference in pairs(values.differences(self.policy, wanted, one.said, mirror and mirror.properties)) do
+    local property = self.policy.by_name[name]
+    if property and values.is_readable(self.policy, property) and decide(self, one, name, difference, mirror) == "taken"
+    then
+      only[name] = true
+    else
+      one.untaken[name] = true
+    end
+  end
+  return only
+end
+
+local function read_fields(self, one)
+  local only = one.entity and choose(self, one) or nil
+  local unknown
+  one.fields, unknown = values.fields(self.policy, one.said, self.owners, only)
+  for _, reference in ipairs(unknown) do
+    one.untaken[reference.property] = true -- or the relay would take the reference out of the page
+    local notes = self.taken.notes
+    notes[#notes + 1] = { page_id = one.page.id, name = one.name, message = ("'%s' refers to a page that is no "
+      .. "entity's (%s)"):format(reference.property, reference.page_id) }
+  end
+  for name, value in pairs(one.fields) do
+    local field = self.policy.kind.fields[name]
+    if value == json.null and field and not one.entity then
+      one.fields[name] = nil
+    end
+  end
+  one.fields.id = one.entity and one.entity.id or nil
+  one.fields.new_id = one.new_id
+  one.fields.notion_page_id = one.page.id
+end
+
+-- ---- storing ---------------------------------------------------------------
+
+local function store(self, list)
+  local kind = self.policy.kind
+  return entities.change(self.conn, self.how, function(changes)
+    local given = {}
+    for i, one in ipairs(list) do
+      given[i] = one.fields
+    end
+    local outcomes, texts = changes:upsert(kind.name, given), {}
+    for i, one in ipairs(list) do
+      one.id = outcomes[i].id
+      if one.markdown then
+        texts[#texts + 1] = { entity_id = one.id, page_id = one.page.id, edited_at = one.page.last_edited_time,
+          markdown = one.markdown }
+      end
+    end
+    return { outcomes = outcomes, bodies = narratives.write(self.conn, changes.noted, self.policy.type, texts) }
+  end)
+end
+
+local function count(self, stored)
+  for _, outcome in ipairs(stored.outcomes) do
+    self.taken[outcome.outcome] = self.taken[outcome.outcome] + 1
+  end
+  self.taken.bodies = self.taken.bodies + stored.bodies
+end
+
+--- Whether a page is still to be stored by itself: one before it may have made its entity.
+local function is_alone(self, one)
+  if one.entity then
+    return true
+  end
+  find_entities(self, { one })
+  if has_other_page(one) then
+    refuse_second(self, one)
+    return false
+  elseif one.entity then
+    read_fields(self, one)
+  end
+  return true
+end
+
+local function store_one(self, one)
+  local done, result = xpcall(store, errors.explained, self, { one })
+  if done then
+    count(self, result)
+  elseif errors.is(result, "usage") then
+    problem(self, one, result.message, result.hint)
+  else
+    error(result, 0)
+  end
+  return done
+end
+
+--- Stores them together, or when one of them is wrong each by itself.
+local function store_all(self, list)
+  if #list == 0 then
+    return list
+  end
+  local done, result = xpcall(store, errors.explained, self, list)
+  if done then
+    count(self, result)
+    return list
+  elseif not errors.is(result, "usage") then
+    error(result, 0)
+  end
+  local stored = {}
+  for _, one in ipairs(list) do
+    if is_alone(self, one) and store_one(self, one) then
+      stored[#stored + 1] = one
+    end
+  end
+  return stored
+end
+
+--- Both sides are noted as the same where they are.
+local function settle(self, list)
+  local ids = {}
+  for i, one in ipairs(list) do
+    ids[i] = one.id
+    self.owners[digits(one.page.id)] = one.id
+  end
+  local now = mirrors.read(self.conn, self.policy.kind, ids)
+  self.conn:transaction(function()
+    for _, one in ipairs(list) do
+      local entity, delivered = now[one.id], {}
+      local before = one.entity and one.entity.mirror
+      for _, name in ipairs(values.names(self.policy)) do
+        delivered[name] = not one.untaken[name] and one.said[name] or one.untaken[name] and before
+          and before.properties[name] or nil
+      end
+      local wanted = values.wanted(self.policy, entity)
+      local is_equal = not next(values.differences(self.policy, wanted, one.said))
+      mirrors.settle(self.conn, entity, { page_id = one.page.id, properties = delivered,
+        sha256 = is_equal and values.sha256(self.policy, wanted) or nil, edited_at = one.page.last_edited_time })
+      if not is_equal and self.rule.is_mirrored then
+        outbox.tell(self.conn, entity.type, entity.id, "update", json.encode { name = one.name })
+      end
+    end
+  end)
+end
+
+--- What was taken before anything was.
+---@return ligase.taken
+function M.nothing()
+  return { created = 0, updated = 0, unchanged = 0, bodies = 0, conflicts = {}, problems = {}, notes = {} }
+end
+
+--- Takes pages of one type into Postgres. Pages that cannot be taken are among the problems,
+--- and the others are stored all the same.
+---@param conn table outside a transaction
+---@param target ligase.notion_target
+---@param entity_type string
+---@param pages table[] as Notion gives them, all of the type's database
+---@param given {command: string, arguments: table|nil, markdown: table<string, string>|nil, rehearse: boolean|nil,
+--- owners: table<string, string>|nil} markdown: bodies by the page's id; rehearse: nothing is kept; owners: entities of
+--- all kinds by page (ligase.store.mirrors.ids_of_pages), to which those that are new are added
+---@return ligase.taken
+function M.take(conn, target, entity_type, pages, given)
+  local policy = target:entity(entity_type)
+  local self = setmetatable({ conn = conn, target = target, policy = policy, rule = target:rule(entity_type),
+    how = { command = given.command, arguments = given.arguments, rehearse = given.rehearse },
+    owners = given.owners or mirrors.ids_of_pages(conn, { policy.kind.name, "program", "experiment" }),
+    taken = M.nothing() }, Taking)
+  local list = {}
+  for i, page in ipairs(pages) do
+    local said = properties.read_all(target.client:complete(page))
+    list[i] = { page = page, said = said, name = properties.title(page), untaken = {},
+      markdown = given.markdown and given.markdown[page.id], all = (values.fields(policy, said, self.owners)) }
+  end
+  find_entities(self, list)
+  local kept = {}
+  for _, one in ipairs(list) do
+    if has_other_page(one) then
+      refuse_second(self, one)
+    else
+      read_fields(self, one)
+      kept[#kept + 1] = one
+    end
+  end
+  local stored = store_all(self, kept)
+  if not given.rehearse then
+    settle(self, stored)
+  end
+  return self.taken
+end
+
+return M

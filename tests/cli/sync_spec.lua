@@ -1,0 +1,200 @@
+local host = require "host"
+local labs = require "tests.lua.sync.lab"
+local support = require "tests.support"
+local sys = require "sys"
+
+local TABLE = "lipid,a,b\nPC 34:1,1.5,2\nPC 36:2,,4\n"
+local OFF = { ENABLE_DUAL_WRITE = "false" }
+
+local function one(conn, sql, ...)
+  return conn:query(sql, ...)[1]
+end
+
+local function has(text, part)
+  assert.is_truthy(text:find(part, 1, true), text)
+end
+
+describe("the dual write on the command line", function()
+  local lab, conn, url
+
+  setup(function()
+    lab = labs.start()
+  end)
+
+  teardown(function()
+    lab:close()
+  end)
+
+  before_each(function()
+    conn, url = support.migrated()
+    lab:faults()
+  end)
+
+  local function run(words)
+    words.database = url
+    return lab:ligase(words)
+  end
+
+  local function done(words)
+    local result = run(words)
+    assert.equal(0, result.code, result.stderr .. result.stdout)
+    return result
+  end
+
+  it("stores first, and tells Notion by the relay", function()
+    local file = support.tmpfile(TABLE, "plasma.csv")
+    done { "ingest", "--omics", "lipidomics", "--program", "ALS", "--create", "--organism", "human", file }
+    assert.equal(2, one(conn, "SELECT count(*) AS n FROM outbox WHERE state = 'pending'").n)
+    has(done({ "outbox" }).stdout, "2 pending (0 for another page), 0 with a relay, 0 dead; 0 delivered")
+    local result = done { "sync" }
+    assert.same({ "2 changes delivered\n", "" }, { result.stdout, result.stderr })
+    local said = lab:said(one(conn, "SELECT notion_page_id AS id FROM datasets").id)
+    assert.same({ "plasma", "lipidomics", "human", 1, 2, 2 }, { said.Name, said["Omics Type"], said.Organism[1],
+      said.Revision, said.Rows, said.Features })
+    assert.equal(1, #said.Programs)
+    assert.equal("0 changes delivered\n", done({ "sync", "--once" }).stdout)
+  end)
+
+  it("delivers by several relays", function()
+    for i = 1, 3 do
+      done { "-e", ([[local ligase = require "ligase"
+        ligase.change(function(c) for i = 1, 8 do c:create("program", { name = "%d-" .. i }) end end)]]):format(i) }
+    end
+    has(done({ "sync", "--jobs", "2" }).stdout, "24 changes delivered")
+    assert.equal(24, one(conn, "SELECT count(notion_page_id) AS n FROM programs").n)
+  end)
+
+  it("makes the page of one dataset while the sync is off", function()
+    local file = support.tmpfile(TABLE, "plasma.csv")
+    done { "ingest", "--omics", "lipidomics", file, env = OFF }
+    assert.equal(0, one(conn, "SELECT count(*) AS n FROM outbox").n)
+    local result = done { "ingest", "--omics", "lipidomics", "--create-page", file, env = OFF }
+    assert.equal("", result.stderr)
+    local row = one(conn, "SELECT id, notion_page_id FROM datasets")
+    assert.equal(row.id, lab:said(row.notion_page_id)["Ligase ID"])
+    local other = support.tmpfile(TABLE, "liver.csv")
+    result = done { "ingest", "--omics", "lipidomics", "--create-page", other,
+      env = { ENABLE_DUAL_WRITE = "false", NOTION_EXP_DATA_DB_ID = "" } }
+    has(result.stderr, "Notion sync skipped (error): NOTION_EXP_DATA_DB_ID is not set; the page waits in the outbox")
+    assert.equal("0 changes delivered, 1 left\n", run({ "sync", env = { NOTION_EXP_DATA_DB_ID = "" } }).stdout)
+    assert.equal("1 change delivered\n", done({ "sync", env = OFF }).stdout)
+  end)
+
+  it("links a page that is there, by its id or link", function()
+    local page = lab:ask("POST", "/v1/pages", { parent = { type = "data_source_id",
+      data_source_id = lab.sources.datasets }, properties = { Name = { title = { { text = { content = "plasma" } } } },
+        Description = { rich_text = { { text = { content = "written by hand" } } } } } })
+    local file = support.tmpfile(TABLE, "plasma.csv")
+    done { "ingest", "--omics", "lipidomics", "--notion-page-id",
+      "https://www.notion.so/lab/plasma-" .. page.id:gsub("-", "") .. "?pvs=4", file }
+    done { "sync" }
+    local row = one(conn, "SELECT id, notion_page_id FROM datasets")
+    assert.equal(page.id, row.notion_page_id)
+    local said = lab:said(page.id)
+    assert.same({ row.id, 2, "written by hand" }, { said["Ligase ID"], said.Rows, said.Description })
+    assert.same(2, run({ "ingest", "--notion-page-id", "nonsense", file }).code)
+    assert.same(2, run({ "ingest", "--notion-page-id", page.id, file, support.tmpfile(TABLE, "b.csv") }).code)
+  end)
+
+  it("never fails for Notion's sake, and warns in one line", function()
+    local file = support.tmpfile(TABLE, "plasma.csv")
+    local down = { NOTION_API_URL = "http://127.0.0.1:1" }
+    assert.equal("", done({ "ingest", "--omics", "lipidomics", file, env = down }).stderr)
+    conn:query("UPDATE outbox SET last_error = 'cannot connect', available_at = now() + interval '1 hour'")
+    local result = done { "ingest", "--omics", "lipidomics", "--force", file, env = down }
+    assert.equal(1, select(2, result.stderr:gsub("\n", "")))
+    has(result.stderr, "ligase: Notion sync skipped (error): 2 changes waiting in the outbox; the last reason: "
+      .. "cannot connect. See: ligase outbox; deliver with: ligase sync")
+  end)
+
+  it("says what is wrong with the key, and leaves everything", function()
+    done { "program", "create", "ALS" }
+    local result = run { "sync", env = { NOTION_API_KEY = "wrong" } }
+    assert.equal(1, result.code)
+    has(result.stderr, "cannot find the database of programs in Notion")
+    has(result.stderr, "NOTION_API_KEY")
+    assert.equal("pending", one(conn, "SELECT state FROM outbox").state)
+  end)
+
+  it("lists what was set aside, tries it again, gives it up", function()
+    done { "program", "create", "bad", "--disease", ("x"):rep(120) }
+    done { "program", "create", "good" }
+    local result = run { "sync" }
+    assert.equal(1, result.code)
+    has(result.stdout, "1 change delivered, 1 set aside")
+    has(result.stderr, "program 'bad': property 'Disease' (multi_select): the name of an option is longer than")
+    result = done { "outbox" }
+    has(result.stdout, "1 dead; 1 delivered")
+    has(result.stdout, "bad")
+    local id = tostring(one(conn, "SELECT id FROM outbox WHERE state = 'dead'").id)
+    has(done({ "outbox", "--retry", id }).stdout, "1 change will be tried again")
+    run { "sync" }
+    has(done({ "outbox", "--discard", id }).stdout, "was discarded")
+    assert.equal(2, run({ "outbox", "--discard", id }).code)
+    assert.equal(0, done({ "sync" }).code)
+  end)
+
+  it("writes to Notion alone while Notion is the source of truth", function()
+    local file = support.tmpfile(TABLE, "notion_first.csv")
+    local env = { USE_POSTGRES_AS_SOT = "false", ENABLE_DUAL_WRITE = "false" }
+    local result = lab:ligase { "ingest", "--omics", "lipidomics", "--organism", "human", file, env = env }
+    assert.equal(0, result.code, result.stderr)
+    has(result.stdout, "page made in Notion; Postgres is off and untouched")
+    local page
+    for _, found in ipairs(lab:pages "datasets") do
+      page = found.title == "notion_first" and found or page
+    end
+    local said = lab:said(page.id)
+    assert.same({ "lipidomics", "human", 2 }, { said["Omics Type"], said.Organism[1], said.Rows })
+    assert.matches("^%x+%-%x+%-7", page.key)
+    result = lab:ligase { "ingest", "--omics", "lipidomics", file, env = env }
+    has(result.stdout, "page changed in Notion")
+    assert.equal(page.key, lab:said(page.id)["Ligase ID"])
+    result = lab:ligase { "ingest", "--omics", "lipidomics", "--program", "nobody", file, env = env }
+    assert.equal(2, result.code)
+    has(result.stderr, "there is no program 'nobody' in Notion")
+  end)
+end)
+
+describe("ligase policy check", function()
+  local function check(env, policy)
+    local workspace = support.workspace()
+    if policy then
+      sys.mkdir(workspace .. "/recipes")
+      sys.write_file(workspace .. "/recipes/policy.lua", policy)
+    end
+    return support.ligase { "policy", "check", env = env, workspace = workspace }
+  end
+
+  it("says what happens to each type, and what is missing", function()
+    local result = check { ENABLE_DUAL_WRITE = "true", NOTION_API_KEY = "k", NOTION_PROGRAMS_DB_ID = "abc" }
+    assert.equal(1, result.code, result.stderr)
+    has(result.stdout, "phase   dual_write: ")
+    has(result.stdout, "written to Postgres, which must succeed; then to Notion by the relay")
+    has(result.stdout, "NOTION_PROGRAMS_DB_ID = abc")
+    has(result.stdout, "NOTION_COMPOUNDS_DB_ID is not set: changes wait in the outbox")
+    result = check {}
+    assert.equal(0, result.code, result.stderr)
+    has(result.stdout, "phase   postgres_only")
+    has(result.stdout, "Notion is not told")
+  end)
+
+  it("uses the workspace's policy, and says where it is wrong", function()
+    local source = sys.read_file(host.home .. "/recipes/policy.lua")
+    local result = check({}, source:gsub("properties = {", 'properties = { ["Area"] = { type = "select", column = '
+      .. '"disease", write = function(terms) return terms and terms[1] end },', 1))
+    has(result.stdout, "Area (select) from disease, by a function")
+    for wrong, said in pairs {
+      ['["Disease"] = { type = "multi_select", colum = "disease" }'] = "unknown option 'colum'",
+      ['["Disease"] = { type = "multi_select", column = "diseas" }'] = "Did you mean 'disease'?",
+      ['["Disease"] = { type = "multi_selct", column = "disease" }'] = "not 'multi_selct'",
+    } do
+      result = check({}, (source:gsub('%["Disease"%] = { type = "multi_select", column = "disease" }', function()
+        return wrong
+      end, 1)))
+      assert.equal(2, result.code, result.stdout)
+      has(result.stderr, "/recipes/policy.lua:47: ")
+      has(result.stderr, said)
+    end
+  end)
+end)

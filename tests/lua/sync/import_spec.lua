@@ -1,0 +1,261 @@
+local entities = require "ligase.store.entities"
+local import = require "ligase.sync.import"
+local labs = require "tests.lua.sync.lab"
+local narratives = require "ligase.store.narratives"
+local reconcile = require "ligase.sync.reconcile"
+local support = require "tests.support"
+
+local TYPES = { "programs", "experiments", "datasets", "signatures", "compounds" }
+
+local function rich(value)
+  return { rich_text = { { text = { content = value } } } }
+end
+
+local function title(value)
+  return { title = { { text = { content = value } } } }
+end
+
+local function options(...)
+  local list = {}
+  for i, name in ipairs { ... } do
+    list[i] = { name = name }
+  end
+  return { multi_select = list }
+end
+
+local function relation(...)
+  local list = {}
+  for i, id in ipairs { ... } do
+    list[i] = { id = id }
+  end
+  return { relation = list }
+end
+
+local function paragraph(value)
+  return { paragraph = { rich_text = { { text = { content = value } } } } }
+end
+
+describe("import notion", function()
+  local lab, conn, url
+
+  setup(function()
+    lab = labs.start()
+  end)
+
+  teardown(function()
+    lab:close()
+  end)
+
+  before_each(function()
+    conn, url = support.migrated()
+    for _, entity_type in ipairs(TYPES) do
+      for _, page in ipairs(lab:pages(entity_type)) do
+        lab:ask("PATCH", "/v1/pages/" .. page.id, { in_trash = true })
+      end
+    end
+  end)
+
+  --- The page's id.
+  local function page(entity_type, properties, children)
+    return lab:ask("POST", "/v1/pages", { parent = { type = "data_source_id",
+      data_source_id = lab.sources[entity_type] }, properties = properties, children = children }).id
+  end
+
+  local function run(given, settings)
+    given = given or {}
+    given.types = given.types or TYPES
+    return import.run(conn, lab:relay(conn, { settings = settings }).target, given)
+  end
+
+  local function counts(reports)
+    local sums = {}
+    for _, report in ipairs(reports) do
+      for _, name in ipairs { "pages", "created", "updated", "unchanged", "skipped", "bodies", "deleted" } do
+        sums[name] = (sums[name] or 0) + report[name]
+      end
+      for _, name in ipairs { "conflicts", "problems", "notes", "trashed" } do
+        sums[name] = (sums[name] or 0) + #report[name]
+      end
+    end
+    for name, sum in pairs(sums) do
+      sums[name] = sum ~= 0 and sum or nil
+    end
+    return sums
+  end
+
+  local function one(sql, ...)
+    return conn:query(sql, ...)[1]
+  end
+
+  --- Two programs, two experiments, a dataset: pages as the lab had them before ligase.
+  local function old_lab()
+    local als = page("programs", { Name = title "ALS", Description = rich "motor neurons",
+      Disease = options("ALS", "FTD") }, { paragraph "What we know so far.", paragraph "And what we do not." })
+    local ageing = page("programs", { Name = title "Ageing" })
+    local mouse = page("experiments", { Name = title "Mouse 7", Programs = relation(als, ageing),
+      Stage = { select = { name = "preclinical" } } })
+    local plasma = page("datasets", { Name = title "plasma", ["Omics Type"] = { select = { name = "lipidomics" } },
+      Organism = options "Homo sapiens", Programs = relation(als), Experiments = relation(mouse) })
+    return { als = als, ageing = ageing, mouse = mouse, plasma = plasma }
+  end
+
+  it("takes over entities, what they are linked to, and the texts of pages", function()
+    local ids = old_lab()
+    assert.same({ pages = 4, created = 4, bodies = 1 }, counts(run()))
+    local als = one "SELECT * FROM programs WHERE name = 'ALS'"
+    assert.same({ ids.als, "motor neurons", "ALS", "FTD" },
+      { als.notion_page_id, als.description, als.disease[1], als.disease[2] })
+    assert.equal("What we know so far.\n\nAnd what we do not.",
+      (narratives.of(conn, "programs", als.id):gsub("%s+$", "")))
+    assert.same({ "ALS", "preclinical", 1 }, { one([[SELECT p.name AS n FROM experiments AS e
+      JOIN programs AS p ON p.id = e.program_id]]).n, one("SELECT stage FROM experiments").stage,
+      one("SELECT count(*) AS n FROM program_experiments").n })
+    local plasma = one [[SELECT d.omics_type, p.name AS program, e.name AS experiment FROM datasets AS d
+      JOIN programs AS p ON p.id = d.program_id JOIN experiments AS e ON e.id = d.experiment_id]]
+    assert.same({ "lipidomics", "ALS", "Mouse 7" }, { plasma.omics_type, plasma.program, plasma.experiment })
+  end)
+
+  it("changes nothing when nothing was changed", function()
+    old_lab()
+    run()
+    local runs = one("SELECT count(*) AS n FROM runs WHERE outcome = 'done'").n
+    local before = one("SELECT md5(string_agg(t::text, '' ORDER BY id)) AS h FROM programs AS t").h
+    local again = counts(run { all = true })
+    assert.same({ pages = 4, unchanged = 4 }, again)
+    assert.equal(runs, one("SELECT count(*) AS n FROM runs WHERE outcome = 'done'").n)
+    assert.equal(before, one("SELECT md5(string_agg(t::text, '' ORDER BY id)) AS h FROM programs AS t").h)
+  end)
+
+  it("gives the pages their ids through the outbox, after which both sides are the same", function()
+    local ids = old_lab()
+    run()
+    assert.equal(4, one("SELECT count(*) AS n FROM outbox WHERE state = 'pending'").n)
+    lab:deliver(conn)
+    assert.equal(one("SELECT id FROM programs WHERE name = 'ALS'").id, lab:said(ids.als)["Ligase ID"])
+    for _, entity_type in ipairs { "programs", "experiments", "datasets" } do
+      local compared = reconcile.compare(conn, lab:relay(conn).target, entity_type)
+      assert.equal(compared.counts.entities, compared.counts.equal)
+    end
+  end)
+
+  it("takes what was edited, and only that", function()
+    local ids = old_lab()
+    run()
+    lab:deliver(conn)
+    lab:edit(ids.als, { Description = rich "upper and lower motor neurons" })
+    entities.change(conn, { command = "spec" }, function(changes)
+      changes:update("program", "ALS", { disease = "ALS" }) -- was not delivered
+    end)
+    assert.same({ pages = 2, updated = 1, unchanged = 1 }, counts(run { types = { "programs" } }))
+    local als = one "SELECT description, disease FROM programs WHERE name = 'ALS'"
+    assert.same({ "upper and lower motor neurons", 1 }, { als.description, #als.disease })
+  end)
+
+  it("shows what was changed on both sides; Notion wins where it is written first", function()
+    local ids = old_lab()
+    run()
+    lab:deliver(conn)
+    local function diverge(a, b)
+      lab:edit(ids.als, { Description = rich(a) })
+      entities.change(conn, { command = "spec" }, function(changes)
+        changes:update("program", "ALS", { description = b })
+      end)
+    end
+    diverge("by hand", "by ligase")
+    local reports = run { types = { "programs" } }
+    assert.same({ pages = 2, unchanged = 2, conflicts = 1 }, counts(reports))
+    assert.same({ "ALS", "Description", "by hand", "by ligase" }, { reports[1].conflicts[1].name,
+      reports[1].conflicts[1].property, reports[1].conflicts[1].page, reports[1].conflicts[1].postgres })
+    assert.equal("by ligase", one("SELECT description FROM programs WHERE name = 'ALS'").description)
+    run({ types = { "programs" } }, { USE_POSTGRES_AS_SOT = "false", ENABLE_DUAL_WRITE = "false" })
+    assert.equal("by hand", one("SELECT description FROM programs WHERE name = 'ALS'").description)
+  end)
+
+  it("finds an entity of the same name, and one by the id that its page carries", function()
+    local made = entities.change(conn, { command = "spec" }, function(changes)
+      return changes:create("program", { name = "ALS", description = "ours" })
+    end)
+    local wanted = "01900000-0000-7000-8000-000000000001"
+    page("programs", { Name = title "ALS", Description = rich "theirs", Disease = options "ALS" })
+    page("programs", { Name = title "new", ["Ligase ID"] = rich(wanted) })
+    local reports = run { types = { "programs" } }
+    assert.same({ pages = 2, created = 1, updated = 1, conflicts = 1 }, counts(reports))
+    local als = one "SELECT id, description, disease FROM programs WHERE name = 'ALS'"
+    assert.same({ made.id, "ours", "ALS" }, { als.id, als.description, als.disease[1] })
+    assert.equal(wanted, one("SELECT id FROM programs WHERE name = 'new'").id)
+  end)
+
+  it("leaves out pages that cannot be taken, with the reason, and takes the others", function()
+    page("programs", { Name = title "twice" })
+    page("programs", { Name = title "twice" })
+    page("programs", { Name = title "" })
+    page("programs", { Name = title "well" })
+    page("datasets", { Name = title "no type" })
+    local reports = run { types = { "programs", "datasets" } }
+    assert.same({ pages = 5, created = 2, problems = 3 }, counts(reports))
+    local messages = {}
+    for _, report in ipairs(reports) do
+      for _, problem in ipairs(report.problems) do
+        messages[#messages + 1] = problem.message
+      end
+    end
+    local all = table.concat(messages, "\n")
+    for _, message in ipairs { "the dataset has no omics_type", "program 'twice' has another page already",
+      "the program has no name" } do
+      assert.matches(message, all, 1, true)
+    end
+  end)
+
+  it("keeps a reference to a page that is no entity's", function()
+    local elsewhere = page("programs", { Name = title "will be gone" })
+    page("experiments", { Name = title "E", Programs = relation(elsewhere) })
+    lab:ask("PATCH", "/v1/pages/" .. elsewhere, { in_trash = true })
+    local reports = run { types = { "programs", "experiments" } }
+    assert.same({ pages = 1, created = 1, notes = 1 }, counts(reports))
+    lab:deliver(conn)
+    assert.equal(elsewhere, lab:said(one("SELECT notion_page_id AS id FROM experiments").id).Programs[1])
+  end)
+
+  it("sees pages that were put into the trash, and deletes their entities when asked to", function()
+    local ids = old_lab()
+    run()
+    lab:deliver(conn)
+    lab:ask("PATCH", "/v1/pages/" .. ids.ageing, { in_trash = true })
+    lab:ask("PATCH", "/v1/pages/" .. ids.plasma, { in_trash = true })
+    local reports = run()
+    assert.equal(2, counts(reports).trashed)
+    assert.equal("its page lies in Notion's trash", reports[1].trashed[1].message)
+    assert.equal(2, one("SELECT count(*) AS n FROM programs").n)
+    reports = run { delete = true }
+    assert.same({ 1, 1 }, { counts(reports).deleted, counts(reports).trashed })
+    assert.matches("its page lies in Notion's trash; ", reports[1].trashed[1].message, 1, true)
+    assert.equal(0, one("SELECT count(*) AS n FROM datasets").n)
+  end)
+
+  it("reads relations past 25", function()
+    local ids = {}
+    for i = 1, 30 do
+      ids[i] = page("programs", { Name = title("P" .. i) })
+    end
+    page("experiments", { Name = title "all", Programs = relation(table.unpack(ids)) })
+    run { types = { "programs", "experiments" } }
+    assert.equal(29, one("SELECT count(*) AS n FROM program_experiments").n) -- the first one stands in the row
+  end)
+
+  it("is a command, which also works while Notion is written first", function()
+    old_lab()
+    local result = lab:ligase { "import", "notion", "--dry-run", database = url }
+    assert.equal(0, result.code, result.stderr)
+    assert.matches("programs: 2 pages (dry run)\n  entities  2 new", result.stdout, 1, true)
+    assert.equal(0, one("SELECT count(*) AS n FROM programs").n)
+    result = lab:ligase { "import", "notion", "--database", "programs", database = url,
+      env = { USE_POSTGRES_AS_SOT = "false", ENABLE_DUAL_WRITE = "false" } }
+    assert.equal(0, result.code, result.stderr)
+    assert.equal(2, one("SELECT count(*) AS n FROM programs").n)
+    result = lab:ligase { "import", "notion", "--map", "x", database = url }
+    assert.same({ 2, "ligase: import notion takes no --map. See: ligase import --help\n" },
+      { result.code, result.stderr })
+    result = lab:ligase { "import", "notion", "--since", "yesterday", database = url }
+    assert.equal(2, result.code)
+  end)
+end)

@@ -1,0 +1,329 @@
+local entities = require "ligase.store.entities"
+local errors = require "ligase.base.errors"
+local labs = require "tests.lua.sync.lab"
+local outbox = require "ligase.store.outbox"
+local policy_of = require "ligase.sync.policy"
+local support = require "tests.support"
+
+local function change(conn, work)
+  return (entities.change(conn, { command = "spec", outbox = true, create = true }, work))
+end
+
+local function one(conn, sql, ...)
+  return conn:query(sql, ...)[1]
+end
+
+local function of_kind(events, kind)
+  local lines = {}
+  for _, event in ipairs(events) do
+    if event.kind == kind then
+      lines[#lines + 1] = event.line
+    end
+  end
+  return table.concat(lines, "\n"), #lines
+end
+
+--- The policy with another answer to conflicts.
+local function policy_with(conflict)
+  local policy = policy_of.load(support.workspace())
+  for _, entity in pairs(policy.entities) do
+    entity.phases.dual_write.conflict = conflict
+  end
+  return policy
+end
+
+describe("the relay", function()
+  local lab, conn
+
+  setup(function()
+    lab = labs.start()
+  end)
+
+  teardown(function()
+    lab:close()
+  end)
+
+  before_each(function()
+    conn = support.migrated()
+    lab:faults()
+  end)
+
+  it("makes a page for each entity and keeps its id", function()
+    change(conn, function(changes)
+      changes:create("experiment", { name = "Mouse 7", programs = { "ALS" }, disease = "ALS; FTD, late",
+        description = ("long "):rep(900) })
+      changes:create("compound", { code = "C-1", name = "riluzole", molecular_weight = 234.2, programs = { "ALS" } })
+    end)
+    local counts = lab:deliver(conn)
+    assert.equal(3, counts.created)
+    local row = one(conn, "SELECT id, notion_page_id FROM experiments")
+    local said = lab:said(row.notion_page_id)
+    assert.same({ row.id, "Mouse 7", ("long "):rep(900):match("^(.-) *$") }, { said["Ligase ID"], said.Name,
+      (said.Description:match("^(.-) *$")) })
+    assert.same({ "ALS", "FTD; late" }, table.move(said.Disease, 1, 9, 1, {}))
+    assert.same({ one(conn, "SELECT notion_page_id FROM programs").notion_page_id },
+      table.move(said.Programs, 1, 9, 1, {}))
+    assert.equal(234.2, lab:said(one(conn, "SELECT notion_page_id FROM compounds").notion_page_id)["Molecular Weight"])
+    assert.equal("done done done", labs.states(conn))
+    assert.equal(3, one(conn, "SELECT count(*) AS n FROM mirrors WHERE page_id IS NOT NULL AND intent_at IS NULL").n)
+  end)
+
+  it("delivers the newest state once, and only what changed", function()
+    change(conn, function(changes) changes:create("program", { name = "A", disease = "x" }) end)
+    for _, text in ipairs { "one", "two", "three" } do
+      change(conn, function(changes) changes:update("program", "A", { description = text }) end)
+    end
+    lab:deliver(conn)
+    assert.equal("done superseded superseded superseded", labs.states(conn))
+    local page = one(conn, "SELECT notion_page_id AS id FROM programs").id
+    assert.equal("three", lab:said(page).Description)
+    local before = lab:counters().requests
+    change(conn, function(changes) changes:update("program", "A", { external_ids = { other = "1" } }) end)
+    assert.equal(1, lab:deliver(conn).unchanged)
+    assert.equal(before, lab:counters().requests)
+    change(conn, function(changes) changes:update("program", "A", { disease = "" }) end)
+    lab:deliver(conn)
+    assert.same({}, table.move(lab:said(page).Disease or {}, 1, 9, 1, {}))
+  end)
+
+  it("keeps what people changed, shows it, and goes on with the rest", function()
+    change(conn, function(changes) changes:create("program", { name = "A", disease = "x", description = "d" }) end)
+    lab:deliver(conn)
+    local page = one(conn, "SELECT notion_page_id AS id FROM programs").id
+    lab:edit(page, { Disease = { multi_select = { { name = "theirs" } } } })
+    change(conn, function(changes) changes:update("program", "A", { disease = "ours", description = "new" }) end)
+    local _, events = lab:deliver(conn)
+    local said = lab:said(page)
+    assert.same({ "theirs", "new" }, { said.Disease[1], said.Description })
+    assert.matches("program 'A': 'Disease' was changed in Notion to theirs, and should be ours",
+      of_kind(events, "conflict"), 1, true)
+    assert.equal("theirs", one(conn, "SELECT conflict FROM mirrors").conflict.Disease.page[1])
+    lab:edit(page, { Disease = { multi_select = { { name = "ours" } } } })
+    change(conn, function(changes) changes:update("program", "A", { description = "newer" }) end)
+    lab:deliver(conn)
+    assert.equal(0, one(conn, "SELECT count(*) AS n FROM mirrors WHERE conflict IS NOT NULL").n)
+  end)
+
+  it("overwrites it where the policy says so, or takes it into Postgres", function()
+    change(conn, function(changes)
+      changes:create("program", { name = "A", disease = "x" })
+      changes:create("program", { name = "B", disease = "x" })
+    end)
+    lab:deliver(conn)
+    local pages = {}
+    for _, row in ipairs(conn:query "SELECT name, notion_page_id AS id FROM programs") do
+      pages[row.name] = row.id
+      lab:edit(row.id, { Disease = { multi_select = { { name = "theirs" } } } })
+    end
+    change(conn, function(changes) changes:update("program", "A", { disease = "ours" }) end)
+    lab:deliver(conn, { policy = policy_with "postgres" })
+    assert.equal("ours", lab:said(pages.A).Disease[1])
+    change(conn, function(changes) changes:update("program", "B", { disease = "ours", description = "d" }) end)
+    lab:deliver(conn, { policy = policy_with "notion" })
+    assert.same({ "theirs", "d" }, { lab:said(pages.B).Disease[1], lab:said(pages.B).Description })
+    assert.equal("theirs", one(conn, "SELECT disease FROM programs WHERE name = 'B'").disease[1])
+    assert.equal("sync", one(conn, "SELECT command FROM runs ORDER BY id DESC LIMIT 1").command)
+  end)
+
+  it("puts the page of a deleted entity into the trash, and takes it out again", function()
+    local made = change(conn, function(changes) return changes:create("program", { name = "Gone" }) end)
+    lab:deliver(conn)
+    local page = one(conn, "SELECT notion_page_id AS id FROM programs").id
+    change(conn, function(changes) changes:delete("program", "Gone") end)
+    assert.equal(1, lab:deliver(conn).trashed)
+    assert.is_true(lab:page(page).in_trash)
+    conn:query("INSERT INTO programs (id, name, description) VALUES ($1, 'Gone', 'back')", made.id)
+    outbox.tell(conn, "programs", made.id, "restore", "{}")
+    assert.equal(1, lab:deliver(conn).restored)
+    local said = lab:page(page)
+    assert.is_false(said.in_trash)
+    assert.same({ "back", page }, { lab:said(page).Description, one(conn,
+      "SELECT notion_page_id AS id FROM programs").id })
+  end)
+
+  it("looks for a page whose making got no answer, before it makes another one", function()
+    change(conn, function(changes)
+      for i = 1, 6 do
+        changes:create("program", { name = "P" .. i })
+      end
+    end)
+    lab:faults("lost_reply@page_create*1,unavailable_committed@page_create*1,unavailable_named@page_create*1,"
+      .. "truncated@page_create*1,html@page_create*1")
+    local counts = lab:deliver(conn)
+    assert.same({ 0, 6 }, { counts.dead, counts.created + counts.adopted })
+    local mine = {}
+    for _, page in ipairs(lab:pages "programs") do
+      mine[page.key or ""] = (mine[page.key or ""] or 0) + 1
+    end
+    for _, row in ipairs(conn:query "SELECT id FROM programs") do
+      assert.equal(1, mine[row.id])
+    end
+  end)
+
+  it("does not take its own lost write for a change that people made", function()
+    change(conn, function(changes) changes:create("program", { name = "A", description = "made" }) end)
+    lab:deliver(conn)
+    local page = one(conn, "SELECT notion_page_id AS id FROM programs").id
+    for _, conflict in ipairs { "show", "postgres" } do
+      change(conn, function(changes) changes:update("program", "A", { description = "lost " .. conflict }) end)
+      lab:faults "lost_reply@page_update*1"
+      local relay = lab:relay(conn, { policy = policy_with(conflict), pause_s = 60, pause_most_s = 60, patience_s = 0 })
+      relay:run()
+      assert.equal("lost " .. conflict, lab:said(page).Description)
+      change(conn, function(changes) changes:update("program", "A", { description = "made" }) end)
+      conn:query "UPDATE outbox SET available_at = now()"
+      local _, events = lab:deliver(conn, { policy = policy_with(conflict) })
+      assert.same({ "", 0 }, { of_kind(events, "conflict") })
+      assert.equal("made", lab:said(page).Description)
+    end
+  end)
+
+  it("makes one page of several with the same id", function()
+    local made = change(conn, function(changes) return changes:create("program", { name = "Twin" }) end)
+    conn:query("INSERT INTO mirrors (entity_type, entity_id, intent_at) VALUES ('programs', $1, now())", made.id)
+    local ids = {}
+    local parent = { type = "data_source_id", data_source_id = lab.sources.programs }
+    for i = 1, 3 do
+      ids[i] = lab:ask("POST", "/v1/pages", { parent = parent, properties = { Name = { title = { { text = { content = "Twin" } } } },
+          ["Ligase ID"] = { rich_text = { { text = { content = made.id } } } } } }).id
+    end
+    local counts, events = lab:deliver(conn)
+    assert.equal(1, counts.adopted)
+    assert.equal(2, select(2, of_kind(events, "note")))
+    local live = {}
+    for _, id in ipairs(ids) do
+      live[#live + 1] = not lab:page(id).in_trash and id or nil
+    end
+    assert.same({ one(conn, "SELECT notion_page_id AS id FROM programs").id }, live)
+  end)
+
+  it("waits for the page that another one refers to", function()
+    entities.change(conn, { command = "spec" }, function(changes)
+      changes:create("program", { name = "Before the sync" })
+    end)
+    change(conn, function(changes) changes:create("experiment", { name = "E", programs = { "Before the sync" } }) end)
+    local counts = lab:deliver(conn)
+    assert.same({ 1, 2 }, { counts.waits, counts.created })
+    assert.equal(0, one(conn, "SELECT sum(attempts)::int AS n FROM outbox").n)
+    assert.equal("done done", labs.states(conn))
+  end)
+
+  it("sets aside what Notion refuses, with the reason, and delivers all else", function()
+    change(conn, function(changes)
+      for i = 1, 20 do
+        changes:create("program", { name = "P" .. i, disease = i == 7 and ("x"):rep(150) or "y" })
+      end
+    end)
+    local counts, events = lab:deliver(conn)
+    assert.same({ 19, 1 }, { counts.created, counts.dead })
+    assert.matches("program 'P7'", of_kind(events, "dead"), 1, true)
+    local dead = one(conn, "SELECT last_error, attempts FROM outbox WHERE state = 'dead'")
+    assert.matches("longer than 100 characters", dead.last_error, 1, true)
+    change(conn, function(changes) changes:update("program", "P7", { disease = "y" }) end)
+    assert.equal(1, lab:deliver(conn).created)
+    assert.equal(0, one(conn, "SELECT count(*) AS n FROM outbox WHERE state = 'dead'").n)
+  end)
+
+  it("gives up a change that fails again and again while others succeed", function()
+    change(conn, function(changes)
+      changes:create("program", { name = "poisoned" })
+      changes:create("program", { name = "fine" })
+    end)
+    lab:faults("", { rules = { { fault = "internal_error", on = "page_create", body = "poisoned" } } })
+    local counts = lab:deliver(conn, { attempts_most = 3 })
+    assert.same({ 1, 1, 2 }, { counts.created, counts.dead, counts.failed })
+    local dead = one(conn, "SELECT last_error, attempts FROM outbox WHERE state = 'dead'")
+    assert.equal(3, dead.attempts)
+    lab:faults()
+    assert.equal(1, outbox.try_again(conn))
+    assert.equal(1, lab:deliver(conn).created)
+  end)
+
+  it("does not count rate limits, nor an outage", function()
+    change(conn, function(changes) changes:create("program", { name = "A" }) end)
+    lab:faults("rate_limited@page_create*3", { retry_after_s = 1 })
+    local relay = lab:relay(conn, { attempts_most = 2, patience_s = 0.2 })
+    relay:run()
+    assert.same({ "pending", 0 }, { labs.states(conn), one(conn, "SELECT attempts FROM outbox").attempts })
+    conn:query "UPDATE outbox SET available_at = now()"
+    lab:faults "unavailable"
+    local counts, events = lab:deliver(conn, { attempts_most = 2, patience_s = 0.5 })
+    assert.equal(0, counts.dead)
+    assert.equal(1, select(2, of_kind(events, "down")))
+    assert.matches("^Notion sync skipped %(error%): ", of_kind(events, "down"))
+    assert.same({ "pending", 0 }, { labs.states(conn), one(conn, "SELECT attempts FROM outbox").attempts })
+    lab:faults()
+    conn:query "UPDATE outbox SET available_at = now()"
+    assert.equal(1, lab:deliver(conn).created)
+  end)
+
+  it("stops at a wrong key and leaves everything as it was", function()
+    change(conn, function(changes) changes:create("program", { name = "A" }) end)
+    local relay = lab:relay(conn, { settings = { NOTION_API_KEY = "wrong" } })
+    local done, failure = pcall(relay.run, relay)
+    assert.is_false(done)
+    assert.same({ "notion", 401 }, { failure.kind, failure.status })
+    assert.matches("NOTION_API_KEY", tostring(failure), 1, true)
+    assert.same({ "pending", 0 }, { labs.states(conn), one(conn, "SELECT attempts FROM outbox").attempts })
+  end)
+
+  it("leaves changes of a type whose database does not fit, with one line", function()
+    change(conn, function(changes)
+      changes:create("program", { name = "A" })
+      changes:create("compound", { name = "C" })
+      changes:create("compound", { name = "D" })
+    end)
+    lab:ask("PATCH", "/v1/data_sources/" .. lab.sources.compounds, { properties = { CAS = json.null } })
+    local counts, events = lab:deliver(conn)
+    assert.same({ 1, 0 }, { counts.created, counts.dead })
+    local lines, count = of_kind(events, "blocked")
+    assert.equal(1, count)
+    assert.matches("NOTION_COMPOUNDS_DB_ID%) does not fit the policy: 'CAS' %(rich_text%) is missing", lines)
+    lab:ask("PATCH", "/v1/data_sources/" .. lab.sources.compounds, { properties = { CAS = { rich_text = {} } } })
+    assert.equal(2, lab:deliver(conn).created)
+  end)
+
+  it("says that a page lies in the trash, or is gone, and keeps the change", function()
+    change(conn, function(changes) changes:create("program", { name = "A" }) end)
+    lab:deliver(conn)
+    local page = one(conn, "SELECT notion_page_id AS id FROM programs").id
+    lab:ask("PATCH", "/v1/pages/" .. page, { in_trash = true })
+    change(conn, function(changes) changes:update("program", "A", { description = "d" }) end)
+    local _, events = lab:deliver(conn)
+    assert.matches("program 'A': its page .* lies in Notion's trash", (of_kind(events, "dead")))
+    lab:ask("PATCH", "/v1/pages/" .. page, { in_trash = false })
+    outbox.try_again(conn)
+    assert.equal(1, lab:deliver(conn).updated)
+    lab:ask("POST", "/_standin/hide", { id = page })
+    change(conn, function(changes) changes:update("program", "A", { description = "e" }) end)
+    _, events = lab:deliver(conn)
+    assert.matches("its page .* is gone, or no longer shared", (of_kind(events, "dead")))
+  end)
+
+  it("sends nothing once its lease is over, and another relay finishes", function()
+    change(conn, function(changes) changes:create("program", { name = "A" }) end)
+    local relay = lab:relay(conn)
+    local plain_acquire, taken = relay.target.client.api.limiter.acquire, false
+    relay.target.client.api.limiter.acquire = function(self)
+      if not taken then
+        taken = true
+        conn:query "UPDATE outbox SET lease = gen_random_uuid()"
+      end
+      return plain_acquire(self)
+    end
+    local before = lab:counters().requests
+    relay.patience_s = 0
+    relay:run()
+    assert.same({ 1, before }, { relay.counts.lost, lab:counters().requests })
+    conn:query "UPDATE outbox SET lease_until = now() - interval '1 second'"
+    assert.equal(1, lab:deliver(conn).created)
+  end)
+
+  it("refuses misspelt options", function()
+    assert.has_error(function()
+      require("ligase.sync.relay").new { conn = conn, target = {}, wach = true }
+    end)
+    assert.is_true(errors.is(select(2, pcall(require("ligase.sync.relay").new, { conn = conn, target = {},
+      wach = true })), "usage"))
+  end)
+end)
