@@ -76,7 +76,9 @@ end
 --- Uses a connection of the caller's from here on, who also closes it.
 ---@param conn table
 function M.use(conn)
-  M.close()
+  if opened.conn ~= conn then
+    M.close()
+  end
   opened.conn, opened.is_lent = conn, true
 end
 

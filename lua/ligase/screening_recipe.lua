@@ -178,12 +178,14 @@ end
 --- Whether a source that was read before is one of those that are read now: the same file,
 --- or the same bytes read in the same way.
 local function is_among(sources, given)
-  local paths, digests = {}, {}
+  local paths, digests, names = {}, {}, {}
   for _, source in ipairs(sources) do
+    names[source.shown] = true
     paths[source_files.path_of(source) or ""], digests[sys.sha256_file(source.path)] = true, true
   end
   return function(earlier)
-    return paths[earlier.path] or digests[earlier.sha256] and json.encode(earlier.given) == json.encode(given)
+    return paths[earlier.path or "\0"] or earlier.is_named and names[earlier.source]
+      or digests[earlier.sha256] and json.encode(earlier.given) == json.encode(given)
   end
 end
 

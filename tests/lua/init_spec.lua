@@ -63,6 +63,18 @@ end))]==], url)
     assert.equal("create", conn:query("SELECT action FROM outbox")[1].action)
   end)
 
+  it("takes the connection that it has opened itself, and leaves it open", function()
+    local _, url = support.migrated()
+    assert.equal("true\n", run([==[
+local ligase = require "ligase"
+local conn = ligase.connection()
+ligase.use(conn)
+ligase.programs:create { name = "A" }
+ligase.close()
+print(conn:query("SELECT count(*) = 1 AS one FROM programs")[1].one)
+conn:close()]==], url))
+  end)
+
   it("refuses what is misspelt at the line of the script", function()
     local _, url = support.migrated()
     local function refuse(pattern, code)
@@ -73,5 +85,8 @@ end))]==], url)
     refuse("a program has no field 'nam'", "require('ligase').programs:create { nam = 'A' }")
     refuse("Did you mean 'create'", "require('ligase').programs:create({ name = 'A' }, { creat = true })")
     refuse("programs have no programs", "require('ligase').programs:list { program = 'A' }")
+    refuse("a program is made of a table of fields, not of a nil", "require('ligase').programs:create()")
+    refuse("controls: the wells A1 %(positive%) and A1:B2 %(negative%) overlap", "require('ligase').campaigns:create { "
+      .. "name = 'C', controls = { positive = 'A1', negative = 'A1:B2' } }")
   end)
 end)

@@ -110,6 +110,18 @@ local function count_values(results)
   return values, linked
 end
 
+--- How each source was read stood with the revision alone when all were read by one run; then a
+--- file is known by what people called it.
+local function complete_sources(revision)
+  for _, source in ipairs(revision.sources) do
+    if not source.run_id then
+      source.run_id, source.given, source.recipe = revision.run_id, revision.given, revision.recipe
+      source.recipe_sha256, source.is_named = revision.recipe_sha256, true
+      source.sha256 = source.sha256 or revision.source_sha256
+    end
+  end
+end
+
 ---@class ligase.campaign_state what is there before a revision is written
 ---@field campaign table its row
 ---@field revision table|nil the current revision's row
@@ -128,6 +140,9 @@ function M.current(conn, campaign_id)
   local rule = campaign.hit_rule ~= null and json.encode(campaign.hit_rule) or null
   local row = conn:query(CURRENT, campaign_id, json.encode(campaign.controls), rule)[1]
   local revision = row.revision ~= null and row.revision or nil
+  if revision then
+    complete_sources(revision)
+  end
   return { campaign = row.campaign, revision = revision, last = row.last, same_controls = row.same_controls == true,
     same_declaration = revision ~= nil and row.same_controls == true and row.same_rule == true
       and revision.direction == campaign.direction }
@@ -177,6 +192,7 @@ local MOVE = "UPDATE screening_campaigns SET current_revision = $2, updated_at =
 ---@field recipe string
 ---@field recipe_sha256 string
 ---@field run_id string that read it
+---@field is_named boolean|nil its path was not kept
 ---@field doubts string[] what was told of it
 
 ---@class ligase.campaign_content

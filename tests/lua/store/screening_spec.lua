@@ -69,6 +69,17 @@ describe("revisions of a campaign", function()
     assert.equal(3, rows "SELECT current_revision AS r FROM screening_campaigns"[1].r) -- numbers are not used twice
   end)
 
+  it("go on from revisions whose sources did not say yet how they were read", function()
+    campaign { direction = "inhibition" }
+    store(PLATE)
+    conn:query [[
+UPDATE screening_revisions SET sources = (SELECT jsonb_agg(s - 'path' - 'given' - 'recipe' - 'recipe_sha256' - 'run_id'
+  - 'doubts') FROM jsonb_array_elements(sources) AS s)]]
+    assert.equal("unchanged", store(PLATE).outcome)
+    assert.equal(6, store((PLATE:gsub("A2,y,,9", "A2,y,,1"))).counts.results)
+    assert.equal(2, rows "SELECT max(revision) AS r FROM screening_revisions"[1].r)
+  end)
+
   it("follow a rule that is changed from Lua, in the run that changes it", function()
     campaign { direction = "inhibition" }
     store(PLATE)
