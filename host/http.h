@@ -1,7 +1,7 @@
 /* http.h: what the files of the "http" primitive share.
  *
- * http_transfer.c (one request and its answer) and http_pool.c (many at once) are the
- * engine and know nothing of Lua: libcurl's multi interface with everything that may
+ * http_transfer.c (one request and its answer), http_gzip.c and http_pool.c (many at once)
+ * are the engine and know nothing of Lua: libcurl's multi interface with everything that may
  * surprise switched off, such as redirects, proxies and netrc from the environment.
  * http.c, http_request.c and http_response.c are the binding.
  */
@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <zlib.h>
 
 /* Why we ended a transfer ourselves. */
 enum lig_http_stop {
@@ -24,11 +25,21 @@ enum lig_http_stop {
     LIG_HTTP_CANNOT_WRITE,  /* into the file: `error` is the errno */
     LIG_HTTP_CHUNK_REFUSED, /* by the function that takes the chunks */
     LIG_HTTP_SENT_ONCE,     /* libcurl was about to send it a second time */
+    LIG_HTTP_BAD_ENCODING,  /* not gzip, or nothing that was asked for */
+    LIG_HTTP_CUT_SHORT,     /* the gzip breaks off */
     LIG_HTTP_ELSEWHERE,     /* the name of this machine led to another one */
     LIG_HTTP_NO_MEMORY
 };
 
 enum lig_http_state { LIG_HTTP_DRAFT, LIG_HTTP_WAITING, LIG_HTTP_ACTIVE, LIG_HTTP_FINISHED };
+
+/* A body that comes in packed. */
+typedef struct lig_http_gzip {
+    z_stream stream;
+    bool is_open;
+    bool is_begun;
+    bool is_whole; /* at the end of a member */
+} lig_http_gzip;
 
 /* One request with its answer.  What the caller sets comes first; `body` must stay
  * where it is until the transfer is freed. */
@@ -61,6 +72,7 @@ typedef struct lig_http_transfer {
     size_t answer_length;
     size_t answer_room;
     size_t header_bytes;
+    lig_http_gzip gzip; /* open when the body is packed */
     int fd;
     char *temporary;
     CURL *easy;
@@ -79,6 +91,16 @@ typedef struct lig_http_pool {
     size_t count; /* waiting, active and finished */
     struct lig_http_list waiting, running, finished;
 } lig_http_pool;
+
+/* Begin (false without memory) and end may come in any order and number.  take unpacks the
+ * next piece and hands it over; false when it is no gzip, or when `take` said stop.  What
+ * is whole ends where a member ends; nothing at all is whole too. */
+bool lig_http_gzip_begin(lig_http_gzip *g);
+void lig_http_gzip_end(lig_http_gzip *g);
+bool lig_http_gzip_is_whole(const lig_http_gzip *g);
+bool lig_http_gzip_take(lig_http_gzip *g, const char *data, size_t length,
+                        bool (*take)(void *context, const char *data, size_t length),
+                        void *context);
 
 /* A new transfer; NULL without memory.  lig_http_free takes every transfer that is not
  * in a pool. */

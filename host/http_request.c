@@ -131,8 +131,8 @@ static bool header_append(lig_http_transfer *t, const char *name, const char *va
     return grown != NULL;
 }
 
-/* libcurl's own additions: none that the script did not ask for. */
-static bool headers_default(lig_http_transfer *t, bool has_type, bool has_agent) {
+/* What every request says besides; libcurl's own additions are none of it. */
+static bool headers_default(lig_http_transfer *t, bool has_type, bool has_agent, bool has_coding) {
     static const char *const none[] = {"Expect:", "Content-Type:"};
     for (size_t i = 0; i < (has_type ? 1 : 2); i++) {
         struct curl_slist *grown = curl_slist_append(t->headers, none[i]);
@@ -141,12 +141,16 @@ static bool headers_default(lig_http_transfer *t, bool has_type, bool has_agent)
         }
         t->headers = grown;
     }
+    if (!has_coding && !header_append(t, "Accept-Encoding", "gzip")) {
+        return false;
+    }
     return has_agent || header_append(t, "User-Agent", "ligase/" LIG_VERSION);
 }
 
 static void headers_read(lua_State *L, int index, lig_http_transfer *t) {
     bool has_type = false;
     bool has_agent = false;
+    bool has_coding = false;
     bool added = true;
     int type = lua_getfield(L, index, "headers");
     if (type != LUA_TNIL && type != LUA_TTABLE) {
@@ -164,11 +168,12 @@ static void headers_read(lua_State *L, int index, lig_http_transfer *t) {
         header_check(L, name, name_length, value, value_length);
         has_type = has_type || strcasecmp(name, "Content-Type") == 0;
         has_agent = has_agent || strcasecmp(name, "User-Agent") == 0;
+        has_coding = has_coding || strcasecmp(name, "Accept-Encoding") == 0;
         added = added && header_append(t, name, value);
         lua_pop(L, 1);
     }
     lua_settop(L, type == LUA_TTABLE ? lua_gettop(L) - 1 : lua_gettop(L) - 2);
-    if (!added || !headers_default(t, has_type, has_agent)) {
+    if (!added || !headers_default(t, has_type, has_agent, has_coding)) {
         luaL_error(L, "not enough memory");
     }
 }

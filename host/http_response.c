@@ -30,6 +30,8 @@ static const struct reason reason_truncated = {"truncated", "the answer is short
                                                NULL};
 static const struct reason reason_protocol = {"protocol", "the answer is not proper HTTP",
                                               "Is this the address of the service?"};
+static const struct reason reason_encoding = {
+    "protocol", "the body is not packed as gzip, or in another way", NULL};
 static const struct reason reason_headers = {"size", "the answer's headers are too large", NULL};
 static const struct reason reason_elsewhere = {
     "refused_scheme", "http:// is refused: the name leads to another machine",
@@ -86,6 +88,12 @@ static void reason_push(lua_State *L, const lig_http_transfer *t, const char *wh
         return;
     case LIG_HTTP_LONG_HEADERS:
         reason = &reason_headers;
+        break;
+    case LIG_HTTP_BAD_ENCODING:
+        reason = &reason_encoding;
+        break;
+    case LIG_HTTP_CUT_SHORT:
+        reason = &reason_truncated;
         break;
     case LIG_HTTP_SENT_ONCE:
         reason = &reason_reset;

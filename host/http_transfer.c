@@ -116,6 +116,7 @@ static int file_complete(lig_http_transfer *t) {
 void lig_http_free(lig_http_transfer *t) {
     if (t != NULL) {
         file_discard(t);
+        lig_http_gzip_end(&t->gzip);
         curl_easy_cleanup(t->easy); // before what it only points to
         curl_url_cleanup(t->url);
         curl_slist_free_all(t->headers);
@@ -127,9 +128,9 @@ void lig_http_free(lig_http_transfer *t) {
 
 /* ---- callbacks ---------------------------------------------------------- */
 
-static size_t stop(lig_http_transfer *t, enum lig_http_stop why) {
+static bool stop(lig_http_transfer *t, enum lig_http_stop why) {
     t->stop = why;
-    return 0;
+    return false;
 }
 
 static bool answer_append(lig_http_transfer *t, const char *data, size_t length) {
@@ -152,25 +153,32 @@ static bool answer_append(lig_http_transfer *t, const char *data, size_t length)
 
 /* Only the body of a 2xx is what file and function were meant for; what a server says
  * when it refuses is kept for the caller to read. */
-static void body_begin(lig_http_transfer *t) {
+static bool body_begin(lig_http_transfer *t) {
     (void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &t->status);
     bool is_success = t->status >= 200 && t->status < 300;
     t->body_is_streamed = is_success && (t->fd >= 0 || t->take != NULL);
     t->body_begun = true;
+    struct curl_header *coding;
+    if (curl_easy_header(t->easy, "Content-Encoding", 0, CURLH_HEADER, -1, &coding) != CURLHE_OK ||
+        strcasecmp(coding->value, "identity") == 0) {
+        return true;
+    }
+    if (coding->amount > 1 ||
+        (strcasecmp(coding->value, "gzip") != 0 && strcasecmp(coding->value, "x-gzip") != 0)) {
+        return stop(t, LIG_HTTP_BAD_ENCODING);
+    }
+    return lig_http_gzip_begin(&t->gzip) || stop(t, LIG_HTTP_NO_MEMORY);
 }
 
-static size_t body_take(char *data, size_t one, size_t length, void *context) {
-    (void)one;
+/* Takes a piece of the body as it is meant. */
+static bool body_take(void *context, const char *data, size_t length) {
     lig_http_transfer *t = context;
-    if (!t->body_begun) {
-        body_begin(t);
-    }
     t->received += length;
     if (t->received > t->size_limit) {
         return stop(t, LIG_HTTP_TOO_LARGE);
     }
     if (!t->body_is_streamed) {
-        return answer_append(t, data, length) ? length : stop(t, LIG_HTTP_NO_MEMORY);
+        return answer_append(t, data, length) || stop(t, LIG_HTTP_NO_MEMORY);
     }
     if (t->fd >= 0) {
         t->error = file_write(t->fd, data, length);
@@ -178,10 +186,26 @@ static size_t body_take(char *data, size_t one, size_t length, void *context) {
             return stop(t, LIG_HTTP_CANNOT_WRITE);
         }
     }
-    if (t->take != NULL && !t->take(t, data, length)) {
-        return stop(t, LIG_HTTP_CHUNK_REFUSED);
+    return t->take == NULL || t->take(t, data, length) || stop(t, LIG_HTTP_CHUNK_REFUSED);
+}
+
+/* Takes a piece of the body as it is on the wire. */
+static size_t wire_take(char *data, size_t one, size_t length, void *context) {
+    (void)one;
+    lig_http_transfer *t = context;
+    if (length == 0 || (!t->body_begun && !body_begin(t))) {
+        return 0;
     }
-    return length;
+    if (!t->gzip.is_open) {
+        return body_take(t, data, length) ? length : 0;
+    }
+    if (lig_http_gzip_take(&t->gzip, data, length, body_take, t)) {
+        return length;
+    }
+    if (t->stop == LIG_HTTP_GOES_ON) {
+        t->stop = LIG_HTTP_BAD_ENCODING;
+    }
+    return 0;
 }
 
 static size_t header_take(char *data, size_t one, size_t length, void *context) {
@@ -189,7 +213,7 @@ static size_t header_take(char *data, size_t one, size_t length, void *context) 
     (void)one;
     lig_http_transfer *t = context;
     t->header_bytes += length;
-    return t->header_bytes <= HEADER_LIMIT_BYTES ? length : stop(t, LIG_HTTP_LONG_HEADERS);
+    return t->header_bytes <= HEADER_LIMIT_BYTES || stop(t, LIG_HTTP_LONG_HEADERS) ? length : 0;
 }
 
 /* Called with a connection at hand and before the first byte of the request, each time
@@ -289,7 +313,7 @@ static CURLcode limits_set(lig_http_transfer *t) {
     bad |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     // One request at a time on a connection: with streams it is hard to say what was sent.
     bad |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    bad |= curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
+    bad |= curl_easy_setopt(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L); // done here
     bad |= curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 65536L);
     if (t->own_connection) {
         bad |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
@@ -303,7 +327,7 @@ static CURLcode callbacks_set(lig_http_transfer *t) {
     CURLcode bad = CURLE_OK;
     bad |= curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
     bad |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->reason);
-    bad |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, body_take);
+    bad |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, wire_take);
     bad |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
     bad |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, header_take);
     bad |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
@@ -354,9 +378,14 @@ void lig_http_finish(lig_http_transfer *t, CURLcode code) {
     t->seconds = (double)microseconds * 1e-6;
     t->code = code;
     if (!t->body_begun) {
-        body_begin(t);
+        (void)body_begin(t); // an empty one may call itself packed
+        t->stop = code == CURLE_OK ? LIG_HTTP_GOES_ON : t->stop;
     }
-    if (code == CURLE_OK && t->body_is_streamed && t->fd >= 0) {
+    if (code == CURLE_OK && !lig_http_gzip_is_whole(&t->gzip)) {
+        t->stop = LIG_HTTP_CUT_SHORT;
+        t->code = CURLE_PARTIAL_FILE;
+    }
+    if (t->code == CURLE_OK && t->body_is_streamed && t->fd >= 0) {
         t->error = file_complete(t);
         if (t->error != 0) {
             t->stop = LIG_HTTP_CANNOT_WRITE;

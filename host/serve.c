@@ -5,9 +5,7 @@
  * call and in no callback of libmicrohttpd: when it raises, its client gets 500 and the
  * server goes on.
  */
-#include "serve.h"
-
-#include "lig.h"
+#include "serve_message.h"
 
 #include <errno.h>
 #include <math.h>
@@ -55,176 +53,6 @@ static int server_close(lua_State *L) {
     return server_release(L);
 }
 
-/* ---- a request for Lua -------------------------------------------------- */
-
-static void text_set(lua_State *L, const char *name, lig_text text) {
-    lua_pushlstring(L, text.data, text.length);
-    lua_setfield(L, -2, name);
-}
-
-/* Pushes a table of the fields by name. What comes twice is joined for headers (as RFC 9110
- * reads it); of the query the last one counts. */
-static void fields_push(lua_State *L, const lig_field *fields, size_t count, bool joined) {
-    lua_createtable(L, 0, (int)count);
-    for (size_t i = 0; i < count; i++) {
-        int parts = 1;
-        lua_pushlstring(L, fields[i].name.data, fields[i].name.length);
-        if (joined) {
-            lua_pushvalue(L, -1);
-            if (lua_rawget(L, -3) == LUA_TSTRING) { // fields name before
-                lua_pushliteral(L, ", ");
-                parts = 3;
-            } else {
-                lua_pop(L, 1);
-            }
-        }
-        lua_pushlstring(L, fields[i].value.data, fields[i].value.length);
-        lua_concat(L, parts);
-        lua_rawset(L, -3);
-    }
-}
-
-/* The query once more, as a list of {name, value} in the order they came. */
-static void pairs_push(lua_State *L, const lig_field *fields, size_t count) {
-    lua_createtable(L, (int)count, 0);
-    for (size_t i = 0; i < count; i++) {
-        lua_createtable(L, 2, 0);
-        lua_pushlstring(L, fields[i].name.data, fields[i].name.length);
-        lua_rawseti(L, -2, 1);
-        lua_pushlstring(L, fields[i].value.data, fields[i].value.length);
-        lua_rawseti(L, -2, 2);
-        lua_rawseti(L, -2, (lua_Integer)i + 1);
-    }
-}
-
-static void request_push(lua_State *L, const lig_request *request) {
-    lua_createtable(L, 0, 12);
-    text_set(L, "method", request->method);
-    text_set(L, "path", request->path);
-    text_set(L, "raw_path", request->target);
-    text_set(L, "body", request->body);
-    fields_push(L, request->headers, request->header_count, true);
-    lua_setfield(L, -2, "headers");
-    fields_push(L, request->query, request->query_count, false);
-    lua_setfield(L, -2, "query");
-    pairs_push(L, request->query, request->query_count);
-    lua_setfield(L, -2, "query_pairs");
-    lua_pushstring(L, request->peer);
-    lua_setfield(L, -2, "peer");
-    lig_error_integer(L, "peer_port", (lua_Integer)request->peer_port);
-    lig_error_integer(L, "connection", (lua_Integer)request->connection);
-    lig_error_integer(L, "turn", (lua_Integer)request->turn);
-}
-
-/* ---- an answer from Lua ------------------------------------------------- */
-
-static void header_add(lua_State *L, lig_exchange *exchange) {
-    if (lua_type(L, -2) != LUA_TSTRING || !lua_isstring(L, -1)) {
-        lig_error_usage(L, "an answer's headers are strings by name");
-    }
-    lua_pushvalue(L, -2); // lua_tolstring would change a number in the table
-    size_t length = 0;
-    const char *value = luaL_tolstring(L, -2, &length);
-    if (strlen(value) != length || !lig_exchange_header(exchange, lua_tostring(L, -2), value)) {
-        lig_error_usage(L, "an answer cannot have this header: %s", lua_tostring(L, -2));
-    }
-    lua_pop(L, 2);
-}
-
-/* Adds the headers of the table on top; a list of values makes the header come as often. */
-static void headers_add(lua_State *L, lig_exchange *exchange) {
-    lua_pushnil(L);
-    while (lua_next(L, -2) != 0) { // headers name value
-        if (lua_istable(L, -1)) {
-            lua_Integer count = luaL_len(L, -1);
-            for (lua_Integer i = 1; i <= count; i++) {
-                lua_pushvalue(L, -2);
-                (void)lua_geti(L, -2, i);
-                header_add(L, exchange);
-                lua_pop(L, 2);
-            }
-        } else {
-            header_add(L, exchange);
-        }
-        lua_pop(L, 1);
-    }
-}
-
-static void answer_names_check(lua_State *L, int index) {
-    static const char *const names[] = {"status", "headers", "body", "drop", "truncate", "delay_s"};
-    lua_pushnil(L);
-    while (lua_next(L, index) != 0) {
-        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
-        bool known = false;
-        for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-            known = known || strcmp(name, names[i]) == 0;
-        }
-        if (!known) {
-            lig_error_usage(L, "an answer has no field '%s'", name);
-        }
-        lua_pop(L, 1);
-    }
-}
-
-static lua_Integer status_get(lua_State *L, int index) {
-    lua_getfield(L, index, "status");
-    lua_Integer status = lua_isnil(L, -1) ? 200 : lua_tointeger(L, -1);
-    if (status < 200 || status > 599) {
-        lig_error_usage(L, "an answer's status is an integer from 200 to 599");
-    }
-    lua_pop(L, 1);
-    return status;
-}
-
-static size_t truncate_get(lua_State *L, int index, size_t length) {
-    lua_getfield(L, index, "truncate");
-    size_t cut_after = LIG_SERVE_WHOLE;
-    if (!lua_isnil(L, -1)) {
-        int is_integer = 0;
-        lua_Integer wanted = lua_tointegerx(L, -1, &is_integer);
-        if (!is_integer || wanted < 0 || (size_t)wanted >= length) {
-            lig_error_usage(L, "truncate is less than the body's bytes, and 0 or more");
-        }
-        cut_after = (size_t)wanted;
-    }
-    lua_pop(L, 1);
-    return cut_after;
-}
-
-/* Turns the table at the index into the exchange's answer. */
-static void answer_take(lua_State *L, int index, lig_exchange *exchange, double *delay_s) {
-    if (!lua_istable(L, index)) {
-        lig_error_usage(L, "a handler returns a table, not a %s", luaL_typename(L, index));
-    }
-    answer_names_check(L, index);
-    lua_getfield(L, index, "delay_s");
-    double delay = lua_isnil(L, -1) ? 0 : lua_isnumber(L, -1) ? lua_tonumber(L, -1) : NAN;
-    if (!(delay >= 0 && delay < 1e9)) {
-        lig_error_usage(L, "delay_s is a number of seconds, 0 or more");
-    }
-    lua_getfield(L, index, "drop");
-    if (!lua_toboolean(L, -1)) {
-        lua_Integer status = status_get(L, index);
-        lua_getfield(L, index, "body");
-        lig_text body = {"", 0};
-        if (lua_type(L, -1) == LUA_TSTRING) {
-            body.data = lua_tolstring(L, -1, &body.length);
-        } else if (!lua_isnil(L, -1)) {
-            lig_error_usage(L, "an answer's body is a string");
-        }
-        size_t cut_after = truncate_get(L, index, body.length);
-        if (!lig_exchange_reply(exchange, (unsigned)status, body, cut_after)) {
-            luaL_error(L, "not enough memory");
-        }
-        if (lua_getfield(L, index, "headers") == LUA_TTABLE) {
-            headers_add(L, exchange);
-        } else if (!lua_isnil(L, -1)) {
-            lig_error_usage(L, "an answer's headers are a table");
-        }
-    }
-    *delay_s = delay;
-}
-
 /* ---- handling ----------------------------------------------------------- */
 
 /* Errors with a kind speak for themselves; others need their traceback. */
@@ -246,13 +74,13 @@ static int request_handle(lua_State *L) {
     lua_pushvalue(L, 1);
     lua_pushvalue(L, 2);
     lua_call(L, 1, 1);
-    answer_take(L, lua_gettop(L), task->exchange, &task->delay_s);
+    lig_answer_take(L, lua_gettop(L), task->exchange, &task->delay_s);
     return 0;
 }
 
 static int request_make(lua_State *L) {
     struct task *task = lua_touserdata(L, 1);
-    request_push(L, lig_exchange_request(task->exchange));
+    lig_request_push(L, lig_exchange_request(task->exchange));
     return 1;
 }
 
@@ -405,21 +233,6 @@ static double number_option(lua_State *L, int index, const char *name, double fa
     return value;
 }
 
-static void names_check(lua_State *L, int index, const char *const *names, size_t count) {
-    lua_pushnil(L);
-    while (lua_next(L, index) != 0) {
-        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
-        bool known = false;
-        for (size_t i = 0; i < count; i++) {
-            known = known || strcmp(name, names[i]) == 0;
-        }
-        if (!known) {
-            lig_error_usage(L, "serve.listen has no option '%s'", name);
-        }
-        lua_pop(L, 1);
-    }
-}
-
 static lig_serve_limits limits_get(lua_State *L, int index) {
     static const char *const names[] = {"body_bytes", "header_bytes", "connections",
                                         "request_timeout_s", "answer_timeout_s"};
@@ -429,7 +242,7 @@ static lig_serve_limits limits_get(lua_State *L, int index) {
     }
     luaL_checktype(L, -1, LUA_TTABLE);
     int at = lua_gettop(L);
-    names_check(L, at, names, sizeof names / sizeof *names);
+    lig_names_check(L, at, "limits", names, sizeof names / sizeof *names);
     lig_serve_limits limits = {
         .body_bytes = (size_t)number_option(L, at, "body_bytes", 8 << 20, 0, 1 << 30),
         .header_bytes = (size_t)number_option(L, at, "header_bytes", 16384, 256, 1 << 20),
@@ -446,7 +259,7 @@ static int serve_listen(lua_State *L) {
     static const char *const names[] = {"host", "port", "handler", "failed", "limits"};
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
-    names_check(L, 1, names, sizeof names / sizeof *names);
+    lig_names_check(L, 1, "serve.listen", names, sizeof names / sizeof *names);
     lig_serve_limits limits = limits_get(L, 1);
     unsigned port = (unsigned)number_option(L, 1, "port", 0, 0, 65535);
     lua_getfield(L, 1, "host");

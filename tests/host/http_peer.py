@@ -88,8 +88,19 @@ def misbehave(conn, path, query, head, body):
         conn.sendall(reply(gzip.compress(b"\0" * int(query)), headers=[("Content-Encoding", "gzip")]))
         return True
     if path == "/gzip-cut":
+        # query: how many bytes are left of it
         packed = gzip.compress(os.urandom(5000))
-        conn.sendall(reply(packed[:2000], headers=[("Content-Encoding", "gzip")]))
+        conn.sendall(reply(packed[:int(query)], headers=[("Content-Encoding", "gzip")]))
+        return True
+    if path == "/gzip-two":
+        packed = gzip.compress(b"one") + gzip.compress(b"two")
+        conn.sendall(CHUNKED + b"Content-Encoding: gzip\r\n\r\n")
+        for i in range(len(packed)):
+            conn.sendall(chunk(packed[i:i + 1]))
+        conn.sendall(b"0\r\n\r\n")
+        return True
+    if path == "/brotli":
+        conn.sendall(reply(b"who asked for this", headers=[("Content-Encoding", "br")]))
         return True
     if path == "/gzip-broken":
         conn.sendall(reply(b"not gzip at all", headers=[("Content-Encoding", "gzip")]))

@@ -134,6 +134,21 @@ describe("http.request", function()
     assert_failure(get_failure "/long-headers", "size", "unknown")
   end)
 
+  it("unpacks gzip, and notices when it breaks off", function()
+    for _, n in ipairs { 0, 1, 32767, 32768, 32769, 65536, 1000000 } do
+      assert.are.equal(("\0"):rep(n), http.get(peer.url .. "/gzip?" .. n).body)
+    end
+    assert.are.equal("onetwo", http.get(peer.url .. "/gzip-two").body)
+    local path = support.workspace() .. "/out"
+    for _, n in ipairs { 1, 5, 10, 2000, 5000 } do
+      assert_failure(get_failure("/gzip-cut?" .. n, { to = path }), "truncated", "unknown")
+      assert.is_nil(sys.stat(path))
+    end
+    assert.are.equal("", http.get(peer.url .. "/gzip-cut?0").body)
+    assert_failure(get_failure "/brotli", "protocol", "unknown")
+    assert.are.equal("", http.head(peer.url .. "/gzip?5").body)
+  end)
+
   it("tells exactly whether the request may have arrived", function()
     for url, code in pairs { ["https://host.invalid/"] = "resolve", ["http://127.0.0.1:1"] = "connect",
       [peer.tls_url .. "/echo"] = "tls" } do
@@ -170,7 +185,8 @@ describe("http.request", function()
     local port = peer.url:match("%d+$")
     for _, name in ipairs { "localhost", "127.0.0.1", "127.1", "127.9.8.7" } do
       local done, response = pcall(http.get, ("http://%s:%s/echo"):format(name, port))
-      assert.is_true(done or response.code == "connect", tostring(response)) -- whether it listens there is another matter
+      -- Whether anybody listens there is another matter.
+      assert.is_true(done or response.code == "connect", tostring(response))
     end
     for _, url in ipairs { "http://example.com/", "http://128.0.0.1/", "http://localhost.example.com/",
       "http://[::2]/", "ftp://localhost/x", "file:///etc/passwd", "http://127.0.0.1.example.com/" } do
@@ -193,8 +209,8 @@ describe("http.request", function()
     local home = support.workspace()
     sys.write_file(home .. "/.netrc", "machine 127.0.0.1 login me password secret\n")
     local code = ("print(http.get('%s/echo').body)"):format(peer.url)
-    local result = support.ligase { "-e", code, env = { http_proxy = "http://127.0.0.1:1", all_proxy = "http://127.0.0.1:1",
-      HOME = home } }
+    local result = support.ligase { "-e", code,
+      env = { http_proxy = "http://127.0.0.1:1", all_proxy = "http://127.0.0.1:1", HOME = home } }
     assert.are.equal("", result.stderr)
     assert.matches("^GET /echo HTTP/1.1", result.stdout)
     assert.is_nil(result.stdout:find("Authorization"))
@@ -202,17 +218,30 @@ describe("http.request", function()
 
   it("refuses what would break out of a header, and wrong options", function()
     local cases = {
-      { { headers = { ["X"] = "a\r\nY: b" } }, "line end or a NUL" }, { { headers = { ["X"] = "a\0b" } }, "NUL" },
-      { { headers = { ["X\r\n"] = "a" } }, "name is empty or holds" }, { { headers = { [""] = "a" } }, "name is empty" },
-      { { headers = { ["X:"] = "a" } }, "name is empty or holds" }, { { headers = { "a" } }, "strings by name" },
-      { { headers = { X = 5 } }, "strings by name" }, { { headers = "x" }, "headers must be a table" },
-      { { headers = { ["content-length"] = "5" } }, "follows from the body" }, { { body = "x" }, "a GET has no body" },
-      { { method = "get" }, "capitals" }, { { method = "TRACE" }, "no method" }, { { timeout_s = 0 }, "timeout_s must" },
-      { { url = "http://[::1" }, "cannot be read" }, { { url = "http://127.0.0.1/a b" }, "cannot be read" },
-      { { url = "http://127.0.0.1/\0" }, "NUL" }, { { url = 5 }, "url must be a string" },
-      { { connect_timeout_s = "x" }, "connect_timeout_s must" }, { { size_limit_bytes = -1 }, "size_limit_bytes must" },
-      { { fresh = 1 }, "fresh must be true or false" }, { { on_chunk = 5 }, "on_chunk must be a function" },
-      { { to = "" }, "to is empty" }, { { to = "a\0b" }, "NUL byte" }, { { tiemout_s = 5 }, "unknown option 'tiemout_s'" },
+      { { headers = { ["X"] = "a\r\nY: b" } }, "line end or a NUL" },
+      { { headers = { ["X"] = "a\0b" } }, "NUL" },
+      { { headers = { ["X\r\n"] = "a" } }, "name is empty or holds" },
+      { { headers = { [""] = "a" } }, "name is empty" },
+      { { headers = { ["X:"] = "a" } }, "name is empty or holds" },
+      { { headers = { "a" } }, "strings by name" },
+      { { headers = { X = 5 } }, "strings by name" },
+      { { headers = "x" }, "headers must be a table" },
+      { { headers = { ["content-length"] = "5" } }, "follows from the body" },
+      { { body = "x" }, "a GET has no body" },
+      { { method = "get" }, "capitals" },
+      { { method = "TRACE" }, "no method" },
+      { { timeout_s = 0 }, "timeout_s must" },
+      { { url = "http://[::1" }, "cannot be read" },
+      { { url = "http://127.0.0.1/a b" }, "cannot be read" },
+      { { url = "http://127.0.0.1/\0" }, "NUL" },
+      { { url = 5 }, "url must be a string" },
+      { { connect_timeout_s = "x" }, "connect_timeout_s must" },
+      { { size_limit_bytes = -1 }, "size_limit_bytes must" },
+      { { fresh = 1 }, "fresh must be true or false" },
+      { { on_chunk = 5 }, "on_chunk must be a function" },
+      { { to = "" }, "to is empty" },
+      { { to = "a\0b" }, "NUL byte" },
+      { { tiemout_s = 5 }, "unknown option 'tiemout_s'" },
     }
     for _, case in ipairs(cases) do
       case[1].url = case[1].url or peer.url

@@ -3,7 +3,7 @@
 --- faults when asked to. docs/standins.md tells what it can do.
 ---
 ---   ligase tests/standins/notion.lua [--port N] [--clock FACTOR] [--token T]... [--seed N]
----     [--budget N] [--faults SPEC] [--slow-s S] [--retry-after-s S] [--state FILE.json]
+---     [--budget N] [--grace-s S] [--faults SPEC] [--slow-s S] [--retry-after-s S] [--state FILE.json]
 ---
 --- prints one line with its address when it is ready. In a process of one's own:
 ---
@@ -27,7 +27,7 @@ local M = {}
 local BODY_BYTES = 8 << 20 -- beyond Notion's limit, so that the refusal is Notion's
 
 --- A stand-in in this process.
----@param options? table seed, clock, tokens, budget, faults
+---@param options? table seed, clock, tokens, budget, grace_s, faults
 ---@return table standin with handle(request), set_faults(spec), figures(), reset()
 function M.new(options)
   return server.new(options)
@@ -45,7 +45,7 @@ end
 -- ---- as a program ----------------------------------------------------------
 
 local NUMBERS = { ["--port"] = "port", ["--clock"] = "clock", ["--seed"] = "seed", ["--budget"] = "budget",
-  ["--slow-s"] = "slow_s", ["--retry-after-s"] = "retry_after_s" }
+  ["--grace-s"] = "grace_s", ["--slow-s"] = "slow_s", ["--retry-after-s"] = "retry_after_s" }
 local TEXTS = { ["--faults"] = "faults", ["--state"] = "state" }
 
 local function parse(words)
@@ -62,8 +62,8 @@ local function parse(words)
       options[TEXTS[name]] = value
     else
       errors.raise { kind = "usage", code = "usage", message = ("the stand-in does not take '%s'"):format(name),
-        hint = "It takes --port, --clock, --token, --seed, --budget, --faults, --slow-s, --retry-after-s, --state, "
-          .. "each with a value" }
+        hint = "Its flags, each with a value: --port, --clock, --token, --seed, --budget, --grace-s, --faults, "
+          .. "--slow-s, --retry-after-s, --state" }
     end
     i = i + 2
   end
@@ -74,8 +74,9 @@ local function main(words)
   local given = parse(words)
   -- Ids that come again in the next run would pass for those of the last one.
   local seed = given.seed or (sys.hash64(sys.random_bytes(16)) & 0x7fffffff)
+  local faults = { spec = given.faults, slow_s = given.slow_s, retry_after_s = given.retry_after_s }
   local standin = M.new { seed = seed, clock = given.clock, tokens = given.tokens, budget = given.budget,
-    faults = { spec = given.faults, slow_s = given.slow_s, retry_after_s = given.retry_after_s } }
+    grace_s = given.grace_s, faults = faults }
   standin.state_path = given.state
   if given.state and sys.stat(given.state) then
     standin:use_world(state.load(given.state, { clock = given.clock }))

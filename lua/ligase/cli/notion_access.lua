@@ -2,15 +2,32 @@
 local errors = require "ligase.base.errors"
 local notion = require "ligase.io.notion"
 local pace = require "ligase.io.pace"
+local rate_limit = require "ligase.store.rate_limit"
 local text = require "ligase.base.text"
 
 local M = {}
+
+--- The budget that all processes of the workspace keep together, where there is a Postgres for
+--- it; a pace of our own where there is none. Notion may have to be reached without it.
+local function limiter_of(context)
+  local config = context.config
+  local per_minute = config:get "NOTION_REQUESTS_PER_MINUTE"
+  local shared, limiter = errors.try(function()
+    if config:get "USE_POSTGRES_AS_SOT" and not context:is_bare() then
+      return rate_limit.new(context:open { migrate = false }, "notion", { per_minute = per_minute })
+    end
+  end)
+  if not shared and errors.wrap(limiter).kind == "internal" then
+    error(limiter, 0)
+  end
+  return shared and limiter or pace.new(per_minute)
+end
 
 --- A client by the settings.
 ---@param context ligase.context
 ---@return ligase.notion.Client
 function M.client(context)
-  return notion.from_config(context.config, { limiter = pace.new(context.config:get "NOTION_REQUESTS_PER_MINUTE") })
+  return notion.from_config(context.config, { limiter = limiter_of(context) })
 end
 
 --- "NOTION_EXP_DATA_DB_ID" as people name the database: "exp_data".

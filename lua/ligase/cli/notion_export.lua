@@ -31,12 +31,20 @@ local function progress_line()
   return line
 end
 
+local function tell_one(count)
+  if count.is_unreadable then
+    output.write(("%s: cannot be read\n"):format(count.database))
+    return
+  end
+  output.write(("%s: %s, %s unchanged%s%s\n"):format(count.database,
+    text.count(count.fetched, "page fetched", "pages fetched"), text.number(count.unchanged),
+    count.gone > 0 and (", %s gone from Notion and kept here"):format(text.number(count.gone)) or "",
+    count.failed > 0 and (", %s failed"):format(text.number(count.failed)) or ""))
+end
+
 local function tell(counts)
   for _, count in ipairs(counts) do
-    output.write(("%s: %s, %s unchanged%s%s\n"):format(count.database, text.count(count.fetched, "page fetched",
-      "pages fetched"), text.number(count.unchanged),
-      count.gone > 0 and (", %s gone from Notion and kept here"):format(text.number(count.gone)) or "",
-      count.failed > 0 and (", %s failed"):format(text.number(count.failed)) or ""))
+    tell_one(count)
   end
 end
 

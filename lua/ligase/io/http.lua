@@ -33,6 +33,14 @@ local function has_header(headers, name)
   return false
 end
 
+local function copied(t)
+  local copy = {}
+  for name, value in pairs(t) do
+    copy[name] = value
+  end
+  return copy
+end
+
 --- A request as the host understands it: `json`, a value, becomes the body and its
 --- Content-Type. The table given is left as it is.
 ---@param request table as for http.request
@@ -44,13 +52,7 @@ function M.prepare(request)
   if request.body ~= nil then
     errors.raise({ kind = "usage", message = "http: a request has a body or json, not both" }, 2)
   end
-  local prepared, headers = {}, {}
-  for name, value in pairs(request) do
-    prepared[name] = value
-  end
-  for name, value in pairs(request.headers or {}) do
-    headers[name] = value
-  end
+  local prepared, headers = copied(request), copied(request.headers or {})
   for name, value in pairs { ["Content-Type"] = "application/json", Accept = "application/json" } do
     if not has_header(headers, name:lower()) then
       headers[name] = value
@@ -124,16 +126,55 @@ function M.request(request)
   return http.request(M.prepare(request))
 end
 
-for _, method in ipairs { "get", "head", "delete" } do
-  M[method] = function(url, options)
-    return http[method](url, M.prepare(options))
-  end
+--- GET, once.
+---@param url string
+---@param options? ligase.HttpRequest what else there is to say
+---@return ligase.HttpResponse
+function M.get(url, options)
+  return http.get(url, M.prepare(options))
 end
 
-for _, method in ipairs { "post", "put", "patch" } do
-  M[method] = function(url, body, options)
-    return http[method](url, body, M.prepare(options))
-  end
+--- HEAD, once.
+---@param url string
+---@param options? ligase.HttpRequest what else there is to say
+---@return ligase.HttpResponse
+function M.head(url, options)
+  return http.head(url, M.prepare(options))
+end
+
+--- DELETE, once.
+---@param url string
+---@param options? ligase.HttpRequest what else there is to say
+---@return ligase.HttpResponse
+function M.delete(url, options)
+  return http.delete(url, M.prepare(options))
+end
+
+--- POST, once.
+---@param url string
+---@param body string|nil
+---@param options? ligase.HttpRequest what else there is to say, such as json
+---@return ligase.HttpResponse
+function M.post(url, body, options)
+  return http.post(url, body, M.prepare(options))
+end
+
+--- PUT, once.
+---@param url string
+---@param body string|nil
+---@param options? ligase.HttpRequest what else there is to say, such as json
+---@return ligase.HttpResponse
+function M.put(url, body, options)
+  return http.put(url, body, M.prepare(options))
+end
+
+--- PATCH, once.
+---@param url string
+---@param body string|nil
+---@param options? ligase.HttpRequest what else there is to say, such as json
+---@return ligase.HttpResponse
+function M.patch(url, body, options)
+  return http.patch(url, body, M.prepare(options))
 end
 
 -- ---- asking again ----------------------------------------------------------
@@ -217,7 +258,7 @@ local function attempt(request, limiter)
   local done, result = pcall(http.request, request)
   if limiter then
     local asked_s = done and PASSING[result.status] and M.retry_after_s(result) or nil
-    limiter:answered { retry_after_s = asked_s }
+    errors.try(limiter.answered, limiter, { retry_after_s = asked_s }) -- an answer is not to be lost for that
   end
   if done then
     return result
@@ -252,14 +293,10 @@ end
 ---@return ligase.HttpResponse
 function M.retrying(request, policy)
   policy = options_of.check(policy, POLICY, "http.retrying")
-  request = M.prepare(request)
+  request = copied(M.prepare(request))
   local limiter, clock = policy.limiter, policy.clock
   if limiter and request.resend == nil then
-    request = setmetatable({ resend = false }, { __index = request })
-    for name, value in pairs(getmetatable(request).__index) do
-      request[name] = value
-    end
-    setmetatable(request, nil)
+    request.resend = false
   end
   local is_repeatable = policy.repeatable
   if is_repeatable == nil then

@@ -29,10 +29,11 @@ Client.__index = Client
 
 --- A client. Nothing is sent before the first call.
 ---
---- `retries`: further attempts of what may be repeated. `longest_wait_s`: where Notion asks to
---- wait for longer, the failure is raised instead. `limiter`: asked before each request with
---- `limiter:acquire()`, and told of a 429 or 529 with `limiter:answered{ retry_after_s = }`.
----@param given {token: string, base_url?: string, timeout_s?: number, retries?: integer, longest_wait_s?: number,
+--- `retries`: further attempts of what may be repeated. `total_s`: none begins later than that
+--- after the first; where Notion asks to wait for longer, the failure is raised instead.
+--- `limiter`: asked before each attempt with `limiter:acquire(timeout_s)`, and told of its end
+--- with `limiter:answered{ retry_after_s = }`.
+---@param given {token: string, base_url?: string, timeout_s?: number, retries?: integer, total_s?: number,
 ---  limiter?: table}
 ---@return ligase.notion.Client
 function M.new(given)
@@ -41,8 +42,8 @@ function M.new(given)
     base_url = { type = "string", default = M.BASE_URL },
     timeout_s = { type = "number", default = 60, min = 0.1 },
     retries = { type = "integer", default = 4, min = 0 },
-    longest_wait_s = { type = "number", default = 300, min = 0 },
-    limiter = { type = "table" },
+    total_s = { type = "number", default = 300, min = 0 },
+    limiter = { type = "table|userdata" },
   }, "notion.new")
   made.base_url = made.base_url:gsub("/+$", "")
   return setmetatable({ api = api.new(made) }, Client)
@@ -50,7 +51,7 @@ end
 
 --- A client by the settings. Raises "usage" without NOTION_API_KEY.
 ---@param config ligase.Config
----@param given? {limiter?: table, retries?: integer, longest_wait_s?: number}
+---@param given? {limiter?: table, retries?: integer, total_s?: number}
 ---@return ligase.notion.Client
 function M.from_config(config, given)
   local token = config:get "NOTION_API_KEY"
@@ -60,7 +61,7 @@ function M.from_config(config, given)
   end
   given = given or {}
   return M.new { token = token, base_url = config:get "NOTION_API_URL", timeout_s = config:get "NOTION_TIMEOUT_S",
-    limiter = given.limiter, retries = given.retries, longest_wait_s = given.longest_wait_s }
+    limiter = given.limiter, retries = given.retries, total_s = given.total_s }
 end
 
 local CALL = { about = { type = "string" } }

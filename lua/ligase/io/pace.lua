@@ -26,16 +26,22 @@ function M.new(per_minute, options)
 end
 
 --- Waits until the next request may go, and counts it.
-function Pace:acquire()
+---@param timeout_s? number for ever without it
+---@return boolean taken false when it would take longer
+function Pace:acquire(timeout_s)
   local oldest = self.times[self.at]
   local from = math.max(self.closed_until, oldest and oldest + WINDOW_S or 0)
   local now = self.clock()
+  if timeout_s and from - now > timeout_s then
+    return false
+  end
   while now < from do
     self.sleep(from - now)
     now = self.clock()
   end
   self.times[self.at] = now
   self.at = self.at % self.per_minute + 1
+  return true
 end
 
 --- Takes note that the service wants nothing for some seconds.

@@ -136,6 +136,19 @@ describe("config", function()
       assert.is_nil(loaded:get "NOTION_OTHERS_DB_ID")
       assert.equal("abc", listed(loaded, "NOTION_LIPID_SPECIES_DB_ID").value)
     end)
+
+    it("name all Notion databases, also those of which only the environment knows", function()
+      sys.write_file(folder .. "/.env", "NOTION_LIPID_SPECIES_DB_ID=abc\nNOTION_PROGRAMS_DB_ID=def\n")
+      sys.setenv("NOTION_GENES_DB_ID", "ghi")
+      sys.setenv("NOTION_EMPTY_DB_ID", "")
+      local found = config.load({ workspace = folder }):notion_databases()
+      sys.setenv("NOTION_GENES_DB_ID", nil)
+      sys.setenv("NOTION_EMPTY_DB_ID", nil)
+      assert.same({ { name = "NOTION_GENES_DB_ID", value = "ghi", source = "environment" },
+        { name = "NOTION_LIPID_SPECIES_DB_ID", value = "abc", source = ".env:1" },
+        { name = "NOTION_PROGRAMS_DB_ID", value = "def", source = ".env:2" } }, found)
+      assert.same({}, load_with(nil, {}):notion_databases())
+    end)
   end)
 
   describe(".env", function()

@@ -14,16 +14,16 @@ end }
 ---@field code string
 ---@field message string
 ---@field additional_data? table
----@field headers? table
+---@field retry_after_s? integer
 
 --- Refuses the request at hand.
 ---@param status integer
 ---@param code string one of Notion's codes
 ---@param message string
----@param more? table additional_data, headers
+---@param more? table additional_data, retry_after_s
 function M.refuse(status, code, message, more)
   error(setmetatable({ status = status, code = code, message = message,
-    additional_data = more and more.additional_data, headers = more and more.headers }, M.metatable), 0)
+    additional_data = more and more.additional_data, retry_after_s = more and more.retry_after_s }, M.metatable), 0)
 end
 
 --- Refuses with 400 validation_error.

@@ -137,39 +137,43 @@ end
 local HTML = "<!DOCTYPE html><html><head><title>Just a moment...</title></head>"
   .. "<body>Checking your browser</body></html>"
 
---- The refusals that stand for faults; the server makes answers of them.
+--- By fault: status, code, message, and for 429 the reason.
+local REFUSALS = {
+  unavailable = { 503, "service_unavailable", "Public API service is temporarily unavailable." },
+  unavailable_committed = { 503, "service_unavailable", "Public API service is temporarily unavailable." },
+  unavailable_named = { 503, "service_unavailable", "The change was saved, but the response could not be built "
+    .. "in time. Read the object again instead of repeating the write." },
+  internal_error = { 500, "internal_server_error", "Unexpected error occurred." },
+  bad_gateway = { 502, "bad_gateway", "Bad gateway." },
+  gateway_timeout = { 504, "gateway_timeout", "Notion timed out while attempting to complete this request." },
+  conflict = { 409, "conflict_error", "Conflict occurred while saving. Please try again." },
+  rate_limited = { 429, "rate_limited", "You have been rate limited. Please try again in a few minutes.",
+    "public_api_space_request_rate_limit" },
+  blocked = { 429, "rate_limited", "This connection's API access has been restricted.", "public_api_request_blocked" },
+  overloaded = { 529, "service_overload", "Notion is temporarily overloaded. Please try again later." },
+}
+
+--- What Notion adds when it knows that the change was saved: for what was made new, its id.
+local function saved_data(request)
+  return { retry_guidance = json.array { "Read the object again to confirm the saved change.",
+      "Do not repeat the write." }, from = "publicApi." .. request.kind, elapsed_ms = "55012", deadline_ms = "55000",
+    committed_resource_id = request.committed, committed_child_ids = request.committed_children }
+end
+
+--- The refusal that a fault answers with, if it is one; the server makes the answer.
 ---@param fault string
 ---@param request table what it made is named by `unavailable_named`
 ---@return table|nil refusal {status, code, message, additional_data, retry_after_s}
 function M:refusal(fault, request)
-  local retry_after_s = self.retry_after_s
-  if fault == "unavailable" or fault == "unavailable_committed" then
-    return { status = 503, code = "service_unavailable", message = "Public API service is temporarily unavailable." }
-  elseif fault == "unavailable_named" then
-    return { status = 503, code = "service_unavailable", message = "Public API service is temporarily unavailable.",
-      additional_data = request.committed and { committed_resource_id = request.committed,
-        committed_child_ids = request.committed_children } or nil }
-  elseif fault == "internal_error" then
-    return { status = 500, code = "internal_server_error", message = "Unexpected error occurred." }
-  elseif fault == "bad_gateway" then
-    return { status = 502, code = "bad_gateway", message = "Bad gateway." }
-  elseif fault == "gateway_timeout" then
-    return { status = 504, code = "gateway_timeout",
-      message = "Notion timed out while attempting to complete this request." }
-  elseif fault == "conflict" then
-    return { status = 409, code = "conflict_error", message = "Conflict occurred while saving. Please try again." }
-  elseif fault == "rate_limited" then
-    return { status = 429, code = "rate_limited", retry_after_s = retry_after_s,
-      message = "You have been rate limited. Please try again in a few minutes.",
-      additional_data = { rate_limit_reason = "workspace_rate_limit" } }
-  elseif fault == "blocked" then
-    return { status = 429, code = "rate_limited", message = "Public API requests are blocked for this workspace.",
-      additional_data = { rate_limit_reason = "public_api_request_blocked" } }
-  elseif fault == "overloaded" then
-    return { status = 529, code = "service_overload", retry_after_s = retry_after_s,
-      message = "Notion is overloaded. Please try again later." }
+  local refusal = REFUSALS[fault]
+  if not refusal then
+    return nil
   end
-  return nil
+  local waits = fault == "rate_limited" or fault == "overloaded"
+  return { status = refusal[1], code = refusal[2], message = refusal[3],
+    retry_after_s = waits and self.retry_after_s or nil,
+    additional_data = refusal[4] and { rate_limit_reason = refusal[4] }
+      or fault == "unavailable_named" and saved_data(request) or nil }
 end
 
 --- Does to a finished answer what the fault says.

@@ -7,18 +7,17 @@ M.__index = M
 
 local WINDOW_S = 60
 
---- A client cannot know of a Retry-After that is still on its way: requests that come within
---- this time of ours after it was sent are counted apart.
-local ON_ITS_WAY_S = 0.25
-
 ---@class standin.LimitOptions
 ---@field budget? integer requests in 60 seconds for each token; 0 for no limit
+---@field grace_s? number a client cannot know of a Retry-After that is still on its way:
+--- requests that come within this time of ours after it was sent are counted apart
 
 ---@param world table for its clock
 ---@param options standin.LimitOptions
 ---@return table limits
 function M.new(world, options)
-  return setmetatable({ world = world, budget = options.budget or 180, connections = {} }, M)
+  return setmetatable({ world = world, budget = options.budget or 180,
+    grace_s = options.grace_s or 0.1, connections = {} }, M)
 end
 
 local function connection_of(self, token)
@@ -51,7 +50,7 @@ function M:arrive(token)
   connection.requests = connection.requests + 1
   count_window(connection, now)
   if now < connection.blocked_until then
-    local late = now - connection.blocked_at > ON_ITS_WAY_S * self.world.clock
+    local late = now - connection.blocked_at > self.grace_s * self.world.clock
     local name = late and "inside" or "on_its_way"
     connection[name] = connection[name] + 1
   end

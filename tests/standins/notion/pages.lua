@@ -235,7 +235,7 @@ end
 function M.create(world, request)
   local body = request.json
   local source, parent = place_of(world, request)
-  if source and source.trashed then
+  if source and (source.trashed or world.objects[source.database].trashed) then
     failures.archived()
   end
   if body.properties == nil then
@@ -248,6 +248,11 @@ function M.create(world, request)
     parent = parent, values = {}, children = {}, icon = dress.icon, cover = dress.cover }, request.user)
   apply(world, source or BARE_SOURCE, page, read)
   blocks.attach(world, page, children, request.user)
+  if parent and parent.page_id then -- a page within a page is one of its blocks
+    local above = world.objects[parent.page_id]
+    table.insert(above.children, page.id)
+    world:touch(above, request.user)
+  end
   world.revision = world.revision + 1
   request.committed = page.id
   return M.show(world, page, request)

@@ -175,16 +175,32 @@ local function cursor_state(world, request)
   return type(state) == "table" and state.from and state or paging.refuse_cursor(cursor)
 end
 
-local function answer_of(results, state, size, place_after)
+--- Whether a query has more results than it may give: Notion says so on every page of it.
+local function is_capped(world, list, key, filter, trashed)
+  if #list <= MOST_RESULTS then
+    return false
+  end
+  local known = world.capped
+  if not known or known.revision ~= world.revision then
+    known = { revision = world.revision }
+    world.capped = known
+  end
+  if known[key] == nil then
+    known[key] = #walk(list, 1, MOST_RESULTS, filter, trashed) > MOST_RESULTS
+  end
+  return known[key]
+end
+
+local function answer_of(world, request, results, state, size, place_after)
   local passed = state.passed + math.min(#results, size)
-  local cut = passed >= MOST_RESULTS and #results > size
+  local goes_on = #results > size and passed < MOST_RESULTS
   local answer = { object = "list", results = json.array(), type = "page_or_data_source", page_or_data_source = {},
-    request_status = cut and { type = "incomplete", incomplete_reason = "query_result_limit_reached" }
-      or { type = "complete" } }
-  local goes_on = #results > size and not cut
-  answer.has_more = goes_on
-  answer.next_cursor = json.null
-  return answer, goes_on and { from = place_after, passed = passed } or nil
+    has_more = goes_on,
+    next_cursor = goes_on and new_cursor(world, { from = place_after, passed = passed }) or json.null }
+  for i = 1, math.min(#results, size) do
+    answer.results[i] = pages.show(world, results[i], request)
+  end
+  return answer
 end
 
 --- POST /v1/data_sources/{id}/query
@@ -221,21 +237,19 @@ function M.query_source(world, request, source)
   local sorts = read_sorts(source, body.sorts)
   pages.take_shown_properties(request, source)
   local trashed = pages.wanted_trash(request) == true
-  local results, after
+  local key = json.encode { source.id, body.filter or json.null, body.sorts or json.null, trashed }
+  local list, results
+  local after = state.from + size
   if #sorts > 0 then
-    local key = json.encode { source.id, body.filter or json.null, body.sorts, trashed }
-    local list = sorted_results(world, source, key, filter, sorts, trashed)
-    results = table.move(list, state.from, math.min(state.from + size, #list), 1, {})
-    after = state.from + size
+    list = sorted_results(world, source, key, filter, sorts, trashed)
+    results = table.move(list, state.from, math.min(after, #list), 1, {})
   else
-    results, after = walk(candidates(source, filter), state.from, size, filter, trashed)
+    list = candidates(source, filter)
+    results, after = walk(list, state.from, size, filter, trashed)
   end
-  local answer, next_state = answer_of(results, state, size, after)
-  for i = 1, math.min(#results, size) do
-    answer.results[i] = pages.show(world, results[i], request)
-  end
-  if next_state then
-    answer.next_cursor = new_cursor(world, next_state)
+  local answer = answer_of(world, request, results, state, size, after)
+  if is_capped(world, list, key, #sorts > 0 and NO_FILTER or filter, trashed) then
+    answer.request_status = { type = "incomplete", incomplete_reason = "query_result_limit_reached" }
   end
   return answer
 end

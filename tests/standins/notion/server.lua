@@ -93,10 +93,8 @@ end
 local function check_budget(self, request)
   local retry_after_s = self.limits:arrive(request.token)
   if retry_after_s then
-    self.limits:sent_retry_after(request.token, retry_after_s)
     failures.refuse(429, "rate_limited", "You have been rate limited. Please try again in a few minutes.", {
-      headers = { ["Retry-After"] = tostring(retry_after_s) },
-      additional_data = { rate_limit_reason = "integration_rate_limit" } })
+      retry_after_s = retry_after_s, additional_data = { rate_limit_reason = "public_api_request_rate_limit" } })
   end
 end
 
@@ -127,9 +125,11 @@ local function json_answer(self, request, status, value, headers)
 end
 
 local function refusal_answer(self, request, refusal)
-  local headers = refusal.headers or {}
+  local headers = {}
   if refusal.retry_after_s then
     headers["Retry-After"] = tostring(refusal.retry_after_s)
+    refusal.additional_data = refusal.additional_data or {}
+    refusal.additional_data.retry_after = tostring(refusal.retry_after_s)
     self.limits:sent_retry_after(request.token, refusal.retry_after_s)
   end
   return json_answer(self, request, refusal.status, { object = "error", status = refusal.status,
@@ -195,7 +195,7 @@ end
 --- Starts counting anew.
 function M:reset_counters()
   self.requests, self.kinds, self.statuses = 0, {}, {}
-  self.limits = limits.new(self.world, { budget = self.budget })
+  self.limits = limits.new(self.world, { budget = self.budget, grace_s = self.grace_s })
   self.faults.counts = {}
 end
 
@@ -217,23 +217,23 @@ function M:figures()
   local figures = self.limits:figures()
   figures.requests, figures.by_kind, figures.by_status = self.requests, self.kinds, self.statuses
   figures.faults = self.faults:figures()
-  figures.clock, figures.budget = self.world.clock, self.budget
+  figures.clock, figures.budget, figures.grace_s = self.world.clock, self.budget, self.grace_s
   return figures
 end
 
 local OPTIONS = {
   seed = { type = "integer", default = 1 }, clock = { type = "number", default = 1.0, min = 0.001, max = 1e6 },
   tokens = { type = "table" }, budget = { type = "integer", default = 180, min = 0 },
-  faults = { type = "string|table" },
+  grace_s = { type = "number", default = 0.1, min = 0 }, faults = { type = "string|table" },
 }
 
 --- A stand-in.
 ---@param given? table seed, clock (how many times as fast as ours), tokens (a list; any
---- token without it), budget (requests in 60 seconds; 0 for no limit), faults (as set_faults)
+--- token without it), budget (requests in 60 seconds; 0 for no limit), grace_s, faults (as set_faults)
 ---@return table standin
 function M.new(given)
   local chosen = options.check(given or {}, OPTIONS, "notion.new")
-  local self = setmetatable({ budget = chosen.budget }, M)
+  local self = setmetatable({ budget = chosen.budget, grace_s = chosen.grace_s }, M)
   self.world = world_module.new { seed = chosen.seed, clock = chosen.clock }
   self.faults = faults.new(self.world)
   if chosen.faults then

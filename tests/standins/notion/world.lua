@@ -114,6 +114,18 @@ end
 
 -- ---- objects ---------------------------------------------------------------
 
+--- Whether an object, or what it lies in, is not shared with the connection.
+local function is_hidden(self, object)
+  while object do
+    if object.hidden then
+      return true
+    end
+    local parent = object.parent
+    object = self.objects[object.above or object.source or object.database or parent and parent.page_id]
+  end
+  return false
+end
+
 --- Finds an object that the request may see, or refuses.
 ---@param kind string "page", "database", "data_source", "block"
 ---@param id string plain
@@ -121,7 +133,7 @@ end
 function M:find(kind, id)
   local object = self.objects[id]
   local is_block = kind == "block" and object and (object.kind == "page" or object.kind == "block")
-  if not object or object.hidden or not (is_block or object.kind == kind) then
+  if not object or is_hidden(self, object) or not (is_block or object.kind == kind) then
     failures.not_found(kind, id)
   end
   return object

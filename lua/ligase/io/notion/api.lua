@@ -1,17 +1,14 @@
 --- One call of Notion's API: the request, how often it may be repeated, and what its answer is.
 local errors = require "ligase.base.errors"
 local failures = require "ligase.io.notion.failures"
-local http = require "http"
 local json = require "ligase.base.json"
-local sys = require "sys"
+local web = require "ligase.io.http"
 
 local M = {}
 
 M.VERSION = "2025-09-03"
 
 local ANSWER_BYTES = 64 << 20
-
-local FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30
 
 ---@class ligase.notion.Call
 ---@field method string
@@ -62,62 +59,41 @@ local function url_of(self, call)
   return self.base_url .. call.path .. (#parts > 0 and "?" .. table.concat(parts, "&") or "")
 end
 
-local function decoded(call, response)
-  local done, body = pcall(json.decode, response.body, { max_bytes = ANSWER_BYTES })
-  if not done or type(body) ~= "table" or json.is_array(body) then
-    failures.raise_not_json(call, response, not done and body or nil)
-  end
-  return body
-end
-
---- The seconds that an answer asks to wait. Notion says whole seconds; the other form of the
---- header, a date, is left to our own patience.
-local function retry_after(response)
-  local seconds = tonumber(response.headers["retry-after"])
-  return seconds and seconds >= 0 and seconds or nil
-end
-
---- One request and its answer.
-local function ask(self, call)
-  local done, response = xpcall(http.request, errors.explained, {
+local function request_of(self, call)
+  return {
     method = call.method, url = url_of(self, call), body = call.body and json.encode(call.body),
     headers = { authorization = "Bearer " .. self.token, ["notion-version"] = M.VERSION,
       ["content-type"] = call.body and "application/json" or nil, accept = "application/json" },
     timeout_s = self.timeout_s, size_limit_bytes = ANSWER_BYTES,
     fresh = not call.repeats and call.method ~= "GET",
-  })
-  if not done then
-    if errors.is(response, "network") then
-      failures.raise_network(call, response)
-    end
-    error(response, 0)
-  elseif response.status < 200 or response.status > 299 then
-    failures.raise_status(call, response, retry_after(response))
+  }
+end
+
+local function is_good(response)
+  return response.status >= 200 and response.status <= 299
+end
+
+--- The answer's object; nil and the problem for anything else.
+local function read(response)
+  local done, body = errors.try(json.decode, response.body, { max_bytes = ANSWER_BYTES })
+  if done and type(body) == "table" and not json.is_array(body) then
+    return body
   end
-  return decoded(call, response)
+  return nil, not done and errors.wrap(body) or nil
 end
 
-local function is_throttled(failure)
-  return failure.status == 429 or failure.status == 529
-end
-
---- Whether the same request may be sent again, and whether that may help.
-local function may_repeat(call, failure)
-  if failure.blocked then
+--- Whether another attempt makes sense; nil leaves it to the rules of ligase.io.http.
+local function decide(call, response, failure)
+  local is_repeatable = call.repeats or call.method == "GET"
+  if failure then
+    return call.once and failure.outcome ~= "not_sent" and false or nil
+  elseif call.once or failures.is_blocked(response) then
     return false
-  elseif failure.outcome == "not_sent" then
-    return failure.code ~= "refused_scheme" and failure.code ~= "tls"
-  elseif call.once then
-    return false
-  elseif failure.outcome == "refused" then
-    return is_throttled(failure) or failure.status == 409
+  elseif is_good(response) then
+    return is_repeatable and not read(response)
+  elseif response.status == 409 then
+    return true -- nothing was done: somebody else was saving at that moment
   end
-  return call.repeats or call.method == "GET"
-end
-
---- How long to wait before the next attempt, between nothing and twice as long each time.
-local function patience(failure, attempt)
-  return failure.retry_after_s or math.random() * math.min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ^ attempt)
 end
 
 --- Makes a call and gives its answer, with further attempts where they do no harm. Raises
@@ -125,29 +101,23 @@ end
 ---@param call ligase.notion.Call
 ---@return table answer
 function Api:call(call)
-  local limiter, attempt = self.limiter, 0
-  while true do
-    if limiter then
-      limiter:acquire()
+  local done, response = xpcall(web.retrying, errors.explained, request_of(self, call), {
+    attempts = self.retries + 1, total_s = self.total_s, limiter = self.limiter,
+    repeatable = call.repeats or call.method == "GET",
+    decide = function(answer, failure)
+      return decide(call, answer, failure)
+    end,
+  })
+  if not done then
+    if errors.is(response, "network") then
+      failures.raise_network(call, response)
     end
-    local done, result = xpcall(ask, errors.explained, self, call)
-    if limiter then
-      limiter:answered { retry_after_s = not done and errors.is(result, "notion") and is_throttled(result)
-        and result.retry_after_s or nil }
-    end
-    if done then
-      return result
-    elseif not errors.is(result, "notion") then
-      error(result, 0)
-    end
-    local wait_s = patience(result, attempt)
-    if attempt >= self.retries or not may_repeat(call, result) or wait_s > self.longest_wait_s then
-      result.attempts = attempt + 1
-      error(result, 0)
-    end
-    attempt = attempt + 1
-    sys.sleep(wait_s)
+    error(response, 0)
+  elseif not is_good(response) then
+    failures.raise_status(call, response, web.retry_after_s(response))
   end
+  local answer, problem = read(response)
+  return answer or failures.raise_not_json(call, response, problem)
 end
 
 --- All items of a list that comes in pages.
@@ -175,10 +145,19 @@ function Api:each(call, take)
 end
 
 --- An access to Notion's API.
----@param options {token: string, base_url: string, timeout_s: number, retries: integer, longest_wait_s: number,
+---@param options {token: string, base_url: string, timeout_s: number, retries: integer, total_s: number,
 ---  limiter: table|nil}
 ---@return ligase.notion.Api
 function M.new(options)
+  local limiter = options.limiter
+  options.limiter = limiter and {
+    acquire = function(_, timeout_s)
+      return limiter:acquire(timeout_s) ~= false -- one that waits for ever need not answer
+    end,
+    answered = function(_, answer)
+      limiter:answered(answer)
+    end,
+  }
   return setmetatable(options, Api)
 end
 

@@ -53,6 +53,9 @@ local function node_of(block)
   if not kept or type(body) ~= "table" then
     limits.refuse("value", ("a block of type '%s' cannot be written"):format(tostring(kind)),
       "Leave it out, or write it as a paragraph")
+  elseif body.type == "file" then
+    limits.refuse("value", ("a file that was uploaded to Notion (%s) cannot be written again"):format(kind),
+      "Give it an address of its own, or leave it out")
   end
   local made = {}
   for _, name in ipairs(kept) do

@@ -20,7 +20,7 @@ local sys = require "sys"
 local M = {}
 
 local INDEX = "index.tsv"
-local COLUMNS = { "database", "id", "state", "last_edited_time", "fetched_at", "file", "title" }
+local COLUMNS = { "database", "id", "parent", "state", "last_edited_time", "fetched_at", "file", "title" }
 local KEEP_EVERY_S = 5
 
 -- ---- names -----------------------------------------------------------------
@@ -33,16 +33,13 @@ local function slug_of(title)
   return (short:gsub("%-+$", ""))
 end
 
---- A file's name without its ending. Ids of pages that were made together begin alike, so
+--- A page's file without its ending. Ids of pages that were made together begin alike, so
 --- the last digits tell them apart; where even those are alike, all do.
-local function name_of(page, taken)
+local function file_of(database, page, taken)
   local digits = page.id:gsub("-", "")
-  local slug = slug_of(properties.title(page))
-  local name = ("%s-%s"):format(slug, digits:sub(-8))
-  if taken[name] and taken[name] ~= page.id then
-    name = ("%s-%s"):format(slug, digits)
-  end
-  return name
+  local start = ("%s/%s-"):format(database.folder, slug_of(properties.title(page)))
+  local file = start .. digits:sub(-8)
+  return taken[file] and taken[file] ~= page.id and start .. digits or file
 end
 
 -- ---- the index -------------------------------------------------------------
@@ -50,6 +47,7 @@ end
 ---@class ligase.notion.ExportRow
 ---@field database string
 ---@field id string
+---@field parent string the id of the page that it is within; "" for a page of the database
 ---@field state string "live" or "gone"
 ---@field last_edited_time string
 ---@field fetched_at string
@@ -59,24 +57,25 @@ end
 ---@class ligase.notion.ExportIndex
 ---@field path string
 ---@field rows table<string, ligase.notion.ExportRow> by page id
----@field taken table<string, table<string, string>> file names by database, and whose they are
-local Index = {}
-Index.__index = Index
+---@field taken table<string, string> the files' names, and whose they are
+---@field within table<string, string[]> the ids of the pages within a page
 
 local function cell(value)
   return (value:gsub("%c", " "))
 end
 
-function Index:set(row)
-  self.rows[row.id] = row
-  local taken = self.taken[row.database] or {}
-  self.taken[row.database] = taken
-  taken[row.file:match("[^/]*$")] = row.id
-  self.is_changed = true
+local function set_row(index, row)
+  local before = index.rows[row.id]
+  if row.parent ~= "" and (not before or before.parent ~= row.parent) then
+    local within = index.within[row.parent] or {}
+    index.within[row.parent] = within
+    within[#within + 1] = row.id
+  end
+  index.rows[row.id], index.taken[row.file], index.is_changed = row, row.id, true
 end
 
 local function read_index(folder)
-  local index = setmetatable({ path = folder .. "/" .. INDEX, rows = {}, taken = {}, kept_at = sys.monotonic() }, Index)
+  local index = { path = folder .. "/" .. INDEX, rows = {}, taken = {}, within = {}, kept_at = sys.monotonic() }
   if not sys.stat(index.path) then
     return index
   end
@@ -96,7 +95,7 @@ local function read_index(folder)
         message = "the index of the export is not as ligase wrote it",
         hint = "Choose another folder, or remove the index: everything is then fetched anew" }
     elseif number > 1 then
-      index:set(row)
+      set_row(index, row)
     end
   end
   index.is_changed = false
@@ -104,13 +103,13 @@ local function read_index(folder)
 end
 
 --- Writes the index, now or when some seconds have passed since the last time.
-function Index:keep(is_due)
+local function keep_index(index, is_due)
   local now = sys.monotonic()
-  if not self.is_changed or not is_due and now - self.kept_at < KEEP_EVERY_S then
+  if not index.is_changed or not is_due and now - index.kept_at < KEEP_EVERY_S then
     return
   end
   local rows = {}
-  for _, row in pairs(self.rows) do
+  for _, row in pairs(index.rows) do
     rows[#rows + 1] = row
   end
   table.sort(rows, function(a, b)
@@ -124,8 +123,8 @@ function Index:keep(is_due)
     end
     lines[i + 1] = table.concat(cells, "\t")
   end
-  sys.write_file(self.path, table.concat(lines, "\n") .. "\n")
-  self.is_changed, self.kept_at = false, now
+  sys.write_file(index.path, table.concat(lines, "\n") .. "\n")
+  index.is_changed, index.kept_at = false, now
 end
 
 -- ---- one page --------------------------------------------------------------
@@ -206,79 +205,134 @@ local function remove_files(path)
   sys.remove(path .. ".md")
 end
 
+-- ---- all of them -----------------------------------------------------------
+
 ---@class ligase.notion.Export
 ---@field client ligase.notion.Client
 ---@field folder string
 ---@field index ligase.notion.ExportIndex
-local Export = {}
-Export.__index = Export
+---@field database table the one that is read
+---@field counts table of it
+---@field seen table<string, boolean> pages of it
+---@field failures ligase.notion.Error[]
 
---- Fetches a page and writes its files; then the index knows it.
-function Export:fetch(database, page)
-  local about = ("page '%s' of %s"):format(properties.title(page), database.folder)
-  local before = self.index.rows[page.id]
+--- Fetches a page's content and writes its files; then the index knows it.
+---@return string[] within ids of the pages within it
+local function fetch(export, page, parent)
+  local about = ("page '%s' of %s"):format(properties.title(page), export.database.folder)
+  local before = export.index.rows[page.id]
   local fetched_at = sys.timestamp()
-  page = self.client:complete(page, { about = about })
-  local tree = self.client:blocks(page.id, { about = about })
-  local name = name_of(page, self.index.taken[database.folder] or {})
-  local file = ("%s/%s"):format(database.folder, name)
-  local path = ("%s/%s"):format(self.folder, file)
+  page = export.client:complete(page, { about = about })
+  local tree = export.client:blocks(page.id, { about = about })
+  local file = file_of(export.database, page, export.index.taken)
+  local path = ("%s/%s"):format(export.folder, file)
   sys.write_file(path .. ".json", json.encode({ fetched_at = fetched_at, page = page, blocks = flat(tree) },
     { pretty = true }) .. "\n")
   sys.write_file(path .. ".md", page_markdown(page, tree))
-  self.index:set { database = database.folder, id = page.id, state = "live", fetched_at = fetched_at,
-    last_edited_time = page.last_edited_time, file = file, title = properties.title(page) }
+  set_row(export.index, { database = export.database.folder, id = page.id, parent = parent, state = "live",
+    fetched_at = fetched_at, last_edited_time = page.last_edited_time, file = file, title = properties.title(page) })
   if before and before.file ~= file then
-    remove_files(("%s/%s"):format(self.folder, before.file))
+    remove_files(("%s/%s"):format(export.folder, before.file))
   end
+  local within = {}
+  for block in blocks.walk(tree) do
+    within[#within + 1] = block.type == "child_page" and block.id or nil
+  end
+  return within
 end
 
---- Failures of one page, after which the others can still be fetched.
-local function is_of_page(failure)
-  return errors.is(failure, "notion") and (failure.status == 400 or failure.status == 403 or failure.status == 404)
+local PASSED_OVER = { value = true, multiple_data_sources = true }
+
+--- Failures of one page or database, after which the others can still be fetched.
+local function is_of_one(failure)
+  return errors.is(failure, "notion") and (failure.status == 400 or failure.status == 403 or failure.status == 404
+    or PASSED_OVER[failure.code] ~= nil)
 end
 
-function Export:take_page(database, page, counts)
-  if is_current(self.index.rows[page.id], page, self.folder) then
-    counts.unchanged = counts.unchanged + 1
-    return
-  end
-  local done, failure = xpcall(self.fetch, errors.explained, self, database, page)
-  if done then
-    counts.fetched = counts.fetched + 1
-  elseif is_of_page(failure) then
-    counts.failed = counts.failed + 1
-    self.failures[#self.failures + 1] = failure
-  else
+--- Notes that a page failed. What was fetched of the pages within it stays what it is.
+local function note_failure(export, id, failure)
+  if not is_of_one(failure) then
     error(failure, 0)
+  end
+  export.counts.failed = export.counts.failed + 1
+  export.failures[#export.failures + 1] = failure
+  local function keep(page_id)
+    if not export.seen[page_id] then
+      export.seen[page_id] = true
+      for _, below in ipairs(export.index.within[page_id] or {}) do
+        keep(below)
+      end
+    end
+  end
+  export.seen[id] = nil
+  keep(id)
+end
+
+local take_within
+
+--- Brings one page up to date, and the pages within it. Those are asked for one by one: a change
+--- in one of them is no change of the page around it.
+local function take_page(export, page, parent)
+  export.seen[page.id] = true
+  local counts = export.counts
+  local within = export.index.within[page.id] or {}
+  if is_current(export.index.rows[page.id], page, export.folder) then
+    counts.unchanged = counts.unchanged + 1
+  else
+    local done
+    done, within = xpcall(fetch, errors.explained, export, page, parent)
+    if not done then
+      return note_failure(export, page.id, within)
+    end
+    counts.fetched = counts.fetched + 1
+  end
+  keep_index(export.index, false)
+  export.on_page(counts)
+  for _, id in ipairs(within) do
+    take_within(export, id, page.id)
+  end
+end
+
+function take_within(export, id, parent)
+  if export.seen[id] then
+    return -- a page within itself would have no end
+  end
+  local about = ("a page within '%s' of %s"):format(export.index.rows[parent].title, export.database.folder)
+  local done, page = xpcall(export.client.page, errors.explained, export.client, id, { about = about })
+  if not done then
+    note_failure(export, id, page)
+  elseif not page.in_trash then
+    take_page(export, page, parent)
   end
 end
 
 --- Pages that were there and are not any more.
-function Export:note_gone(database, seen, counts)
-  for id, row in pairs(self.index.rows) do
-    if row.database == database.folder and row.state == "live" and not seen[id] then
-      row.state, self.index.is_changed = "gone", true
-      counts.gone = counts.gone + 1
+local function note_gone(export)
+  for id, row in pairs(export.index.rows) do
+    if row.database == export.database.folder and row.state == "live" and not export.seen[id] then
+      row.state, export.index.is_changed = "gone", true
+      export.counts.gone = export.counts.gone + 1
     end
   end
 end
 
-function Export:take_database(database)
-  local counts = { database = database.folder, fetched = 0, unchanged = 0, failed = 0, gone = 0 }
-  self.counts[#self.counts + 1] = counts
-  local source = self.client:resolve_database(database.id, { about = database.about })
-  local folder = ("%s/%s"):format(self.folder, database.folder)
+local function take_database(export, database)
+  export.database, export.seen = database, {}
+  export.counts = { database = database.folder, fetched = 0, unchanged = 0, failed = 0, gone = 0 }
+  export.done[#export.done + 1] = export.counts
+  local found, source = xpcall(export.client.resolve_database, errors.explained, export.client, database.id,
+    { about = database.about })
+  if not found then
+    export.counts.is_unreadable = true
+    return note_failure(export, database.id, source)
+  end
+  local folder = ("%s/%s"):format(export.folder, database.folder)
   sys.mkdir(folder, { parents = true })
   sys.write_file(folder .. "/database.json", json.encode(source, { pretty = true }) .. "\n")
-  local seen = {}
-  for page in self.client:query(source.id, { about = database.about }) do
-    seen[page.id] = true
-    self:take_page(database, page, counts)
-    self.index:keep(false)
-    self.on_page(counts)
+  for page in export.client:query(source.id, { about = database.about }) do
+    take_page(export, page, "")
   end
-  self:note_gone(database, seen, counts)
+  note_gone(export)
 end
 
 --- Brings the copy in a folder up to date. When it ends early, by an error or by Ctrl-C, what
@@ -287,28 +341,29 @@ end
 ---@param folder string made when it is not there
 ---@param databases {folder: string, id: string, about: string}[] the name of each one's folder, and its id or link
 ---@param options? {on_page?: fun(counts: table)} called after each page with what was done of its database so far
----@return {database: string, fetched: integer, unchanged: integer, failed: integer, gone: integer}[] counts
----@return ligase.notion.Error[] failures of single pages
+---@return {database: string, fetched: integer, unchanged: integer, failed: integer, gone: integer,
+---  is_unreadable: boolean|nil}[] counts
+---@return ligase.notion.Error[] failures of single pages and databases
 function M.run(client, folder, databases, options)
   sys.mkdir(folder, { parents = true })
   local lock = sys.lock(folder .. "/.lock")
-  local export = setmetatable({ client = client, folder = folder, counts = {}, failures = {},
-    on_page = options and options.on_page or function() end }, Export)
+  local export = { client = client, folder = folder, done = {}, failures = {},
+    on_page = options and options.on_page or function() end }
   local done, failure = xpcall(function()
     export.index = read_index(folder)
     for _, database in ipairs(databases) do
-      export:take_database(database)
+      take_database(export, database)
     end
   end, errors.explained)
   if export.index then
-    export.index:keep(true)
+    keep_index(export.index, true)
   end
   lock:close()
   if not done then
-    failure.counts = export.counts
+    failure.counts = export.done
     error(failure, 0)
   end
-  return export.counts, export.failures
+  return export.done, export.failures
 end
 
 return M

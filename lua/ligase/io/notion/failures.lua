@@ -21,6 +21,8 @@ local M = {}
 ---@field blocked boolean|nil Notion wants no further attempt
 ---@field data_sources string[]|nil the ids that a database of several data sources has
 
+local BLOCKED = "public_api_request_blocked"
+
 local TRY_LATER = "Try again later; https://status.notion.so says how Notion is"
 
 --- Remedies by what Notion's message holds, for 400.
@@ -38,6 +40,13 @@ local STATUS = {
   [404] = "Share the database with the integration (its menu, Connections), or correct the id",
   [409] = "Somebody saved it at the same moment: try again",
   [500] = TRY_LATER, [502] = TRY_LATER, [503] = TRY_LATER, [504] = TRY_LATER,
+}
+
+--- Remedies by the code of what went wrong on the way.
+local NETWORK = {
+  refused_scheme = "Set NOTION_API_URL to an https:// address",
+  limited = "Others use the budget of requests, or Notion asked to wait: try again later",
+  size = "Narrow the query",
 }
 
 local function remedy(failure)
@@ -91,23 +100,41 @@ local function outcome_of(status)
   return status >= 500 and status ~= 529 and "unknown" or "refused"
 end
 
+local function body_of(response)
+  local done, body = errors.try(json.decode, response.body)
+  return done and type(body) == "table" and body or {}
+end
+
+local function additional_of(body)
+  return type(body.additional_data) == "table" and body.additional_data or {}
+end
+
+--- Whether Notion wants no further request of this integration, however long one waits.
+---@param response {status: integer, body: string}
+---@return boolean
+function M.is_blocked(response)
+  if response.status ~= 429 then
+    return false
+  end
+  local body = body_of(response)
+  return body.rate_limit_reason == BLOCKED or additional_of(body).rate_limit_reason == BLOCKED
+end
+
 --- Raises what an answer with a status beyond 299 says.
 ---@param call table {method, path, what, about}
 ---@param response {status: integer, headers: table, body: string}
 ---@param retry_after_s number|nil
 function M.raise_status(call, response, retry_after_s)
-  local done, body = pcall(json.decode, response.body)
-  body = done and type(body) == "table" and body or {}
-  local additional = type(body.additional_data) == "table" and body.additional_data or {}
+  local body = body_of(response)
+  local additional = additional_of(body)
   local sources = additional.child_data_source_ids
-  local reason = string_or_nil(body.rate_limit_reason) or string_or_nil(additional.rate_limit_reason)
   local code = string_or_nil(body.code)
   local request_id = string_or_nil(body.request_id)
   local failure = {
     status = response.status, code = code or ("http_%d"):format(response.status), request_id = request_id,
     outcome = outcome_of(response.status), retry_after_s = retry_after_s,
     committed_resource_id = string_or_nil(additional.committed_resource_id),
-    blocked = reason == "public_api_request_blocked" or nil,
+    blocked = M.is_blocked(response) or nil,
     data_sources = type(sources) == "table" and #sources > 0 and sources or nil,
     said = (string_or_nil(body.message) or ""):match("^(.-)%.?$"):match("^.*%S.*$")
       or ("it answered %d without a reason"):format(response.status),
@@ -144,8 +171,7 @@ function M.raise_network(call, cause)
   raise(call, {
     code = cause.code, outcome = unknown and "unknown" or "not_sent", cause = cause,
     said = said,
-    detail = reference(call), hint = cause.code == "refused_scheme" and "Set NOTION_API_URL to an https:// address"
-      or cause.hint or (unknown and call.method ~= "GET"
+    detail = reference(call), hint = NETWORK[cause.code] or cause.hint or (unknown and call.method ~= "GET"
       and "Whether Notion did it is not known: look before it is repeated"
       or "Look at the network, and at NOTION_API_URL"),
   })

@@ -1,5 +1,5 @@
 --- Markdown as blocks of Notion: all that ligase writes itself, and what people commonly do.
-local inline = require "ligase.io.notion.inline"
+local inline = require "ligase.io.notion.inline_read"
 local json = require "ligase.base.json"
 
 local M = {}
@@ -46,6 +46,16 @@ local function is_fence(line)
   return line:find("^```+[^`]*$") ~= nil
 end
 
+--- The equation on a line of its own; "" where the lines after it hold it.
+local function equation_on(line)
+  return line:match("^%$%$%s*$") and "" or line:match("^%$%$(.+)%$%$%s*$")
+end
+
+--- A line that opens a toggle, perhaps with its summary.
+local function opens_toggle(line)
+  return line:find("^<details>%s*$") ~= nil or line:find("^<details>%s*<summary>.*</summary>%s*$") ~= nil
+end
+
 local function is_divider(line)
   local sign = line:match("^([-*_])")
   return sign and #line >= 3 and not line:find("[^%" .. sign .. " ]") and select(2, line:gsub("%" .. sign, "")) >= 3
@@ -53,8 +63,8 @@ end
 
 --- Whether a line begins a block of its own, also right below a paragraph.
 local function interrupts(line)
-  return line:find("^%s*$") or line:find("^#+ ") or is_fence(line) or line:find("^>") or line:find("^<details>")
-    or line:find("^%$%$") or line:find("^<!%-%- notion:") or is_divider(line) or list_marker(line) ~= nil
+  return line:find("^%s*$") or line:find("^#+ ") or is_fence(line) or line:find("^>") or opens_toggle(line)
+    or equation_on(line) or line:find("^<!%-%- notion:") or is_divider(line) or list_marker(line) ~= nil
     or line:find("^|")
 end
 
@@ -169,29 +179,40 @@ local function read_item(lines, at, out, width, kind)
   return at
 end
 
-local function read_toggle(lines, at, out)
-  local inside, depth = {}, 1
-  local summary = lines[at]:match("<summary>(.-)</summary>")
-  at = at + 1
+--- The lines of a toggle up to its end, those of toggles, codes and equations within it included.
+local function toggle_lines(lines, at)
+  local inside, depth, closer = {}, 1, nil
   while lines[at] do
     local line = lines[at]
-    depth = depth + (line:find("^<details>") and 1 or 0) - (line:find("^</details>") and 1 or 0)
+    if closer then
+      closer = not line:find(closer) and closer or nil
+    elseif is_fence(line) then
+      closer = "^" .. line:match("^`+") .. "`*%s*$"
+    elseif equation_on(line) == "" then
+      closer = "^%$%$%s*$"
+    else
+      depth = depth + (opens_toggle(line) and 1 or 0) - (line:find("^</details>%s*$") and 1 or 0)
+    end
     at = at + 1
     if depth == 0 then
       break
     end
-    local found = not summary and line:match("^<summary>(.-)</summary>")
-    if found then
-      summary = found
-    else
-      inside[#inside + 1] = line
-    end
+    inside[#inside + 1] = line
   end
-  local block = text_block("toggle", summary or "")
-  local children = parse(inside)
+  return inside, at
+end
+
+local function read_toggle(lines, at, out)
+  local summary = lines[at]:match("<summary>(.*)</summary>%s*$")
+  local inside, next_at = toggle_lines(lines, at + 1)
+  local first = not summary and (inside[1] or ""):match("^<summary>(.*)</summary>%s*$")
+  if first then
+    summary = table.remove(inside, 1) and first
+  end
+  local block, children = text_block("toggle", summary or ""), parse(inside)
   block.toggle.children = #children > 0 and json.array(children) or nil
   out[#out + 1] = block
-  return at
+  return next_at
 end
 
 -- ---- blocks of lines -------------------------------------------------------
@@ -215,8 +236,8 @@ local function read_code(lines, at, out)
 end
 
 local function read_equation(lines, at, out)
-  local expression, next_at = lines[at]:match("^%$%$(.+)%$%$%s*$"), at + 1
-  if not expression then
+  local expression, next_at = equation_on(lines[at]), at + 1
+  if expression == "" then
     expression, next_at = lines_until(lines, at + 1, "^%$%$%s*$")
   end
   out[#out + 1] = { type = "equation", equation = { expression = expression } }
@@ -299,11 +320,11 @@ local function read_block(lines, at, out)
     return at + 1
   elseif is_fence(line) then
     return read_code(lines, at, out)
-  elseif line:find("^%$%$") then
+  elseif equation_on(line) then
     return read_equation(lines, at, out)
   elseif line:find("^>") then
     return read_quote(lines, at, out)
-  elseif line:find("^<details>") then
+  elseif opens_toggle(line) then
     return read_toggle(lines, at, out)
   elseif is_table(lines, at) then
     return read_table(lines, at, out)

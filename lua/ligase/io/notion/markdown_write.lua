@@ -138,7 +138,7 @@ function writers.divider()
 end
 
 function writers.equation(body)
-  return ("$$\n%s\n$$"):format(body.expression)
+  return ("$$\n%s\n$$"):format((body.expression:gsub("%s+$", "")))
 end
 
 function writers.table(body, block)

@@ -180,7 +180,11 @@ describe("blocks on their way to Notion", function()
       assert.equal(code, failure.code)
       assert.equal("not_sent", failure.outcome)
     end
-    local done, failure = pcall(blocks.for_page, many(101))
+    local done, failure = pcall(blocks.append, "page", { { type = "image", image = { type = "file", file = {
+      url = "https://files.example.org/x", expiry_time = "2026-01-01T00:00:00.000Z" } } } }, error)
+    assert.is_false(done)
+    assert.equal("value", failure.code)
+    done, failure = pcall(blocks.for_page, many(101))
     assert.is_false(done)
     assert.equal("limit", failure.code)
     assert.equal(100, #blocks.for_page(many(100)))
