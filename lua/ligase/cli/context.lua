@@ -67,11 +67,10 @@ end
 --- The tables whose changes other systems are told of, by the settings and the policy.
 ---@return table<string, boolean>|false
 function Context:outbox()
-  local config = self.config
-  if not (config:get "ENABLE_NOTION_SYNC" or config:get "ENABLE_DUAL_WRITE") then
+  if not (self.config:get "ENABLE_NOTION_SYNC" or self.config:get "ENABLE_DUAL_WRITE") then
     return false -- without a look at the policy
   end
-  return require("ligase.sync.policy").outbox_of(config)
+  return require("ligase.sync.policy").outbox_of(self.config)
 end
 
 --- Whether the database is the private one and was never made. Looking for what cannot
