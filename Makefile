@@ -65,7 +65,7 @@ build/fuzz/%: build/fuzz/tests/fuzz/%.o $(FUZZ_OBJECTS)
 
 PACKAGES_BUILD := gcc libc6-dev liblua5.4-dev libpq-dev libcsv-dev libsqlite3-dev libedit-dev libssl-dev zlib1g-dev
 PACKAGES_RUN   := lua-cjson lua-lpeg lua-argparse postgresql
-PACKAGES_TEST  := lua-busted python3
+PACKAGES_TEST  := lua-busted python3 gnuplot-nox
 PACKAGES_CHECK := lua-check clang-format
 PACKAGES_FUZZ  := clang libclang-rt-dev
 
