@@ -66,7 +66,7 @@ build/fuzz/%: build/fuzz/tests/fuzz/%.o $(FUZZ_OBJECTS)
 PACKAGES_BUILD := gcc libc6-dev liblua5.4-dev libpq-dev libcurl4-openssl-dev libcsv-dev libmicrohttpd-dev libsqlite3-dev \
                   libedit-dev libssl-dev zlib1g-dev
 PACKAGES_RUN   := ca-certificates lua-cjson lua-lpeg lua-argparse postgresql
-PACKAGES_TEST  := lua-busted openssl python3
+PACKAGES_TEST  := lua-busted openssl python3 gnuplot-nox
 PACKAGES_CHECK := lua-check clang-format
 PACKAGES_FUZZ  := clang libclang-rt-dev
 

@@ -44,7 +44,7 @@ end
 --- there is nothing to connect to. The caller closes it.
 ---@return table|nil conn
 function M.begin_beside()
-  return db.connect_ahead(M.config(), workspace.find())
+  return M.config():get "USE_POSTGRES_AS_SOT" and db.connect_ahead(M.config(), workspace.find()) or nil
 end
 
 --- A further connection, which the caller closes.

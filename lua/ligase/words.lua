@@ -12,7 +12,6 @@
 --- An environment holds the script's own globals, and the words and all globals behind them.
 local connection = require "ligase.connection"
 local errors = require "ligase.base.errors"
-local host = require "host"
 local lazy = require "ligase.base.lazy"
 local text = require "ligase.base.text"
 
@@ -192,8 +191,5 @@ function M.environment()
     return value
   end })
 end
-
---- The version, for who wants to know with what a script ran.
-M.version = host.version
 
 return M

@@ -9,9 +9,9 @@ local words = require "ligase.words"
 describe("lexing", function()
   it("tells code from comments and strings", function()
     for code, kind in pairs { ["x = 1"] = "code", ["x -- y"] = "comment", ["--[[ a\nb"] = "comment",
-      ["-- a\nb"] = "code", ["--[[ a ]] b"] = "code", ["--[==[ ]] "] = "comment", ['f"a'] = "string", ['f"a" .. b'] = "code",
-      ["f'a\\'b"] = "string", ["f[[ ' "] = "string", ["t[1"] = "code", ["a - b"] = "code", ["[==[ ]] "] = "string",
-      [""] = "code" } do
+      ["-- a\nb"] = "code", ["--[[ a ]] b"] = "code", ["--[==[ ]] "] = "comment", ['f"a'] = "string",
+      ['f"a" .. b'] = "code", ["f'a\\'b"] = "string", ["f[[ ' "] = "string", ["t[1"] = "code", ["a - b"] = "code",
+      ["[==[ ]] "] = "string", [""] = "code" } do
       assert.equal(kind, lexing.at_end(code).kind, code)
     end
   end)

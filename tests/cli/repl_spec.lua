@@ -156,6 +156,12 @@ return pipeline.recipe { omics = "o", feature_type = "t", name_columns = { "n" }
     assert.same({}, sys.list(folder))
   end)
 
+  it("connects anew when the connection is lost", function()
+    local result = piped 'sql"SELECT pg_terminate_backend(pg_backend_pid())"\nsql"SELECT 7 AS n"[1].n\n'
+    assert.equal("7\n", result.stdout)
+    assert.matches("57P01", result.stderr, 1, true)
+  end)
+
   it("ends quietly when nobody reads any more", function()
     local result = sys.run({ "bash", "-c", 'yes 1 | head -20000 | "$0" repl | head -1', require("host").executable },
       { env = { POSTGRES_URL = url } })

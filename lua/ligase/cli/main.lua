@@ -17,6 +17,7 @@ M.COMMANDS = {
   { "inspect", "say what would be understood of files, and how sure that is" },
   { "run", "read files by a recipe of yours" },
   { "worker", "ingest what others queued" },
+  { "recipe", "list, show, copy and check recipes" },
   { "program", "make, change, list, show or delete programs" },
   { "experiment", "make, change, list, show or delete experiments" },
   { "compound", "make, change, list, show or delete compounds" },

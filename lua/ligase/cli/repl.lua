@@ -198,7 +198,9 @@ end
 
 --- What the Tab key does: see line.open.
 local function complete(self, typed, cursor)
-  self.completion = self.completion or completion.new(self.env, meta.names())
+  if not self.completion then
+    self.completion, self.beside = completion.new(self.env, meta.names(), self.beside), nil
+  end
   local names
   local before, behind = typed:sub(1, cursor - 1), typed:sub(cursor)
   local insert, listed = self.completion:complete(self.above .. before, behind)
@@ -241,6 +243,9 @@ local function close(self)
   if self.completion then
     self.completion:close()
   end
+  if self.beside then
+    self.beside:close()
+  end
   connection.close()
 end
 
@@ -263,11 +268,20 @@ local function loop(self)
   end
 end
 
+--- The server sets itself up while the first line is being typed: one connection for what
+--- is typed, and on a terminal one for the Tab key.
+local function begin_connections(self)
+  connection.begin()
+  errors.try(function()
+    self.beside = self.on_terminal and connection.begin_beside() or nil
+  end)
+end
+
 --- Runs a session on standard input.
 ---@return integer status 1 when lines came from elsewhere than a terminal and something failed
 function M.run()
   local self = open(workspace.find())
-  connection.begin()
+  begin_connections(self)
   if self.on_terminal then
     output.write(("ligase %s. .help says what there is; Ctrl-D ends\n"):format(host.version))
   end

@@ -24,19 +24,25 @@ local KEYWORDS = { "and", "break", "do", "else", "elseif", "end", "false", "for"
 ---@class ligase.completion
 ---@field env table
 ---@field commands string[] names of the meta commands, with their dot
+---@field ahead table|nil a connection that was begun for it
 local Completion = {}
 Completion.__index = Completion
 
 --- Completes for one session.
 ---@param env table the session's environment
 ---@param commands string[] the meta commands
+---@param ahead table|nil a connection that was begun for it; one is made without it when it is needed
 ---@return ligase.completion
-function M.new(env, commands)
-  return setmetatable({ env = env, commands = commands }, Completion)
+function M.new(env, commands, ahead)
+  return setmetatable({ env = env, commands = commands, ahead = ahead }, Completion)
 end
 
 --- Lets go of the connection.
 function Completion:close()
+  if self.ahead then
+    self.ahead:close()
+    self.ahead = nil
+  end
   if self.conn then
     self.conn:close()
     self.conn = nil
@@ -50,14 +56,16 @@ local function conn_of(self)
   if self.conn and self.conn:is_open() then
     return self.conn
   end
-  self:close()
+  if self.conn then
+    self:close()
+  end
   if self.rest_until and sys.monotonic() < self.rest_until then
     return nil
   end
   local done, failure = errors.try(function()
-    local conn = connection.has_database() and connection.begin_beside()
+    local conn = self.ahead or connection.has_database() and connection.begin_beside()
     if conn then
-      self.conn = conn
+      self.conn, self.ahead = conn, nil
       conn:set_echo(nil)
       conn:script "SET default_transaction_read_only = on; SET statement_timeout = '500ms'; SET jit = off"
     end
