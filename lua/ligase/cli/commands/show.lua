@@ -12,7 +12,7 @@ M.description = "Shows a dataset and its revisions. It is named by its name, omi
 M.example = [[
   ligase show plasma_lipids
   ligase show lipidomics/plasma_l --columns
-  ligase show my_study --about]]
+  ligase show plasma_lipids --about]]
 
 --- Declares the command's words.
 ---@param parser table argparse's
