@@ -1,0 +1,194 @@
+--- Which runs have to be undone, and what they touched.
+---
+--- Every change in the journal has a row's key and the row as it was. Whatever touched the
+--- same key later built on it; so did whatever refers to an entity that would go. A run that
+--- was rolled back and its rollback cancel each other out.
+local pg = require "pg"
+local tables = require "ligase.store.rollback.tables"
+
+local M = {}
+
+---@class ligase.rollback_plan
+---@field conn table
+---@field runs string[] ids
+---@field by_id table<string, boolean>
+---@field touched_from string|nil
+
+local CREATE = [[
+CREATE TEMP TABLE undoing (place bigint, run_id uuid NOT NULL, finished_at timestamptz NOT NULL, tbl text NOT NULL,
+  watch text NOT NULL, id text NOT NULL, other text NOT NULL, target jsonb, parts jsonb, now jsonb,
+  page boolean NOT NULL DEFAULT false, set_aside boolean NOT NULL DEFAULT false) ON COMMIT DROP;
+CREATE UNIQUE INDEX undoing_key ON undoing (tbl, id, other, run_id);
+CREATE TEMP TABLE touched (run_id uuid NOT NULL, finished_at timestamptz NOT NULL, undone_at timestamptz,
+  undone_id uuid, tbl text NOT NULL, id text NOT NULL, other text NOT NULL) ON COMMIT DROP;
+CREATE TEMP TABLE referring (run_id uuid NOT NULL, finished_at timestamptz NOT NULL, removed text NOT NULL,
+  removed_id text NOT NULL, tbl text NOT NULL, id text NOT NULL, other text NOT NULL, is_row boolean NOT NULL)
+  ON COMMIT DROP]]
+
+--- The entries of a run: its own, and those that hold what did not fit into it.
+local ENTRIES = [[
+CROSS JOIN LATERAL (SELECT m.changes, 0 AS piece WHERE jsonb_typeof(m.changes) = 'array'
+  UNION ALL SELECT p.changes, coalesce((p.arguments ->> 'piece')::int, 1) FROM runs AS p
+    WHERE p.batch_id = m.id AND p.arguments ->> 'piece_of' = m.id::text AND jsonb_typeof(p.changes) = 'array') AS e
+CROSS JOIN LATERAL jsonb_array_elements(e.changes) WITH ORDINALITY AS c (change, position)]]
+
+--- A run's first change of a row tells how the row was before the run.
+local FILL = ([[
+INSERT INTO undoing (run_id, finished_at, tbl, watch, id, other, target, parts, page, set_aside)
+SELECT DISTINCT ON (run_id, tbl, id, other) run_id, finished_at, tbl,
+  CASE tbl WHEN 'measurements' THEN 'revisions' ELSE tbl END AS watch, id, other,
+  CASE WHEN jsonb_typeof(change -> 'before') = 'object' THEN change -> 'before' END, change -> 'components',
+  coalesce((change ->> 'page')::boolean, false), coalesce((change ->> 'set_aside')::boolean, false)
+FROM (SELECT m.id AS run_id, m.finished_at, c.change ->> 'table' AS tbl, $ID AS id, $OTHER AS other, c.change,
+    e.piece, c.position
+  FROM runs AS m $ENTRIES
+  WHERE m.id = ANY ($1::uuid[])) AS x
+WHERE id IS NOT NULL
+ORDER BY run_id, tbl, id, other, piece, position]]):gsub("%$(%u+)", { ENTRIES = ENTRIES, ID = tables.KEY.id,
+  OTHER = tables.KEY.other })
+
+--- What was touched since the first of the runs ended, by runs that count.
+local TOUCH = ([[
+INSERT INTO touched (run_id, finished_at, undone_at, undone_id, tbl, id, other)
+SELECT DISTINCT m.id, m.finished_at, u.finished_at, u.id,
+  CASE c.change ->> 'table' WHEN 'measurements' THEN 'revisions' ELSE c.change ->> 'table' END, k.id, k.other
+FROM runs AS m LEFT JOIN runs AS u ON u.id = m.rolls_back $ENTRIES
+CROSS JOIN LATERAL (SELECT $ID AS id, $OTHER AS other
+  UNION ALL SELECT made_by, '' FROM jsonb_array_elements_text(c.change -> 'made_by') AS made_by) AS k
+WHERE m.outcome = 'done' AND m.finished_at >= $1::timestamptz AND m.arguments -> 'piece_of' IS NULL
+  AND k.id IS NOT NULL]]):gsub("%$(%u+)", { ENTRIES = ENTRIES, ID = tables.KEY.id, OTHER = tables.KEY.other })
+
+--- Later in the order in which runs ended; x must not only undo what came later itself.
+local LATER = [[
+(x.finished_at, x.run_id) > (u.finished_at, u.run_id)
+  AND NOT coalesce((x.undone_at, x.undone_id) > (u.finished_at, u.run_id), false) AND x.run_id <> ALL ($1::uuid[])]]
+
+local DEPENDENT = ([[
+SELECT DISTINCT x.run_id FROM undoing AS u JOIN touched AS x ON x.tbl = u.watch AND x.id = u.id AND x.other = u.other
+WHERE %s]]):format(LATER)
+
+local DEPENDENT_REFERRERS = ([[
+SELECT DISTINCT x.run_id FROM referring AS u JOIN touched AS x ON x.tbl = u.tbl AND x.id = u.id AND x.other = u.other
+WHERE %s]]):format(LATER)
+
+--- Rows that refer to what would go, and that no run will take away.
+local REFER = [[
+INSERT INTO referring
+SELECT u.run_id, u.finished_at, u.tbl, u.id, '%s', t.%s::text, %s, true
+FROM undoing AS u JOIN %s AS t ON t.%s = u.id::uuid
+WHERE u.tbl = '%s' AND u.target IS NULL
+  AND NOT EXISTS (SELECT FROM undoing AS e WHERE e.tbl = '%s' AND e.id = t.%s::text AND e.other = %s)
+UNION
+SELECT u.run_id, u.finished_at, u.tbl, u.id, e.tbl, e.id, e.other, false
+FROM undoing AS u JOIN undoing AS e ON e.tbl = '%s' AND e.target ->> '%s' = u.id AND e.run_id <> u.run_id
+WHERE u.tbl = '%s' AND u.target IS NULL]]
+
+--- Runs whose whole purpose were scores of what would go.
+local SCORED_BY = [[
+SELECT DISTINCT x.run_id FROM undoing AS u JOIN dataset_signatures AS x ON x.%s = u.id::uuid
+JOIN runs AS r ON r.id = x.run_id AND r.outcome = 'done' AND r.command = 'score'
+WHERE u.tbl = '%s' AND u.target IS NULL AND x.run_id <> ALL ($1::uuid[])]]
+
+--- Screenings that name compounds which would go.
+local SCREENED_BY = [[
+SELECT DISTINCT v.run_id FROM undoing AS u JOIN screening_results AS x ON x.compound_id = u.id::uuid
+JOIN screening_revisions AS v ON v.campaign_id = x.campaign_id AND v.revision = x.revision
+JOIN runs AS r ON r.id = v.run_id AND r.outcome = 'done'
+WHERE u.tbl = 'compounds' AND u.target IS NULL AND v.run_id <> ALL ($1::uuid[])]]
+
+local UNEXPLAINED = [[
+SELECT u.tbl, u.id, u.removed, u.removed_id, r.target AS removed_row
+FROM referring AS u LEFT JOIN undoing AS r ON r.tbl = u.removed AND r.id = u.removed_id AND r.run_id = u.run_id
+WHERE u.is_row AND NOT EXISTS (SELECT FROM touched AS x WHERE x.tbl = u.tbl AND x.id = u.id AND x.other = u.other
+  AND (x.finished_at, x.run_id) > (u.finished_at, u.run_id))
+ORDER BY 1, 2 LIMIT 20]]
+
+local function fill(self, ids)
+  self.conn:query(FILL, pg.array(ids, "uuid"))
+  for _, id in ipairs(ids) do
+    self.runs[#self.runs + 1], self.by_id[id] = id, true
+  end
+  self.conn:script("ANALYZE undoing")
+end
+
+local function touch(self)
+  local first = self.conn:query("SELECT min(finished_at)::text AS at FROM runs WHERE id = ANY ($1::uuid[])",
+    pg.array(self.runs, "uuid"))[1].at
+  if first ~= self.touched_from then
+    self.touched_from = first
+    self.conn:script("TRUNCATE touched")
+    self.conn:query(TOUCH, first)
+    self.conn:script("ANALYZE touched")
+  end
+end
+
+local function any_removed(self, tbl)
+  return #self.conn:query("SELECT 1 FROM undoing WHERE tbl = $1 AND target IS NULL LIMIT 1", tbl) > 0
+end
+
+local function find_referrers(self)
+  self.conn:script("TRUNCATE referring")
+  for removed, referrers in pairs(tables.REFERRERS) do
+    if any_removed(self, removed) then
+      for _, referrer in ipairs(referrers) do
+        local tbl, column = tables.get(referrer[1]), referrer[2]
+        local other = tbl.second and ("t.%s::text"):format(tbl.second) or "''"
+        self.conn:query(REFER:format(tbl.name, tbl.first, other, tbl.name, column, removed, tbl.name, tbl.first, other,
+          tbl.name, column, removed))
+      end
+    end
+  end
+end
+
+--- Runs that built on those of the plan.
+local function dependents(self)
+  local ids, seen = {}, {}
+  local function add(sql)
+    for _, row in ipairs(self.conn:query(sql, pg.array(self.runs, "uuid"))) do
+      if not seen[row.run_id] then
+        seen[row.run_id] = true
+        ids[#ids + 1] = row.run_id
+      end
+    end
+  end
+  find_referrers(self)
+  add(DEPENDENT)
+  add(DEPENDENT_REFERRERS)
+  if any_removed(self, "datasets") then
+    add(SCORED_BY:format("dataset_id", "datasets"))
+  end
+  if any_removed(self, "signatures") then
+    add(SCORED_BY:format("signature_id", "signatures"))
+  end
+  if any_removed(self, "compounds") then
+    add(SCREENED_BY)
+  end
+  return ids
+end
+
+--- What undoing some runs comes to, in the caller's transaction: temporary tables hold it.
+--- `runs` are all that have to be undone: those named, and all that built on them.
+---@param conn table in a transaction
+---@param ids string[] of runs
+---@return ligase.rollback_plan
+function M.make(conn, ids)
+  local self = { conn = conn, runs = {}, by_id = {} }
+  conn:script("DROP TABLE IF EXISTS undoing, touched, referring")
+  conn:script(CREATE)
+  local new = ids
+  repeat
+    fill(self, new)
+    touch(self)
+    new = dependents(self)
+  until #new == 0
+  return self
+end
+
+--- Rows that refer to what would go, of which the journal does not say who wrote them.
+---@param plan ligase.rollback_plan
+---@return {tbl: string, id: string, removed: string, removed_id: string}[]
+function M.unexplained(plan)
+  return plan.conn:query(UNEXPLAINED)
+end
+
+return M
