@@ -1,7 +1,6 @@
 --- `ligase rollback`: undoes runs.
 local errors = require "ligase.base.errors"
 local output = require "ligase.cli.output"
-local parsing = require "ligase.cli.parsing"
 local rollback = require "ligase.store.rollback"
 local run_finding = require "ligase.store.run_finding"
 local text = require "ligase.base.text"
@@ -23,7 +22,8 @@ local NAMED_MOST = 10
 --- Declares the command's words.
 ---@param parser table argparse's
 function M.configure(parser)
-  parser:argument("RUN", "Runs: an id, a start of one, or last: the latest that counts and is no rollback."):target("runs"):argname("RUN"):args("*")
+  parser:argument("RUN", "Runs: an id, a start of one, or last: the latest that counts and is no rollback.")
+    :target("runs"):argname("RUN"):args("*")
   parser:option("--batch", "All runs of a batch that count: its id, a start of it, or last."):argname("BATCH")
   parser:flag("--cascade", "Undo later runs that built on it too, the newest first.")
   parser:flag("--dry-run", "Say everything that would happen and write nothing.")

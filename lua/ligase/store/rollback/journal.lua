@@ -83,18 +83,20 @@ FROM (SELECT *, row_number() OVER (ORDER BY place, piece) AS n FROM pieces WHERE
 JOIN undone AS u USING (place)
 JOIN unnest($1::uuid[]) WITH ORDINALITY AS n (id, n) ON n.n = p.n]]
 
---- A run that is undone counts no longer; of a rollback that is undone, what it undid counts
---- again.
-local OUTCOMES = {
-  [[UPDATE runs AS r SET outcome = 'rolled_back' FROM undone AS u WHERE u.run_id = r.id]],
-  [[UPDATE runs AS p SET outcome = 'rolled_back' FROM undone AS u
-WHERE p.batch_id = u.run_id AND p.arguments ->> 'piece_of' = u.run_id::text]],
-  [[UPDATE runs AS r SET outcome = 'done' FROM undone AS u JOIN runs AS b ON b.id = u.run_id
-WHERE r.id = b.rolls_back AND r.id NOT IN (SELECT run_id FROM undone)]],
-  [[UPDATE runs AS p SET outcome = 'done' FROM undone AS u JOIN runs AS b ON b.id = u.run_id
-WHERE p.batch_id = b.rolls_back AND p.arguments ->> 'piece_of' = b.rolls_back::text
-  AND b.rolls_back NOT IN (SELECT run_id FROM undone)]],
-}
+--- A run that is undone counts no longer; what it had undone counts again, what that had undone
+--- does not, and so on.
+local OUTCOMES = [[
+WITH RECURSIVE chain AS (
+  SELECT u.place, r.id, r.rolls_back, 0 AS depth FROM undone AS u JOIN runs AS r ON r.id = u.run_id
+  UNION ALL SELECT c.place, r.id, r.rolls_back, c.depth + 1 FROM chain AS c JOIN runs AS r ON r.id = c.rolls_back),
+settled AS (
+  SELECT DISTINCT ON (id) id, CASE depth % 2 WHEN 0 THEN 'rolled_back' ELSE 'done' END AS outcome
+  FROM chain ORDER BY id, place DESC),
+entries AS (
+  SELECT id, outcome FROM settled
+  UNION ALL SELECT p.id, s.outcome FROM settled AS s JOIN runs AS p
+    ON p.batch_id = s.id AND p.arguments ->> 'piece_of' = s.id::text)
+UPDATE runs AS r SET outcome = e.outcome FROM entries AS e WHERE e.id = r.id]]
 
 local function ids(count)
   local list = {}
@@ -117,9 +119,7 @@ function M.write(conn, entry)
   if more > 0 then
     conn:query(INSERT_PIECES, ids(more), entry.started_at, host.version)
   end
-  for _, sql in ipairs(OUTCOMES) do
-    conn:query(sql)
-  end
+  conn:query(OUTCOMES)
 end
 
 --- Adds an entry with further changes to a rollback.

@@ -83,18 +83,32 @@ SELECT u.run_id, u.finished_at, u.tbl, u.id, e.tbl, e.id, e.other, false
 FROM undoing AS u JOIN undoing AS e ON e.tbl = '%s' AND e.target ->> '%s' = u.id AND e.run_id <> u.run_id
 WHERE u.tbl = '%s' AND u.target IS NULL]]
 
+--- A run that was undone and done again counts from then on: what is undone in its place is
+--- the rollback that did it again.
+local LATEST = [[
+WITH RECURSIVE users AS MATERIALIZED (%s),
+again AS (
+  SELECT DISTINCT r.id AS first, r.id, r.finished_at, r.outcome FROM users AS s JOIN runs AS r ON r.id = s.run_id
+  WHERE r.outcome = 'done'
+  UNION ALL SELECT a.first, r.id, r.finished_at, r.outcome FROM again AS a JOIN runs AS r ON r.rolls_back = a.id),
+latest AS (SELECT DISTINCT ON (first) first, id, finished_at FROM again WHERE outcome = 'done'
+  ORDER BY first, finished_at DESC, id DESC)
+SELECT DISTINCT l.id AS run_id FROM users AS u JOIN latest AS l ON l.first = u.run_id
+WHERE (l.finished_at, l.id) > (u.finished_at, u.removed_by) AND l.id <> ALL ($1::uuid[])
+  AND u.run_id <> ALL ($1::uuid[])]]
+
 --- Runs whose whole purpose were scores of what would go.
-local SCORED_BY = [[
-SELECT DISTINCT x.run_id FROM undoing AS u JOIN dataset_signatures AS x ON x.%s = u.id::uuid
-JOIN runs AS r ON r.id = x.run_id AND r.outcome = 'done' AND r.command = 'score'
-WHERE u.tbl = '%s' AND u.target IS NULL AND x.run_id <> ALL ($1::uuid[])]]
+local SCORED_BY = LATEST:format [[
+SELECT DISTINCT x.run_id, u.finished_at, u.run_id AS removed_by FROM undoing AS u
+JOIN dataset_signatures AS x ON x.%s = u.id::uuid JOIN runs AS s ON s.id = x.run_id AND s.command = 'score'
+WHERE u.tbl = '%s' AND u.target IS NULL]]
 
 --- Screenings that name compounds which would go.
-local SCREENED_BY = [[
-SELECT DISTINCT v.run_id FROM undoing AS u JOIN screening_results AS x ON x.compound_id = u.id::uuid
+local SCREENED_BY = LATEST:format [[
+SELECT DISTINCT v.run_id, u.finished_at, u.run_id AS removed_by FROM undoing AS u
+JOIN screening_results AS x ON x.compound_id = u.id::uuid
 JOIN screening_revisions AS v ON v.campaign_id = x.campaign_id AND v.revision = x.revision
-JOIN runs AS r ON r.id = v.run_id AND r.outcome = 'done'
-WHERE u.tbl = 'compounds' AND u.target IS NULL AND v.run_id <> ALL ($1::uuid[])]]
+WHERE u.tbl = 'compounds' AND u.target IS NULL]]
 
 local UNEXPLAINED = [[
 SELECT u.tbl, u.id, u.removed, u.removed_id, r.target AS removed_row
