@@ -25,7 +25,8 @@ WHERE u.watch IN ('datasets', 'revisions') AND coalesce(d.name, u.target ->> 'na
 
 local SCORED = [[
 SELECT DISTINCT 'scores' || chr(1) || x.dataset_id AS word FROM dataset_signatures AS x
-WHERE x.run_id IN (SELECT run_id FROM undoing WHERE tbl = 'dataset_signatures')
+WHERE EXISTS (SELECT FROM undoing WHERE tbl = 'dataset_signatures')
+  AND x.run_id IN (SELECT run_id FROM undoing WHERE tbl = 'dataset_signatures')
 UNION SELECT 'scores' || chr(1) || id FROM undoing WHERE tbl = 'datasets' AND target IS NULL]]
 
 local OTHERS = [[
@@ -35,6 +36,9 @@ SELECT DISTINCT CASE tbl WHEN 'screening_campaigns' THEN 'campaign' || chr(1) ||
 FROM undoing WHERE tbl IN ('screening_campaigns', 'alias_sources', 'signatures', 'measurements')
 UNION SELECT DISTINCT 'entity' || chr(1) || tbl FROM undoing
 WHERE tbl IN ('programs', 'experiments', 'datasets', 'compounds', 'signatures', 'screening_campaigns', 'features')]]
+
+local HAS_SCORES = [[
+SELECT 1 FROM undoing WHERE tbl = 'dataset_signatures' OR tbl = 'datasets' AND target IS NULL LIMIT 1]]
 
 local function add_words(conn, sql, words, whole)
   local found = conn:query(sql)
@@ -54,7 +58,9 @@ end
 function M.take(conn, held)
   local words, keys = {}, {}
   add_words(conn, DATASETS, words, "datasets")
-  add_words(conn, SCORED, words, "dataset_signatures")
+  if #conn:query(HAS_SCORES) > 0 then
+    add_words(conn, SCORED, words, "dataset_signatures")
+  end
   add_words(conn, OTHERS, words)
   for _, word in ipairs(words) do
     if not held[word] then

@@ -12,10 +12,10 @@ SELECT u.run_id, u.rollback_id, NOT EXISTS (
   SELECT FROM undoing AS e LEFT JOIN revisions AS v ON v.dataset_id = e.id::uuid AND v.revision = e.other::int
   WHERE e.run_id = u.run_id AND e.tbl = 'measurements' AND v.revision IS NULL) AS is_there
 FROM undone AS u JOIN runs AS r ON r.id = u.run_id
-WHERE EXISTS (SELECT FROM runs AS p WHERE u.run_id IN (p.id, p.batch_id)
-    AND (p.id = u.run_id OR p.arguments ->> 'piece_of' = u.run_id::text)
-    AND (p.changes @> '[{"table": "feature_names"}]' OR p.changes @> '[{"table": "measurements"}]'))
-  AND (r.command IN ('link', 'names apply') OR r.command = 'rollback')
+WHERE r.command IN ('link', 'names apply', 'rollback')
+  AND EXISTS (SELECT FROM (SELECT r.changes UNION ALL SELECT p.changes FROM runs AS p
+      WHERE p.batch_id = u.run_id AND p.arguments ->> 'piece_of' = u.run_id::text) AS p
+    WHERE p.changes @> '[{"table": "feature_names"}]' OR p.changes @> '[{"table": "measurements"}]')
 ORDER BY u.place]]
 
 local PIECES = [[

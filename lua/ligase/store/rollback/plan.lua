@@ -14,16 +14,20 @@ local M = {}
 ---@field by_id table<string, boolean>
 ---@field touched_from string|nil
 
+--- Fewer rows than this are looked through in no time, whatever the statistics say.
+local FEW_ROWS = 200
+
 local CREATE = [[
-CREATE TEMP TABLE undoing (place bigint, run_id uuid NOT NULL, finished_at timestamptz NOT NULL, tbl text NOT NULL,
-  watch text NOT NULL, id text NOT NULL, other text NOT NULL, target jsonb, parts jsonb, now jsonb,
+SET LOCAL client_min_messages = warning;
+CREATE TEMP TABLE IF NOT EXISTS undoing (place bigint, run_id uuid NOT NULL, finished_at timestamptz NOT NULL,
+  tbl text NOT NULL, watch text NOT NULL, id text NOT NULL, other text NOT NULL, target jsonb, parts jsonb, now jsonb,
   page boolean NOT NULL DEFAULT false, set_aside boolean NOT NULL DEFAULT false) ON COMMIT DROP;
-CREATE UNIQUE INDEX undoing_key ON undoing (tbl, id, other, run_id);
-CREATE TEMP TABLE touched (run_id uuid NOT NULL, finished_at timestamptz NOT NULL, undone_at timestamptz,
-  undone_id uuid, tbl text NOT NULL, id text NOT NULL, other text NOT NULL) ON COMMIT DROP;
-CREATE TEMP TABLE referring (run_id uuid NOT NULL, finished_at timestamptz NOT NULL, removed text NOT NULL,
-  removed_id text NOT NULL, tbl text NOT NULL, id text NOT NULL, other text NOT NULL, is_row boolean NOT NULL)
-  ON COMMIT DROP]]
+CREATE UNIQUE INDEX IF NOT EXISTS undoing_key ON undoing (tbl, id, other, run_id);
+CREATE TEMP TABLE IF NOT EXISTS touched (run_id uuid NOT NULL, finished_at timestamptz NOT NULL,
+  undone_at timestamptz, undone_id uuid, tbl text NOT NULL, id text NOT NULL, other text NOT NULL) ON COMMIT DROP;
+CREATE TEMP TABLE IF NOT EXISTS referring (run_id uuid NOT NULL, finished_at timestamptz NOT NULL,
+  removed text NOT NULL, removed_id text NOT NULL, tbl text NOT NULL, id text NOT NULL, other text NOT NULL,
+  is_row boolean NOT NULL) ON COMMIT DROP]]
 
 --- The entries of a run: its own, and those that hold what did not fit into it.
 local ENTRIES = [[
@@ -118,11 +122,13 @@ WHERE u.is_row AND NOT EXISTS (SELECT FROM touched AS x WHERE x.tbl = u.tbl AND 
 ORDER BY 1, 2 LIMIT 20]]
 
 local function fill(self, ids)
-  self.conn:query(FILL, pg.array(ids, "uuid"))
+  local rows = self.conn:query(FILL, pg.array(ids, "uuid")).affected
   for _, id in ipairs(ids) do
     self.runs[#self.runs + 1], self.by_id[id] = id, true
   end
-  self.conn:script("ANALYZE undoing")
+  if rows > FEW_ROWS then
+    self.conn:script("ANALYZE undoing")
+  end
 end
 
 local function touch(self)
@@ -130,9 +136,10 @@ local function touch(self)
     pg.array(self.runs, "uuid"))[1].at
   if first ~= self.touched_from then
     self.touched_from = first
-    self.conn:script("TRUNCATE touched")
-    self.conn:query(TOUCH, first)
-    self.conn:script("ANALYZE touched")
+    self.conn:script("DELETE FROM touched")
+    if self.conn:query(TOUCH, first).affected > FEW_ROWS then
+      self.conn:script("ANALYZE touched")
+    end
   end
 end
 
@@ -141,7 +148,7 @@ local function any_removed(self, tbl)
 end
 
 local function find_referrers(self)
-  self.conn:script("TRUNCATE referring")
+  self.conn:script("DELETE FROM referring")
   for removed, referrers in pairs(tables.REFERRERS) do
     if any_removed(self, removed) then
       for _, referrer in ipairs(referrers) do
@@ -187,8 +194,8 @@ end
 ---@return ligase.rollback_plan
 function M.make(conn, ids)
   local self = { conn = conn, runs = {}, by_id = {} }
-  conn:script("DROP TABLE IF EXISTS undoing, touched, referring")
   conn:script(CREATE)
+  conn:script("DELETE FROM undoing; DELETE FROM touched; DELETE FROM referring")
   local new = ids
   repeat
     fill(self, new)

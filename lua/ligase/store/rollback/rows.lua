@@ -89,8 +89,11 @@ function M.settle(conn)
   end
   conn:query(COMPONENTS_COME)
   conn:query(COMPONENTS_GO)
-  for _, tbl in ipairs(tables.LIST) do
-    conn:query(NOW:format(tables.image(tbl, "t"), tbl.name, tbl.name, tables.same_key(tbl, "t", "u")))
+  for _, row in ipairs(conn:query "SELECT DISTINCT tbl FROM undoing") do
+    local tbl = tables.get(row.tbl)
+    if tbl then
+      conn:query(NOW:format(tables.image(tbl, "t"), tbl.name, tbl.name, tables.same_key(tbl, "t", "u")))
+    end
   end
   conn:query(KEEP_PAGES)
   conn:query(CHAIN)
@@ -156,6 +159,15 @@ local function update_rows(conn, tbl, columns)
     table.concat(sets, ", "), tbl.name, tbl.name, tables.same_key(tbl, "t", "n")))
 end
 
+--- The tables that have rows in `net`.
+local function present_of(conn)
+  local present = {}
+  for _, row in ipairs(conn:query "SELECT DISTINCT tbl FROM net") do
+    present[row.tbl] = true
+  end
+  return present
+end
+
 local FOREIGN_KEY, UNIQUE = "23503", "23505"
 
 local function refuse_conflict(failure)
@@ -169,10 +181,7 @@ end
 --- Puts the rows of `net` back. Raises "usage" when others stand in the way.
 ---@param conn table
 function M.apply(conn)
-  local present, columns = {}, {}
-  for _, row in ipairs(conn:query "SELECT DISTINCT tbl FROM net") do
-    present[row.tbl] = true
-  end
+  local present, columns = present_of(conn), {}
   local done, failure = pcall(function()
     for _, tbl in ipairs(tables.LIST) do
       if present[tbl.name] then
@@ -267,10 +276,10 @@ end
 ---@return ligase.rollback_effect[] effects
 ---@return table<string, integer> counts by "what action"
 function M.effects(conn)
-  local effects, counts = {}, {}
+  local effects, counts, present = {}, {}, present_of(conn)
   for i = #tables.LIST, 1, -1 do
     local tbl = tables.LIST[i]
-    for _, row in ipairs(conn:query(EFFECTS:format(tbl.shown, tbl.name))) do
+    for _, row in ipairs(present[tbl.name] and conn:query(EFFECTS:format(tbl.shown, tbl.name)) or {}) do
       local key = tbl.what .. " " .. row.action
       counts[key] = (counts[key] or 0) + 1
       if tbl.told then
