@@ -189,9 +189,9 @@ local function refuse_built_on(ids, later)
   for i = 1, math.min(#later, NAMED_MOST) do
     lines[i] = run_finding.line(later[i])
   end
-  errors.raise { kind = "usage", code = "built_on", runs = later,
+  errors.raise { kind = "usage", code = "built_on", runs = later, detail = table.concat(lines, "; ")
+      .. (#later > NAMED_MOST and "; ..." or ""),
     message = ("%s built on %s"):format(text.count(#later, "later run"), #ids == 1 and "it" or "them"),
-    detail = "the newest first:\n  " .. table.concat(lines, "\n  ") .. (#later > NAMED_MOST and "\n  ..." or ""),
     hint = "To undo them too, newest first: --cascade" }
 end
 

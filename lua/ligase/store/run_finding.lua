@@ -31,7 +31,7 @@ local RECENT_MOST, SHOWN_MOST = 1000, 5
 ---@param run table
 ---@return string
 function M.line(run)
-  return ("%s  %s  %s%s"):format(run.id, run.started_at:sub(1, 19), run.command,
+  return ("%s %s %s%s"):format(run.id, run.started_at:sub(1, 19), run.command,
     run.source ~= "" and " " .. text.shown(run.source, 60) or "")
 end
 
@@ -40,7 +40,7 @@ local function lines(rows)
   for i = 1, math.min(#rows, SHOWN_MOST) do
     list[i] = M.line(rows[i])
   end
-  return "\n  " .. table.concat(list, "\n  ") .. (#rows > SHOWN_MOST and "\n  ..." or "")
+  return table.concat(list, "; ") .. (#rows > SHOWN_MOST and "; ..." or "")
 end
 
 local function refuse_unknown(conn, word)
@@ -53,7 +53,7 @@ local function refuse_unknown(conn, word)
   local near = text.nearest(word:lower(), ids)
   local shown = near and { by_id[near] } or recent
   errors.raise { kind = "usage", code = "unknown_run", message = ("there is no run '%s'"):format(text.shown(word, 60)),
-    detail = #shown > 0 and (near and "the nearest one:" or "the latest ones:") .. lines(shown) or nil,
+    detail = #shown > 0 and (near and "the nearest one: " or "the latest ones: ") .. lines(shown) or nil,
     hint = #recent == 0 and "Nothing was run yet" or "See them with: ligase runs" }
 end
 
@@ -76,7 +76,7 @@ function M.find(conn, word)
     refuse_unknown(conn, word)
   elseif #found > 1 then
     errors.raise { kind = "usage", code = "ambiguous_run", message = ("'%s' may be any of %s runs"):format(word,
-      #found == 20 and "20 or more" or tostring(#found)), detail = "they are:" .. lines(found),
+      #found == 20 and "20 or more" or tostring(#found)), detail = "they are: " .. lines(found),
       hint = "Type more of its id" }
   end
   local whole = found[1].arguments ~= pg.null and found[1].arguments.piece_of

@@ -110,7 +110,8 @@ function M.list(conn, limit)
   return conn:table([[
 SELECT left(id::text, 13) AS run, to_char(started_at, 'YYYY-MM-DD HH24:MI:SS') AS started,
   round(extract(epoch FROM finished_at - started_at)::numeric, 2) AS seconds, command, recipe, outcome,
-  coalesce(arguments ->> 'source', '') AS source, counts ->> 'rows' AS rows, counts ->> 'features_new' AS new_features,
+  coalesce(arguments ->> 'source', 'run ' || left(arguments ->> 'run', 13), '') AS source, counts ->> 'rows' AS rows,
+  counts ->> 'features_new' AS new_features,
   error ->> 'message' AS error
 FROM runs WHERE arguments -> 'piece_of' IS NULL ORDER BY started_at DESC, id DESC LIMIT $1]], limit)
 end

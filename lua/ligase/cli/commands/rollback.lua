@@ -40,6 +40,18 @@ local function check(arguments)
   end
 end
 
+--- The runs that are in the way are listed line by line.
+local function refuse(failure)
+  if failure.code == "built_on" then
+    io.stderr:write("ligase: these runs built on it, the newest first:\n")
+    for _, run in ipairs(failure.runs) do
+      io.stderr:write(("  %s\n"):format(run_finding.line(run)))
+    end
+    failure.detail = nil
+  end
+  error(failure, 0)
+end
+
 local function tell_runs(report)
   for _, run in ipairs(report.runs) do
     output.write(("%s %s\n"):format(report.rehearsed and "would undo" or "undid", run_finding.line(run)))
@@ -91,9 +103,9 @@ local function tell(report, dry_run)
   if dry_run then
     output.write("nothing was written\n")
   elseif report.batch_id then
-    output.write(("to do it all again: ligase rollback --batch %s\n"):format(report.batch_id))
+    output.write(("to take this back: ligase rollback --batch %s\n"):format(report.batch_id))
   else
-    output.write(("to do it again: ligase rollback %s\n"):format(report.rollbacks[1].id))
+    output.write(("to take this back: ligase rollback %s\n"):format(report.rollbacks[1].id))
   end
 end
 
@@ -103,9 +115,12 @@ end
 function M.run(arguments, context)
   check(arguments)
   local conn = context:open_existing()
-  local report = rollback.run(conn, { runs = arguments.runs, batch = arguments.batch }, {
-    cascade = arguments.cascade, dry_run = arguments.dry_run,
-    outbox = context.config:get "ENABLE_NOTION_SYNC" or context.config:get "ENABLE_DUAL_WRITE" })
+  local done, report = xpcall(rollback.run, errors.explained, conn, { runs = arguments.runs, batch = arguments.batch },
+    { cascade = arguments.cascade, dry_run = arguments.dry_run,
+      outbox = context.config:get "ENABLE_NOTION_SYNC" or context.config:get "ENABLE_DUAL_WRITE" })
+  if not done then
+    refuse(report)
+  end
   if arguments.json then
     output.write(require("ligase.base.json").encode({ runs = report.runs, effects = report.effects,
       counts = report.counts, rollbacks = report.rollbacks, batch_id = report.batch_id,

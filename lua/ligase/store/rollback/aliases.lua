@@ -3,10 +3,13 @@
 --- A run that loads, replaces or drops a table sets the rows aside that it takes out of use,
 --- under its own id. Undoing it puts its own rows aside and takes the others back. Undoing
 --- that does the run again, so the rows return to where the run itself had put them.
+local errors = require "ligase.base.errors"
+
 local M = {}
 
 local ENTRIES = [[
-SELECT u.run_id, u.rollback_id, e.id AS source, e.target::text AS target
+SELECT u.run_id, u.rollback_id, e.id AS source, e.target::text AS target,
+  (e.target ->> 'alias_count')::bigint AS alias_count
 FROM undone AS u JOIN undoing AS e ON e.run_id = u.run_id
 WHERE e.tbl = 'alias_sources' ORDER BY u.place]]
 
@@ -45,6 +48,12 @@ SELECT jsonb_build_array(jsonb_build_object('table', 'alias_sources', 'id', $1::
 local INSERT = [[
 INSERT INTO alias_sources SELECT r.* FROM jsonb_populate_record(NULL::alias_sources, $1::jsonb) AS r]]
 
+local function refuse_gone(source, rows, wanted)
+  errors.raise { kind = "usage", code = "rows_gone",
+    message = ("of the alias table '%s' %d of %d rows are stored"):format(source, rows, wanted),
+    hint = "ligase gc freed them; load the table again from its file: ligase aliases load" }
+end
+
 --- Undoes what the runs did to alias tables.
 ---@param conn table
 ---@return {source: string, action: "removed"|"restored", rollback_id: string, changes: string}[] effects
@@ -57,7 +66,10 @@ function M.undo(conn)
       changes = conn:query(BEFORE, entry.source)[1].changes }
     conn:query(SET_ASIDE, entry.source, to)
     conn:query("DELETE FROM name_aliases WHERE source = $1", entry.source)
-    conn:query(TAKE_BACK, entry.source, from)
+    local rows = conn:query(TAKE_BACK, entry.source, from).affected
+    if is_back and rows ~= entry.alias_count then
+      refuse_gone(entry.source, rows, entry.alias_count)
+    end
     conn:query("DELETE FROM aliases_set_aside WHERE source = $1 AND run_id = $2", entry.source, from)
     conn:query("DELETE FROM alias_sources WHERE source = $1", entry.source)
     if is_back then
