@@ -4,6 +4,7 @@
 ---   ligase recipes/rollback_example.lua tag=pilot            says what would happen
 ---   ligase recipes/rollback_example.lua tag=pilot do         does it
 ---   ligase recipes/rollback_example.lua recipe=lipidomics since=yesterday cascade do
+local errors = require "ligase.base.errors"
 local ligase = require "ligase"
 
 local wanted, options = { outcome = "done" }, { dry_run = true }
@@ -16,11 +17,12 @@ for _, word in ipairs { ... } do
   elseif word == "cascade" then
     options.cascade = true          -- also what later runs built on them
   else
-    error(("what is '%s'? Say recipe=, command=, tag=, batch= or since=, cascade, do"):format(word), 0)
+    errors.raise { kind = "usage", message = ("'%s' is none of the words of this script"):format(word),
+      hint = "Say recipe=, command=, tag=, batch= or since=, then cascade and do" }
   end
 end
 if next(wanted, next(wanted)) == nil then
-  error("say which runs: recipe=NAME, tag=WORD, since=TIME, ...", 0)
+  errors.raise { kind = "usage", message = "it is not said which runs", hint = "Say recipe=, tag=, since=, ..." }
 end
 
 local runs = ligase.runs:list(wanted)

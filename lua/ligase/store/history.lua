@@ -12,7 +12,7 @@ local REMEMBERED = [[
 SELECT DISTINCT c.change ->> 'id' AS id FROM runs AS r CROSS JOIN LATERAL jsonb_array_elements(r.changes) AS c (change)
 WHERE jsonb_typeof(r.changes) = 'array' AND c.change ->> 'table' = 'datasets'
   AND (c.change -> 'before' ->> 'name' = $1 OR (c.change -> 'before' ->> 'omics_type') || '/'
-    || (c.change -> 'before' ->> 'name') = $1 OR c.change ->> 'id' = lower($1)) LIMIT 2]]
+    || (c.change -> 'before' ->> 'name') = $1 OR c.change ->> 'id' = lower($1)) ORDER BY 1]]
 
 --- The dataset that a person means, also one that is no longer there.
 ---@param conn table
@@ -26,8 +26,16 @@ function M.find(conn, wanted)
     error(result, 0)
   end
   local remembered = conn:query(REMEMBERED, wanted)
-  if #remembered ~= 1 then
+  if #remembered == 0 then
     error(result, 0)
+  elseif #remembered > 1 then
+    local ids = {}
+    for i, row in ipairs(remembered) do
+      ids[i] = row.id
+    end
+    errors.raise { kind = "usage", code = "ambiguous_dataset", detail = table.concat(ids, ", "),
+      message = ("%d datasets that are gone were called '%s'"):format(#ids, text.printable(wanted)),
+      hint = "Say which by its id" }
   end
   return { id = remembered[1].id, name = wanted, is_gone = true }
 end
