@@ -257,18 +257,19 @@ local function attempt(conn, wanted, options, entry)
   locks.begin(conn)
   local ids, batch = resolve(conn, wanted)
   local plan = plan_locked(conn, ids)
-  local all, named, later = run_finding.all(conn, plan.runs), {}, {}
+  local all, is_named, named, later = run_finding.all(conn, plan.runs), {}, {}, {}
   for _, id in ipairs(ids) do
-    named[id] = true
+    is_named[id] = true
   end
   for _, run in ipairs(all) do
     check_outcome(conn, run)
-    later[#later + 1] = not named[run.id] and run or nil
+    table.insert(is_named[run.id] and named or later, run)
   end
+  check_reversible(conn, named)
   if #later > 0 and not options.cascade then
     refuse_built_on(ids, later)
   end
-  check_reversible(conn, all)
+  check_reversible(conn, later)
   check_unexplained(plan)
   entry.batch_id = #all > 1 and (entry.batch_id or sys.uuid7()) or nil
   entry.arguments.of_batch, entry.arguments.cascade = batch, #later > 0 or nil

@@ -384,12 +384,14 @@ describe("rollback of links", function()
     round_trip(function()
       return apply(rereading.in_capitals)
     end)
+    local first = conn:query("SELECT id FROM runs WHERE command = 'names apply' ORDER BY started_at DESC LIMIT 1")[1].id
     round_trip(function()
       return apply(function(raw)
         local reading = rereading.in_capitals(raw)
         return reading and { name = reading.name, rule = "spec.newest", level = "low", candidates = { "A", "B" } }
       end)
     end)
+    assert.equal("built_on", refusal({ runs = { first } }).code)
   end)
 
   it("is in the way of the ingest whose rows it linked, in pieces too", function()

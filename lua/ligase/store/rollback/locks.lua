@@ -32,8 +32,8 @@ UNION SELECT 'scores' || chr(1) || id FROM undoing WHERE tbl = 'datasets' AND ta
 local OTHERS = [[
 SELECT DISTINCT CASE tbl WHEN 'screening_campaigns' THEN 'campaign' || chr(1) || id
   WHEN 'alias_sources' THEN 'alias_sources' || chr(1) || id
-  WHEN 'signatures' THEN 'signatures' WHEN 'measurements' THEN 'names apply' END AS word
-FROM undoing WHERE tbl IN ('screening_campaigns', 'alias_sources', 'signatures', 'measurements')
+  WHEN 'signatures' THEN 'signatures' ELSE 'names apply' END AS word
+FROM undoing WHERE tbl IN ('screening_campaigns', 'alias_sources', 'signatures', 'measurements', 'feature_names')
 UNION SELECT DISTINCT 'entity' || chr(1) || tbl FROM undoing
 WHERE tbl IN ('programs', 'experiments', 'datasets', 'compounds', 'signatures', 'screening_campaigns', 'features')]]
 

@@ -12,11 +12,7 @@ local M = {}
 -- ---- what is to be done ----------------------------------------------------
 
 --- The order in which runs are undone, the newest first.
-local ORDER = [[
-UPDATE undoing AS u SET place = o.place
-FROM (SELECT id, row_number() OVER (ORDER BY finished_at DESC, id DESC) AS place FROM runs
-  WHERE id IN (SELECT DISTINCT run_id FROM undoing)) AS o
-WHERE o.id = u.run_id]]
+local ORDER = "UPDATE undoing AS u SET place = o.place FROM undone AS o WHERE o.run_id = u.run_id"
 
 --- A revision stays where its dataset stays: it only counts no longer. It goes with the
 --- dataset, together with those that earlier rollbacks left there.
@@ -76,7 +72,7 @@ WHERE n.tbl <> ALL ('{measurements,alias_sources,dataset_signatures,feature_name
   AND n.now IS DISTINCT FROM o.target]]
 
 --- Works out from the plan's entries what each row is and what it becomes: the temporary table
---- `net` has the rows that differ.
+--- `net` has the rows that differ. The runs are numbered already.
 ---@param conn table
 function M.settle(conn)
   conn:query(ORDER)

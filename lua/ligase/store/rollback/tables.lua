@@ -112,7 +112,10 @@ M.KEY = (function()
     end
   end
   return {
-    id = ("CASE c.change ->> 'table' %s ELSE c.change ->> 'id' END"):format(table.concat(firsts, "\n  ")),
+    -- Receipts are changed by one kind of run, one after the other, and many at a time: as one thing.
+    id = ([[CASE c.change ->> 'table' %s
+  WHEN 'feature_names' THEN CASE WHEN c.change -> 'before' ? 'receipts' THEN 'receipts' END
+  ELSE c.change ->> 'id' END]]):format(table.concat(firsts, "\n  ")),
     other = ("CASE c.change ->> 'table' %s WHEN 'measurements' THEN coalesce(c.change ->> 'revision', '') ELSE '' END")
       :format(table.concat(seconds, "\n  ")),
   }
