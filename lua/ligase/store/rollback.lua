@@ -210,14 +210,21 @@ local function check_unexplained(plan)
     detail = table.concat(parts, "; "), hint = "Take these references away first" }
 end
 
---- The runs that have to be undone, with the locks for what they touch.
+--- The journal only grows while no other rollback is at work.
+local function count_runs(conn)
+  return conn:query("SELECT count(*) AS n FROM runs WHERE outcome = 'done'")[1].n
+end
+
+--- The runs that have to be undone, with the locks for what they touch: what was found before
+--- the locks were held has to be so afterwards.
 local function plan_locked(conn, ids)
   local held = {}
-  local plan
-  repeat
-    plan = plan_of.make(conn, ids)
-  until not locks.take(conn, held)
-  return plan
+  while true do
+    local count, plan = count_runs(conn), plan_of.make(conn, ids)
+    if not locks.take(conn, held) or count_runs(conn) == count then
+      return plan
+    end
+  end
 end
 
 -- ---- all of it -------------------------------------------------------------
@@ -262,7 +269,6 @@ local function attempt(conn, wanted, options, entry)
     is_named[id] = true
   end
   for _, run in ipairs(all) do
-    check_outcome(conn, run)
     table.insert(is_named[run.id] and named or later, run)
   end
   check_reversible(conn, named)

@@ -146,9 +146,14 @@ describe("rollback of an ingest", function()
 
   it("does not bring a dataset back whose name was given away", function()
     local report = undo(ingest("taken", "lipid,a\nx,1\n").run_id)
-    ingest("taken", "lipid,a\nx,9\n")
+    local other = ingest("taken", "lipid,a\nx,9\n").run_id
     local failure = refusal { runs = { report.rollbacks[1].id } }
+    assert.same({ "built_on", other }, { failure.code, failure.runs[1].id })
+    undo(other)
+    conn:query("INSERT INTO datasets (id, omics_type, name) VALUES (gen_random_uuid(), 'lipidomics', 'taken')")
+    failure = refusal { runs = { report.rollbacks[1].id } }
     assert.same({ "conflict", "23505" }, { failure.code, failure.sqlstate })
+    conn:query("DELETE FROM datasets WHERE name = 'taken'")
   end)
 end)
 

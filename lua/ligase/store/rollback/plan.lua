@@ -1,8 +1,9 @@
 --- Which runs have to be undone, and what they touched.
 ---
 --- Every change in the journal has a row's key and the row as it was. Whatever touched the
---- same key later built on it; so did whatever refers to an entity that would go. A run that
---- was rolled back and its rollback cancel each other out.
+--- same key later built on it; so did whatever refers to an entity that would go, or took away
+--- what rows that come back refer to. A run that was rolled back and its rollback cancel each
+--- other out.
 local pg = require "pg"
 local tables = require "ligase.store.rollback.tables"
 
@@ -12,7 +13,7 @@ local M = {}
 ---@field conn table
 ---@field runs string[] ids
 ---@field by_id table<string, boolean>
----@field touched_from string|nil
+---@field touched_from string|nil what the list of touched rows was made from
 
 --- Fewer rows than this are looked through in no time, whatever the statistics say.
 local FEW_ROWS = 200
@@ -51,7 +52,17 @@ WHERE id IS NOT NULL
 ORDER BY run_id, tbl, id, other, piece, position]]):gsub("%$(%u+)", { ENTRIES = ENTRIES, ID = tables.KEY.id,
   OTHER = tables.KEY.other })
 
---- What was touched since the first of the runs ended, by runs that count.
+--- Undoing a rollback makes what it undid count again, which may have built on what else is
+--- undone: then it is to be undone in its turn.
+local REVIVED = [[
+WITH RECURSIVE chain AS (
+  SELECT r.rolls_back AS id, 1 AS depth FROM runs AS r WHERE r.id = ANY ($1::uuid[]) AND r.rolls_back IS NOT NULL
+  UNION ALL SELECT r.rolls_back, c.depth + 1 FROM chain AS c JOIN runs AS r ON r.id = c.id
+    WHERE r.rolls_back IS NOT NULL)
+SELECT DISTINCT c.id FROM chain AS c JOIN runs AS r ON r.id = c.id
+WHERE c.depth % 2 = 1 AND r.outcome = 'rolled_back' AND c.id <> ALL ($1::uuid[])]]
+
+--- What was touched since the first of the runs ended, by runs that count or will count.
 local TOUCH = ([[
 INSERT INTO touched (run_id, finished_at, undone_at, undone_id, tbl, id, other)
 SELECT DISTINCT m.id, m.finished_at, u.finished_at, u.id,
@@ -59,8 +70,8 @@ SELECT DISTINCT m.id, m.finished_at, u.finished_at, u.id,
 FROM runs AS m LEFT JOIN runs AS u ON u.id = m.rolls_back $ENTRIES
 CROSS JOIN LATERAL (SELECT $ID AS id, $OTHER AS other
   UNION ALL SELECT made_by, '' FROM jsonb_array_elements_text(c.change -> 'made_by') AS made_by) AS k
-WHERE m.outcome = 'done' AND m.finished_at >= $1::timestamptz AND m.arguments -> 'piece_of' IS NULL
-  AND k.id IS NOT NULL]]):gsub("%$(%u+)", { ENTRIES = ENTRIES, ID = tables.KEY.id, OTHER = tables.KEY.other })
+WHERE (m.outcome = 'done' AND m.finished_at >= $1::timestamptz OR m.id = ANY ($2::uuid[]))
+  AND m.arguments -> 'piece_of' IS NULL AND k.id IS NOT NULL]]):gsub("%$(%u+)", { ENTRIES = ENTRIES, ID = tables.KEY.id, OTHER = tables.KEY.other })
 
 --- Later in the order in which runs ended; x must not only undo what came later itself.
 local LATER = [[
@@ -114,6 +125,63 @@ JOIN screening_results AS x ON x.compound_id = u.id::uuid
 JOIN screening_revisions AS v ON v.campaign_id = x.campaign_id AND v.revision = x.revision
 WHERE u.tbl = 'compounds' AND u.target IS NULL]]
 
+--- What rows that come back refer to, whether it is there or not.
+local NEEDED = (function()
+  local parts = {}
+  for i, reference in ipairs(tables.REFERENCES) do
+    parts[i] = ("SELECT '%s' AS tbl, u.target ->> '%s' AS id FROM undoing AS u WHERE u.tbl = '%s'"):format(reference[3],
+      reference[2], reference[1])
+  end
+  parts[#parts + 1] = [[SELECT 'compounds', x.compound_id::text FROM undoing AS u JOIN screening_results AS x
+    ON x.campaign_id = u.id::uuid AND x.revision = (u.target ->> 'current_revision')::int
+  WHERE u.tbl = 'screening_campaigns']]
+  for tbl, column in pairs { datasets = "dataset_id", signatures = "signature_id" } do
+    parts[#parts + 1] = ([[SELECT '%s', k.score ->> '%s' FROM runs AS p
+    CROSS JOIN LATERAL jsonb_array_elements(p.changes) AS c (change)
+    CROSS JOIN LATERAL jsonb_array_elements(c.change -> 'rows') AS k (score)
+  WHERE p.batch_id = ANY ($1::uuid[]) AND p.arguments ? 'piece_of' AND c.change ->> 'table' = 'dataset_signatures'
+    AND jsonb_typeof(c.change -> 'rows') = 'array']]):format(tbl, column)
+  end
+  return table.concat(parts, "\n  UNION ")
+end)()
+
+--- Who took away what is needed and not there: whoever touched it last.
+local TAKEN_BY = [[
+WITH needed AS MATERIALIZED (%s)
+SELECT DISTINCT ON (n.tbl, n.id) x.run_id, x.run_id = ANY ($1::uuid[]) AS is_planned
+FROM needed AS n JOIN touched AS x ON x.tbl = n.tbl AND x.id = n.id
+WHERE NOT EXISTS (SELECT FROM undoing AS e WHERE e.tbl = n.tbl AND e.id = n.id AND e.target IS NOT NULL) AND %s
+ORDER BY n.tbl, n.id, x.finished_at DESC, x.run_id DESC]]
+
+TAKEN_BY = (function()
+  local absent = {}
+  for _, tbl in ipairs { "programs", "experiments", "datasets", "signatures", "compounds", "screening_campaigns" } do
+    absent[#absent + 1] = ("n.tbl = '%s' AND NOT EXISTS (SELECT FROM %s AS t WHERE t.id = n.id::uuid)"):format(tbl, tbl)
+  end
+  return TAKEN_BY:format(NEEDED, "(" .. table.concat(absent, "\n  OR ") .. ")")
+end)()
+
+--- Who gave a name away that a row needs that comes back: whoever touched the other row last.
+local NAMED_BY = (function()
+  local parts = {}
+  for tbl, columns in pairs(tables.UNIQUE) do
+    local same, known = {}, {}
+    for i, column in ipairs(columns) do
+      same[i] = ("t.%s = u.target ->> '%s'"):format(column, column)
+      known[i] = ("u.target ->> '%s' IS NOT NULL"):format(column)
+    end
+    parts[#parts + 1] = ([[SELECT '%s' AS tbl, t.id::text AS id FROM undoing AS u JOIN %s AS t ON %s
+  WHERE u.tbl = '%s' AND u.target IS NOT NULL AND %s AND t.id <> u.id::uuid]]):format(tbl, tbl,
+      table.concat(same, " AND "), tbl, table.concat(known, " AND "))
+  end
+  return ([[
+WITH taken AS MATERIALIZED (%s)
+SELECT DISTINCT ON (n.tbl, n.id) x.run_id, x.run_id = ANY ($1::uuid[]) AS is_planned
+FROM taken AS n JOIN touched AS x ON x.tbl = n.tbl AND x.id = n.id
+WHERE NOT EXISTS (SELECT FROM undoing AS e WHERE e.tbl = n.tbl AND e.id = n.id)
+ORDER BY n.tbl, n.id, x.finished_at DESC, x.run_id DESC]]):format(table.concat(parts, "\n  UNION "))
+end)()
+
 local UNEXPLAINED = [[
 SELECT u.tbl, u.id, u.removed, u.removed_id, r.target AS removed_row
 FROM referring AS u LEFT JOIN undoing AS r ON r.tbl = u.removed AND r.id = u.removed_id AND r.run_id = u.run_id
@@ -134,10 +202,15 @@ end
 local function touch(self)
   local first = self.conn:query("SELECT min(finished_at)::text AS at FROM runs WHERE id = ANY ($1::uuid[])",
     pg.array(self.runs, "uuid"))[1].at
-  if first ~= self.touched_from then
-    self.touched_from = first
+  local revived = {}
+  for i, row in ipairs(self.conn:query(REVIVED, pg.array(self.runs, "uuid"))) do
+    revived[i] = row.id
+  end
+  local state = first .. table.concat(revived)
+  if state ~= self.touched_from then
+    self.touched_from = state
     self.conn:script("DELETE FROM touched")
-    if self.conn:query(TOUCH, first).affected > FEW_ROWS then
+    if self.conn:query(TOUCH, first, pg.array(revived, "uuid")).affected > FEW_ROWS then
       self.conn:script("ANALYZE touched")
     end
   end
@@ -166,7 +239,7 @@ local function dependents(self)
   local ids, seen = {}, {}
   local function add(sql)
     for _, row in ipairs(self.conn:query(sql, pg.array(self.runs, "uuid"))) do
-      if not seen[row.run_id] then
+      if not seen[row.run_id] and not row.is_planned then
         seen[row.run_id] = true
         ids[#ids + 1] = row.run_id
       end
@@ -175,6 +248,8 @@ local function dependents(self)
   find_referrers(self)
   add(DEPENDENT)
   add(DEPENDENT_REFERRERS)
+  add(TAKEN_BY)
+  add(NAMED_BY)
   if any_removed(self, "datasets") then
     add(SCORED_BY:format("dataset_id", "datasets"))
   end

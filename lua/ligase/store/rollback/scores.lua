@@ -65,11 +65,13 @@ SELECT $1, (l.image ->> 'run_id')::uuid, jsonb_build_object('dataset_id', l.imag
   l.image -> 'contrast'), true
 FROM (SELECT k.image FROM %s) AS l]]):format(LISTS:format("rows", "rows"))
 
+--- What was put back and stayed.
 local ORPHANS = [[
 SELECT d.id IS NULL AS no_dataset, s.image ->> 'dataset_id' AS dataset_id, s.image ->> 'signature_id' AS signature_id
 FROM scores_taken AS s LEFT JOIN datasets AS d ON d.id = (s.image ->> 'dataset_id')::uuid
 LEFT JOIN signatures AS g ON g.id = (s.image ->> 'signature_id')::uuid
-WHERE s.is_made AND (d.id IS NULL OR g.id IS NULL) LIMIT 1]]
+WHERE s.is_made AND (d.id IS NULL OR g.id IS NULL)
+  AND EXISTS (SELECT FROM dataset_signatures AS x WHERE ]] .. same_key "s.image" .. ") LIMIT 1"
 
 local function refuse_orphans(conn)
   local orphan = conn:query(ORPHANS)[1]

@@ -99,6 +99,20 @@ M.REFERRERS = {
   compounds = { { "program_compounds", "compound_id" } },
 }
 
+--- What rows that come back refer to: the table, its column, and what that leads to.
+M.REFERENCES = { { "revisions", "dataset_id", "datasets" }, { "signature_components", "signature_id", "signatures" },
+  { "screening_revisions", "campaign_id", "screening_campaigns" } }
+
+for entity_table, referrers in pairs(M.REFERRERS) do
+  for _, referrer in ipairs(referrers) do
+    table.insert(M.REFERENCES, { referrer[1], referrer[2], entity_table })
+  end
+end
+
+--- What no two entities of a kind may share.
+M.UNIQUE = { programs = { "name" }, experiments = { "name" }, datasets = { "name", "omics_type" },
+  compounds = { "code" }, signatures = { "name", "version" }, screening_campaigns = { "name" } }
+
 --- SQL for the key of a change, over a relation c (change): id (uuid, NULL when it is none) and
 --- other (text, '' for keys of one column).
 M.KEY = (function()
