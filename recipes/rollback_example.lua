@@ -1,5 +1,6 @@
 --- Runs chosen by recipe, time or tag, shown, undone, and looked at afterwards. Copy it into
---- the recipes/ folder of your workspace and change what it chooses.
+--- the recipes/ folder of your workspace and change what it chooses. Without words it does
+--- nothing: whoever looks for recipes reads all files here.
 ---
 ---   ligase recipes/rollback_example.lua tag=pilot            says what would happen
 ---   ligase recipes/rollback_example.lua tag=pilot do         does it
@@ -22,7 +23,7 @@ for _, word in ipairs { ... } do
   end
 end
 if next(wanted, next(wanted)) == nil then
-  errors.raise { kind = "usage", message = "it is not said which runs", hint = "Say recipe=, tag=, since=, ..." }
+  return
 end
 
 local runs = ligase.runs:list(wanted)

@@ -7,7 +7,6 @@ local M = {}
 --- Columns of floats that are computed, and so may be a negative zero.
 local FLOATS = {
   dataset_signatures = { "score", "p_value", "coverage" },
-  signature_components = { "weight" },
 }
 
 --- SQL for the image of a row.

@@ -26,7 +26,7 @@ WHERE u.watch IN ('datasets', 'revisions') AND coalesce(d.name, u.target ->> 'na
 local SCORED = [[
 SELECT DISTINCT 'scores' || chr(1) || x.dataset_id AS word FROM dataset_signatures AS x
 WHERE EXISTS (SELECT FROM undoing WHERE tbl = 'dataset_signatures')
-  AND x.run_id IN (SELECT run_id FROM undoing WHERE tbl = 'dataset_signatures')
+  AND x.run_id::text IN (SELECT id FROM undoing WHERE tbl = 'dataset_signatures')
 UNION SELECT 'scores' || chr(1) || id FROM undoing WHERE tbl = 'datasets' AND target IS NULL]]
 
 local OTHERS = [[

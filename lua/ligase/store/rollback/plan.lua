@@ -44,9 +44,10 @@ SELECT DISTINCT ON (run_id, tbl, id, other) run_id, finished_at, tbl,
   CASE tbl WHEN 'measurements' THEN 'revisions' ELSE tbl END AS watch, id, other,
   CASE WHEN jsonb_typeof(change -> 'before') = 'object' THEN change -> 'before' END, change -> 'components',
   coalesce((change ->> 'page')::boolean, false), coalesce((change ->> 'set_aside')::boolean, false)
-FROM (SELECT m.id AS run_id, m.finished_at, c.change ->> 'table' AS tbl, $ID AS id, $OTHER AS other, c.change,
-    e.piece, c.position
+FROM (SELECT m.id AS run_id, m.finished_at, c.change ->> 'table' AS tbl, k.id, k.other, c.change, e.piece, c.position
   FROM runs AS m $ENTRIES
+  CROSS JOIN LATERAL (SELECT $ID AS id, $OTHER AS other
+    UNION ALL SELECT run, '' FROM jsonb_array_elements_text(c.change -> 'runs') AS run) AS k
   WHERE m.id = ANY ($1::uuid[])) AS x
 WHERE id IS NOT NULL
 ORDER BY run_id, tbl, id, other, piece, position]]):gsub("%$(%u+)", { ENTRIES = ENTRIES, ID = tables.KEY.id,
@@ -69,9 +70,11 @@ SELECT DISTINCT m.id, m.finished_at, u.finished_at, u.id,
   CASE c.change ->> 'table' WHEN 'measurements' THEN 'revisions' ELSE c.change ->> 'table' END, k.id, k.other
 FROM runs AS m LEFT JOIN runs AS u ON u.id = m.rolls_back $ENTRIES
 CROSS JOIN LATERAL (SELECT $ID AS id, $OTHER AS other
+  UNION ALL SELECT run, '' FROM jsonb_array_elements_text(c.change -> 'runs') AS run
   UNION ALL SELECT made_by, '' FROM jsonb_array_elements_text(c.change -> 'made_by') AS made_by) AS k
 WHERE (m.outcome = 'done' AND m.finished_at >= $1::timestamptz OR m.id = ANY ($2::uuid[]))
-  AND m.arguments -> 'piece_of' IS NULL AND k.id IS NOT NULL]]):gsub("%$(%u+)", { ENTRIES = ENTRIES, ID = tables.KEY.id, OTHER = tables.KEY.other })
+  AND m.arguments -> 'piece_of' IS NULL AND k.id IS NOT NULL]]):gsub("%$(%u+)", { ENTRIES = ENTRIES,
+  ID = tables.KEY.id, OTHER = tables.KEY.other })
 
 --- Later in the order in which runs ended; x must not only undo what came later itself.
 local LATER = [[
@@ -148,8 +151,8 @@ end)()
 --- Who took away what is needed and not there: whoever touched it last.
 local TAKEN_BY = [[
 WITH needed AS MATERIALIZED (%s)
-SELECT DISTINCT ON (n.tbl, n.id) x.run_id, x.run_id = ANY ($1::uuid[]) AS is_planned
-FROM needed AS n JOIN touched AS x ON x.tbl = n.tbl AND x.id = n.id
+SELECT DISTINCT ON (n.tbl, n.id) x.run_id
+FROM needed AS n JOIN touched AS x ON x.tbl = n.tbl AND x.id = n.id AND x.run_id <> ALL ($1::uuid[])
 WHERE NOT EXISTS (SELECT FROM undoing AS e WHERE e.tbl = n.tbl AND e.id = n.id AND e.target IS NOT NULL) AND %s
 ORDER BY n.tbl, n.id, x.finished_at DESC, x.run_id DESC]]
 
@@ -161,6 +164,18 @@ TAKEN_BY = (function()
   return TAKEN_BY:format(NEEDED, "(" .. table.concat(absent, "\n  OR ") .. ")")
 end)()
 
+--- Scores that stand where others have to come back.
+local SCORED_INSTEAD = LATEST:format [[
+SELECT DISTINCT x.run_id, m.finished_at, m.id AS removed_by FROM runs AS m
+JOIN runs AS p ON p.batch_id = m.id AND p.arguments ->> 'piece_of' = m.id::text
+CROSS JOIN LATERAL jsonb_array_elements(p.changes) AS c (change)
+CROSS JOIN LATERAL jsonb_array_elements(c.change -> 'rows') AS k (score)
+JOIN dataset_signatures AS x ON x.dataset_id = (k.score ->> 'dataset_id')::uuid
+  AND x.revision = (k.score ->> 'revision')::int AND x.signature_id = (k.score ->> 'signature_id')::uuid
+  AND x.method = k.score ->> 'method' AND x.contrast = k.score ->> 'contrast'
+WHERE m.id = ANY ($1::uuid[]) AND c.change ->> 'table' = 'dataset_signatures'
+  AND jsonb_typeof(c.change -> 'rows') = 'array']]
+
 --- Who gave a name away that a row needs that comes back: whoever touched the other row last.
 local NAMED_BY = (function()
   local parts = {}
@@ -170,15 +185,18 @@ local NAMED_BY = (function()
       same[i] = ("t.%s = u.target ->> '%s'"):format(column, column)
       known[i] = ("u.target ->> '%s' IS NOT NULL"):format(column)
     end
-    parts[#parts + 1] = ([[SELECT '%s' AS tbl, t.id::text AS id FROM undoing AS u JOIN %s AS t ON %s
+    parts[#parts + 1] = ([[SELECT '%s' AS tbl, t.id::text AS id, to_jsonb(t) ->> 'name' AS name,
+    to_jsonb(t) ->> 'code' AS code
+  FROM undoing AS u JOIN %s AS t ON %s
   WHERE u.tbl = '%s' AND u.target IS NOT NULL AND %s AND t.id <> u.id::uuid]]):format(tbl, tbl,
       table.concat(same, " AND "), tbl, table.concat(known, " AND "))
   end
   return ([[
 WITH taken AS MATERIALIZED (%s)
-SELECT DISTINCT ON (n.tbl, n.id) x.run_id, x.run_id = ANY ($1::uuid[]) AS is_planned
-FROM taken AS n JOIN touched AS x ON x.tbl = n.tbl AND x.id = n.id
-WHERE NOT EXISTS (SELECT FROM undoing AS e WHERE e.tbl = n.tbl AND e.id = n.id)
+SELECT DISTINCT ON (n.tbl, n.id) x.run_id
+FROM taken AS n JOIN touched AS x ON x.tbl = n.tbl AND x.id = n.id AND x.run_id <> ALL ($1::uuid[])
+WHERE NOT EXISTS (SELECT FROM undoing AS e WHERE e.tbl = n.tbl AND e.id = n.id AND (e.target IS NULL
+  OR (e.target ->> 'name', e.target ->> 'code') IS DISTINCT FROM (n.name, n.code)))
 ORDER BY n.tbl, n.id, x.finished_at DESC, x.run_id DESC]]):format(table.concat(parts, "\n  UNION "))
 end)()
 
@@ -239,7 +257,7 @@ local function dependents(self)
   local ids, seen = {}, {}
   local function add(sql)
     for _, row in ipairs(self.conn:query(sql, pg.array(self.runs, "uuid"))) do
-      if not seen[row.run_id] and not row.is_planned then
+      if not seen[row.run_id] then
         seen[row.run_id] = true
         ids[#ids + 1] = row.run_id
       end
@@ -250,6 +268,9 @@ local function dependents(self)
   add(DEPENDENT_REFERRERS)
   add(TAKEN_BY)
   add(NAMED_BY)
+  if #self.conn:query("SELECT 1 FROM undoing WHERE tbl = 'dataset_signatures' LIMIT 1") > 0 then
+    add(SCORED_INSTEAD)
+  end
   if any_removed(self, "datasets") then
     add(SCORED_BY:format("dataset_id", "datasets"))
   end

@@ -2,7 +2,7 @@
 ---
 --- A run's scores carry its id; those that it replaced stand in the journal. Scores of a
 --- dataset or signature that goes, go with it. A rollback keeps what it takes away as `rows`,
---- and the keys of what it puts back as `made`.
+--- the keys of what it puts back as `made`, and as `runs` whose scores it is about.
 local errors = require "ligase.base.errors"
 local journal = require "ligase.store.rollback.journal"
 local row_images = require "ligase.store.row_images"
@@ -124,16 +124,28 @@ end
 
 local ENTRIES = ([[
 SELECT u.rollback_id, jsonb_build_array(jsonb_build_object('table', 'dataset_signatures', 'id', u.rollback_id,
-  'made_by', jsonb_agg(DISTINCT s.made_by), 'rows', coalesce(jsonb_agg(s.image) FILTER (WHERE NOT s.is_made), '[]'),
+  'made_by', jsonb_agg(DISTINCT s.made_by), 'runs',
+  coalesce(jsonb_agg(DISTINCT s.made_by) FILTER (WHERE s.is_made AND s.made_by IS NOT NULL), '[]'), 'rows', coalesce(jsonb_agg(s.image) FILTER (WHERE NOT s.is_made), '[]'),
   'made', coalesce(jsonb_agg(s.image) FILTER (WHERE s.is_made), '[]')))::text AS changes
 FROM (SELECT *, row_number() OVER (PARTITION BY run_id ORDER BY n) AS k FROM scores_taken) AS s
 JOIN undone AS u ON u.run_id = s.run_id
 GROUP BY u.rollback_id, (s.k - 1) / %d ORDER BY 1]]):format(ROWS_AT_ONCE)
 
+--- That a rollback is about the scores of some runs, whether there were any or not: who touches
+--- them later is in the way.
+local RUNS = [[
+SELECT u.rollback_id, jsonb_build_array(jsonb_build_object('table', 'dataset_signatures', 'id', u.rollback_id,
+  'runs', jsonb_agg(e.id ORDER BY e.id)))::text AS changes
+FROM undone AS u JOIN undoing AS e ON e.run_id = u.run_id WHERE e.tbl = 'dataset_signatures'
+GROUP BY u.rollback_id ORDER BY 1]]
+
 --- Journals it, after the rollbacks' own entries.
 ---@param conn table
 function M.write(conn)
   refuse_orphans(conn)
+  for _, entry in ipairs(conn:query(RUNS)) do
+    journal.add(conn, entry.rollback_id, entry.changes)
+  end
   for _, entry in ipairs(conn:query(ENTRIES)) do
     journal.add(conn, entry.rollback_id, entry.changes)
   end
