@@ -34,6 +34,7 @@ local SPEC = {
 ---@field create boolean|nil programs and experiments that are not there are made
 ---@field outbox boolean|nil other systems are to be told
 ---@field dry_run boolean|nil nothing is written
+---@field tag string|nil a word in the journal by which the run is found again
 ---@field aliases ligase.alias_lookup|nil
 
 -- ---- definitions -----------------------------------------------------------
@@ -265,12 +266,13 @@ local function store(definition, kind, conn, source, options)
   local done, counts, outcome, run_id = pcall(entities.change, conn, { command = options.command,
     recipe = options.recipe, outbox = options.outbox, create = options.create, rehearse = options.dry_run,
     reconnect = options.reconnect,
-    arguments = { source = source.shown, sha256 = tbl.info.sha256, bytes = tbl.info.bytes } }, function(changes)
-    local outcomes = changes:upsert(kind.name, given)
-    duplicates = changes:duplicates(kind.name, outcomes)
-    changes:count("rows", #given)
-    return changes.counts
-  end)
+    arguments = { source = source.shown, sha256 = tbl.info.sha256, bytes = tbl.info.bytes, tag = options.tag } },
+    function(changes)
+      local outcomes = changes:upsert(kind.name, given)
+      duplicates = changes:duplicates(kind.name, outcomes)
+      changes:count("rows", #given)
+      return changes.counts
+    end)
   if not done then
     error(M.placed(counts, tbl, source), 0)
   end

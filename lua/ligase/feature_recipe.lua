@@ -227,9 +227,10 @@ local function store(definition, conn, source, options)
     set = options.set, dialect = dialect })
   local counts, outcome, run_id = entities.change(conn, { command = options.command, recipe = options.recipe,
     outbox = options.outbox, rehearse = options.dry_run, reconnect = options.reconnect,
-    arguments = { source = source.shown, sha256 = tbl.info.sha256, bytes = tbl.info.bytes } }, function(changes)
-    return store_in(changes, definition, source, tbl, options)
-  end)
+    arguments = { source = source.shown, sha256 = tbl.info.sha256, bytes = tbl.info.bytes, tag = options.tag } },
+    function(changes)
+      return store_in(changes, definition, source, tbl, options)
+    end)
   local lines = entity_recipe.table_lines(tbl)
   if counts.unread then
     lines[#lines + 1] = { "names", counts.unread }

@@ -46,6 +46,7 @@ local SETTLE_WAIT_S = 30
 ---@field create boolean|nil programs and experiments that are not there are made
 ---@field organism string|nil
 ---@field command string|nil what the journal calls it ("ingest")
+---@field tag string|nil a word in the journal by which the run is found again
 ---@field batch_id string|nil the journal's mark of files that came together
 ---@field resolver ligase.resolver|nil one that already knows names
 ---@field resolvers table|nil from M.resolvers, shared by many files: they remember names
@@ -69,6 +70,7 @@ local OPTIONS = {
   force = { type = "boolean" }, program = { type = "string|table" },
   experiment = { type = "string|table" }, create = { type = "boolean" },
   organism = { type = "string" }, command = { type = "string", default = "ingest" }, batch_id = { type = "string" },
+  tag = { type = "string" },
   resolver = { type = "table" }, resolvers = { type = "table" }, progress = { type = "function" },
   reconnect = { type = "function" },
 }
@@ -156,7 +158,8 @@ function M.request(path, recipe, options)
     error(failure, 0)
   end
   request.run = runs.new(request.command, request.recipe, { source = request.source.shown, name = request.name,
-    program = request.program, experiment = request.experiment, organism = request.organism }, request.batch_id)
+    program = request.program, experiment = request.experiment, organism = request.organism,
+    tag = request.tag }, request.batch_id)
   return request
 end
 

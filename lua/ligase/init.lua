@@ -5,6 +5,7 @@
 ---   ligase.programs:create { name = "ALS", disease = { "ALS", "FTD" } }
 ---   ligase.datasets:update("plasma_lipids", { programs = { "ALS", "Ageing" } }, { create = true })
 ---   for _, compound in ipairs(ligase.compounds:list { program = "ALS" }) do print(compound.code) end
+---   ligase.rollback(ligase.runs:list { tag = "pilot", outcome = "done" }, { cascade = true })
 ---
 --- The database is the one of the workspace's settings. Every call is a transaction with an
 --- entry in the journal; `ligase.change` makes one of many.
@@ -14,6 +15,8 @@ local errors = require "ligase.base.errors"
 local kinds = require "ligase.store.entity_kinds"
 local lists = require "ligase.store.entity_lists"
 local options_of = require "ligase.base.options"
+local rollback = require "ligase.store.rollback"
+local run_finding = require "ligase.store.run_finding"
 
 local M = {}
 
@@ -175,6 +178,64 @@ end
 ---@return {row: table, links: table<string, {id: string, name: string}[]>, referrers: table[], shares: table[]}
 function Service:show(which)
   return lists.show(M.connection(), self.kind.name, self:find(which))
+end
+
+-- ---- runs ------------------------------------------------------------------
+
+---@class ligase.run_service
+local Runs = {}
+Runs.__index = Runs
+
+--- Runs, the latest first, that are all of what is asked for.
+---@param wanted {recipe: string|nil, since: string|nil, tag: string|nil, command: string|nil, batch: string|nil,
+--- outcome: string|nil, limit: integer|nil}|nil since: a time as Postgres reads it, such as "2026-11-20", "yesterday"
+---@return table[] runs {id, batch_id, rolls_back, started_at, finished_at, outcome, command, recipe, arguments, counts}
+function Runs:list(wanted)
+  return run_finding.list(M.connection(), wanted)
+end
+
+--- The run that is meant. Raises "usage" when there is none, or more than one.
+---@param which string its id, a start of it, or "last"
+---@return table run
+function Runs:find(which)
+  return run_finding.find(M.connection(), which)
+end
+
+M.runs = setmetatable({}, Runs)
+
+local ROLLBACK = { dry_run = { type = "boolean" }, cascade = { type = "boolean" }, outbox = { type = "boolean" },
+  batch = { type = "string" } }
+
+local function id_of(run)
+  return type(run) == "table" and run.id or run
+end
+
+--- Undoes a run, or several, in one transaction. Raises "usage" with the reason when it cannot be
+--- done; with `runs`, when later runs built on them and `cascade` is not given.
+---@param run string|table|table[]|nil an id, a run of ligase.runs, or a list of these; nil with `batch`
+---@param options {dry_run: boolean|nil, cascade: boolean|nil, batch: string|nil, outbox: boolean|nil}|nil dry_run: say
+--- what would happen; cascade: undo what built on it too; outbox: other systems are told, else as the settings say
+---@return ligase.rollback_report
+function M.rollback(run, options)
+  options = options_of.check(options, ROLLBACK, "ligase.rollback")
+  local words
+  if type(run) == "table" and not run.id then
+    words = {}
+    for i, one in ipairs(run) do
+      words[i] = id_of(one)
+    end
+  elseif run then
+    words = { id_of(run) }
+  end
+  if not options.batch and (not words or #words == 0) then
+    errors.raise({ kind = "usage", code = "option", message = "ligase.rollback: no run is named" }, 2)
+  end
+  local outbox = options.outbox
+  if outbox == nil then
+    outbox = told()
+  end
+  return rollback.run(M.connection(), { runs = words, batch = options.batch }, { dry_run = options.dry_run,
+    cascade = options.cascade, outbox = outbox })
 end
 
 for _, name in ipairs { "program", "experiment", "dataset", "compound", "signature", "campaign" } do

@@ -262,7 +262,8 @@ local function store(definition, conn, sources, options)
   end
   local result, outcome, run_id = entities.change(conn, { command = options.command, recipe = options.recipe,
     outbox = options.outbox, create = options.create, rehearse = options.dry_run, reconnect = options.reconnect,
-    arguments = { source = shown[1], sources = #shown > 1 and shown or nil, campaign = options.campaign } },
+    arguments = { source = shown[1], sources = #shown > 1 and shown or nil, campaign = options.campaign,
+      tag = options.tag } },
     function(changes)
       return store_in(changes, definition, sources, options)
     end)

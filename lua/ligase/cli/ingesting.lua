@@ -33,6 +33,8 @@ function M.configure(parser)
   requests.configure_links(parser)
   parser:option("--organism", "The organism it was measured in."):argname("NAME")
     :convert(parsing.name("--organism"))
+  parser:option("--tag", "A word for the journal, by which the runs are found again."):argname("WORD")
+    :convert(parsing.name("--tag"))
   parser:option("--campaign", "Of screening results: the campaign that they belong to."):argname("NAME")
     :convert(parsing.name("--campaign"))
   reading.configure(parser)
@@ -180,8 +182,8 @@ local function ingest_found(found, arguments, context, recipe, command)
       failed = failed + 1
       misused = misused + (result.kind == "usage" and 1 or 0)
       if not arguments.dry_run and result.kind ~= "usage" then
-        runs.journal_failure(shared.conn, request and request.run
-          or runs.new(command, recipe, { source = file.path, name = file.name }, shared.batch_id), result)
+        runs.journal_failure(shared.conn, request and request.run or runs.new(command, recipe, { source = file.path,
+          name = file.name, tag = arguments.tag }, shared.batch_id), result)
         batch.note_failure(shared.conn, arguments, recipe, command, file, result)
       end
       failing.as_required(result, request and request.source.shown)

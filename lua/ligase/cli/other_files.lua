@@ -112,7 +112,7 @@ local function options_of(arguments, context, recipe, command)
   local how = reading.options_of(arguments)
   return { command = command, recipe = recipe, dialect = how.dialect, set = how.set, programs = arguments.program,
     experiments = arguments.experiment, create = arguments.create, dry_run = arguments.dry_run,
-    campaign = arguments.campaign,
+    campaign = arguments.campaign, tag = arguments.tag, arguments = arguments.tag and { tag = arguments.tag } or nil,
     outbox = context:outbox() }
 end
 
@@ -149,7 +149,7 @@ function M.store_all(arguments, context, recipe, command, more)
     if not done then
       failed, misused = failed + 1, misused + (failure.kind == "usage" and 1 or 0)
       if not arguments.dry_run and failure.kind ~= "usage" then
-        runs.journal_failure(conn, runs.new(command, recipe, { source = path }), failure)
+        runs.journal_failure(conn, runs.new(command, recipe, { source = path, tag = arguments.tag }), failure)
       end
       failing.as_required(failure, path)
       if failing.is_final(failure) then

@@ -28,7 +28,7 @@ function M.options_of(arguments, context, command, resolvers)
   return {
     command = command, dialect = how.dialect, set = how.set, format = how.format, samples = how.samples,
     program = names_of(arguments.program), experiment = names_of(arguments.experiment), create = arguments.create,
-    organism = arguments.organism,
+    organism = arguments.organism, tag = arguments.tag,
     force = arguments.force, linking = context.config:get "ENABLE_FEATURE_LINKING",
     outbox = context:outbox(), create_page = arguments.create_page, notion_page_id = arguments.notion_page_id,
     resolvers = resolvers,

@@ -201,12 +201,13 @@ local function mend(path, problem, code)
     line = is_here and math.tointeger(line) or nil, hint = "Mend the recipe at the line named" }
 end
 
---- Loads a recipe of any kind by name (from the workspace's recipes/, then ligase's own) or
---- path. Raises "usage" with file and line when it cannot be used.
----@param name string
----@return ligase.recipe|ligase.other_recipe
-function M.load_any(name)
-  local path = workspace.find_recipe(name)
+local function refuse_file(path)
+  errors.raise { kind = "usage", code = "recipe", file = path, message = "the file returns no recipe",
+    hint = "It must end with: return pipeline.recipe { ... }" }
+end
+
+--- What a recipe's file returns, adopted; nil when it returns nothing.
+local function load_file(path)
   local source = sys.read_file(path)
   local text = source:gsub("^\xEF\xBB\xBF", ""):gsub("^#[^\n]*", "") -- as Windows saves it, as a script begins
   local chunk, problem = load(text, "@" .. path, "t")
@@ -216,11 +217,19 @@ function M.load_any(name)
   local done, recipe = pcall(chunk)
   if not done then
     mend(path, recipe, "recipe")
-  elseif not M.is_recipe(recipe) then
-    errors.raise { kind = "usage", code = "recipe", file = path, message = "the file returns no recipe",
-      hint = "It must end with: return pipeline.recipe { ... }" }
+  elseif recipe ~= nil and not M.is_recipe(recipe) then
+    refuse_file(path)
   end
-  return M.adopt(recipe, path, source)
+  return recipe and M.adopt(recipe, path, source)
+end
+
+--- Loads a recipe of any kind by name (from the workspace's recipes/, then ligase's own) or
+--- path. Raises "usage" with file and line when it cannot be used.
+---@param name string
+---@return ligase.recipe|ligase.other_recipe
+function M.load_any(name)
+  local path = workspace.find_recipe(name)
+  return load_file(path) or refuse_file(path)
 end
 
 --- Loads a recipe for datasets. Raises "usage" when it is one for other files.
@@ -236,13 +245,13 @@ function M.load(name)
 end
 
 --- The recipes for datasets that there are, those of the workspace first where two have one
---- name.
+--- name. A script that stands beside them, and does nothing without words, returns none.
 ---@return ligase.recipe[]
 function M.all()
   local all = {}
   for _, known in ipairs(workspace.recipes()) do
-    local recipe = M.load_any(known.path)
-    all[#all + 1] = not M.is_other(recipe) and recipe or nil
+    local recipe = load_file(known.path)
+    all[#all + 1] = recipe and not M.is_other(recipe) and recipe or nil
   end
   return all
 end

@@ -3,6 +3,7 @@
 --- A table is loaded or replaced as a whole, in one transaction with its journal entry, so
 --- readers see the old one or the new one. Looking up takes one query for many names; what
 --- the answers mean is decided by the reader of names, not here.
+local changes_of = require "ligase.store.changes"
 local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
 local pg = require "pg"
@@ -36,8 +37,9 @@ end
 ---@field arguments table what else decided how it is read
 
 local KNOWN = [[
-SELECT source, run_id, loaded_at, name_count, alias_count, feature_type, format, version, files, arguments
-FROM alias_sources WHERE source = $1]]
+SELECT source, run_id, loaded_at, name_count, alias_count, feature_type, format, version, files, arguments,
+  to_jsonb(s)::text AS raw
+FROM alias_sources AS s WHERE source = $1]]
 
 local UPSERT = [[
 INSERT INTO alias_sources (source, run_id, loaded_at, name_count, alias_count, feature_type, format, version, files,
@@ -92,6 +94,23 @@ local function copy_rows(conn, tbl, read)
   return counts
 end
 
+local SET_ASIDE = [[
+INSERT INTO aliases_set_aside (run_id, key, source, kind, folded, alias, name)
+SELECT $2, key, source, kind, folded, alias, name FROM name_aliases WHERE source = $1]]
+
+--- Takes a table's rows out of use. They are kept under the run, which may be rolled back.
+---@return integer count
+local function set_aside(conn, source, run_id)
+  conn:query(SET_ASIDE, source, run_id)
+  return conn:query("DELETE FROM name_aliases WHERE source = $1", source).affected
+end
+
+--- What the journal keeps of a table that was put in the place of another one, or of none.
+local function changes_to(source, before)
+  return changes_of.encode { { table = "alias_sources", id = source, set_aside = true,
+    before = before and changes_of.raw(before.raw) or json.null } }
+end
+
 local function replace(conn, run, tbl, read)
   lock(conn, tbl.source)
   local known = conn:query(KNOWN, tbl.source)[1]
@@ -99,7 +118,7 @@ local function replace(conn, run, tbl, read)
     conn:query(runs.INSERT, runs.parameters(run, "unchanged", {}))
     return { outcome = "unchanged", version = known.version, names = known.name_count, aliases = known.alias_count }
   end
-  conn:query("DELETE FROM name_aliases WHERE source = $1", tbl.source)
+  set_aside(conn, tbl.source, run.id)
   local counts = copy_rows(conn, tbl, read)
   if counts.aliases == 0 then
     errors.raise { kind = "input", code = "no_rows", file = tbl.files[1].path, message = "the table holds no names",
@@ -109,7 +128,7 @@ local function replace(conn, run, tbl, read)
   conn:query(UPSERT, tbl.source, run.id, sys.timestamp(), counts.names, counts.aliases, tbl.feature_type, tbl.format,
     version, json.encode(json.array(tbl.files)), json.encode(tbl.arguments))
   conn:query(runs.INSERT, runs.parameters(run, "done", { counts = { names = counts.names, rows = counts.aliases },
-    changes = json.array { { table = "alias_sources", id = tbl.source, before = known or pg.null } } }))
+    changes = changes_to(tbl.source, known) }))
   conn:script("ANALYZE name_aliases") -- or the first look-ups read the whole table
   return { outcome = known and "replaced" or "loaded", version = version, names = counts.names,
     aliases = counts.aliases, before = known }
@@ -162,10 +181,10 @@ function M.drop(conn, source)
     if not known then
       refuse_source(source, source_names(conn))
     end
-    local dropped = conn:query("DELETE FROM name_aliases WHERE source = $1", source).affected
+    local dropped = set_aside(conn, source, run.id)
     conn:query("DELETE FROM alias_sources WHERE source = $1", source)
     conn:query(runs.INSERT, runs.parameters(run, "done", { counts = { rows = dropped },
-      changes = json.array { { table = "alias_sources", id = source, before = known } } }))
+      changes = changes_to(source, known) }))
     return dropped
   end)
 end

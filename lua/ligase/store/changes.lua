@@ -14,6 +14,37 @@ INSERT INTO outbox (entity_type, entity_id, action, payload, run_id)
 SELECT entity_type, entity_id, action, payload, $2
 FROM jsonb_to_recordset($1::jsonb) AS n (entity_type text, entity_id uuid, action text, payload jsonb)]]
 
+---@class ligase.raw_row a row as Postgres wrote it: numbers keep their digits, which a rollback gives back
+---@field text string JSON
+local Raw = {}
+
+--- A row that goes into the journal as it is.
+---@param row_text string JSON, as to_jsonb(row)::text gives it
+---@return ligase.raw_row
+function M.raw(row_text)
+  return setmetatable({ text = row_text }, Raw)
+end
+
+--- A list of changes as JSON.
+---@param changes table[] with fields that may be from M.raw
+---@return string
+function M.encode(changes)
+  local texts = {}
+  for i, change in ipairs(changes) do
+    local plain, raw = {}, {}
+    for name, value in pairs(change) do
+      if getmetatable(value) == Raw then
+        raw[#raw + 1] = ('"%s":%s'):format(name, value.text)
+      else
+        plain[name] = value
+      end
+    end
+    local text = json.encode(plain)
+    texts[i] = #raw == 0 and text or ("%s,%s}"):format(text:sub(1, -2), table.concat(raw, ","))
+  end
+  return "[" .. table.concat(texts, ",") .. "]"
+end
+
 ---@class ligase.noted_changes
 ---@field run ligase.run
 ---@field outbox boolean|table<string, boolean>|nil true, or the tables whose changes are told
@@ -42,11 +73,14 @@ end
 --- Notes that a row was made or changed.
 ---@param tbl string
 ---@param id string the entity's
----@param before table|nil the row as it was; nil when it is new
+---@param before table|ligase.raw_row|nil the row as it was; nil when it is new
 ---@param payload table|nil what other systems are told; nothing without it
 ---@param key table|nil the row's key, where it is more than an id
-function Noted:note(tbl, id, before, payload, key)
-  self.changes[#self.changes + 1] = { table = tbl, id = id, key = key, before = before or json.null }
+---@param page boolean|nil the Notion page of the row was said by hand; else it is the mirror's, and stays when the run
+--- is undone
+function Noted:note(tbl, id, before, payload, key, page)
+  self.changes[#self.changes + 1] = { table = tbl, id = id, key = key, before = before or json.null,
+    page = page or nil }
   if payload then
     self:tell(tbl, id, before and "update" or "create", payload)
   end
@@ -55,7 +89,7 @@ end
 --- Notes that a row is gone.
 ---@param tbl string
 ---@param id string the entity's
----@param before table the row as it was
+---@param before table|ligase.raw_row the row as it was
 ---@param payload table|nil what other systems are told; nothing without it
 ---@param key table|nil the row's key, where it is more than an id
 function Noted:note_deleted(tbl, id, before, payload, key)
@@ -90,7 +124,7 @@ end
 ---@param counts table|nil
 function Noted:write(conn, p, outcome, counts)
   p:query(conn:prepare(runs.INSERT), runs.parameters(self.run, outcome, { counts = counts,
-    changes = json.array(self.changes) }))
+    changes = M.encode(self.changes) }))
   for first = 1, #self.told, TOLD_AT_ONCE do
     local some = table.move(self.told, first, math.min(first + TOLD_AT_ONCE - 1, #self.told), 1, json.array())
     p:query(conn:prepare(INSERT_OUTBOX), json.encode(some), self.run.id)

@@ -142,6 +142,22 @@ local function update_sql(kind)
     .. "WHERE t.id = n.id"):format(table.concat(sets, ", "), kind.table)
 end
 
+local BEFORE = "SELECT t.id, to_jsonb(t)::text AS raw FROM %s AS t WHERE t.id = ANY($1::uuid[])"
+
+--- The rows that are to be changed, as the journal keeps them, by id.
+local function rows_before(self, kind, plan)
+  local ids, before = {}, {}
+  for _, entry in ipairs(plan) do
+    ids[#ids + 1] = entry.outcome == "updated" and entry.id or nil
+  end
+  if #ids > 0 then
+    for _, row in ipairs(self.conn:query(BEFORE:format(kind.table), pg.array(ids, "uuid"))) do
+      before[row.id] = changes_of.raw(row.raw)
+    end
+  end
+  return before
+end
+
 local function write_rows(self, kind, plan)
   local new, changed = {}, {}
   for _, entry in ipairs(plan) do
@@ -187,10 +203,12 @@ function Changes:upsert(kind_name, given, mode)
     error(failures[1], 0)
   end
   local plan = records_of.plan(self.conn, kind, records, mode)
+  local before = rows_before(self, kind, plan)
   write_rows(self, kind, plan)
   for _, entry in ipairs(plan) do
     if entry.outcome ~= "unchanged" then
-      self.noted:note(kind.table, entry.id, entry.before, { name = entry.row.name })
+      self.noted:note(kind.table, entry.id, before[entry.id], { name = entry.row.name }, nil,
+        entry.record.fields.notion_page_id ~= nil)
     end
   end
   local touched, outcomes = links_of.write(self.conn, self.noted, kind, plan), {}

@@ -1,5 +1,6 @@
 --- Deleting an entity: refused while others refer to it, with the list of them; else with
 --- what is part of it, and with the links that it has itself.
+local changes_of = require "ligase.store.changes"
 local errors = require "ligase.base.errors"
 local pg = require "pg"
 local text = require "ligase.base.text"
@@ -63,7 +64,7 @@ local function refuse_referrers(kind, row, found)
     detail = listed(found), hint = "Take these links away first, or link them to another one" }
 end
 
-local DELETE_PARTS = "DELETE FROM %s AS p WHERE p.%s = $1 RETURNING to_jsonb(p) AS row"
+local DELETE_PARTS = "DELETE FROM %s AS p WHERE p.%s = $1 RETURNING to_jsonb(p) AS row, to_jsonb(p)::text AS raw"
 
 --- Parts that were read from files can be many: they are counted; others are kept in the
 --- journal row by row.
@@ -77,7 +78,7 @@ local function delete_part(conn, noted, part, id)
     return
   end
   for _, found in ipairs(conn:query(DELETE_PARTS:format(part.table, part.column), id)) do
-    noted:note_deleted(part.table, found.row.id or id, found.row)
+    noted:note_deleted(part.table, found.row.id or id, changes_of.raw(found.raw))
   end
 end
 
@@ -106,13 +107,14 @@ local function delete_all(conn, noted, kind, row, options)
     local link = kind.links[name]
     if link.table then
       for _, found in ipairs(conn:query(DELETE_PARTS:format(link.table, link.own), row.id)) do
-        noted:note_deleted(link.table, row.id, found.row, nil,
+        noted:note_deleted(link.table, row.id, changes_of.raw(found.raw), nil,
           { [link.own] = row.id, [link.other] = found.row[link.other] })
       end
     end
   end
-  conn:query(("DELETE FROM %s WHERE id = $1"):format(kind.table), row.id)
-  noted:note_deleted(kind.table, row.id, row, { name = row.name,
+  local gone = conn:query(("DELETE FROM %s AS t WHERE id = $1 RETURNING to_jsonb(t)::text AS raw"):format(kind.table),
+    row.id)[1]
+  noted:note_deleted(kind.table, row.id, gone and changes_of.raw(gone.raw) or row, { name = row.name,
     page_id = row.notion_page_id ~= pg.null and row.notion_page_id or nil })
 end
 

@@ -3,11 +3,12 @@
 ---
 --- The first of them stands in the entity's own row where it has a column for it, the
 --- others in a table of their own. Only what differs is written.
+local changes_of = require "ligase.store.changes"
 local pg = require "pg"
 
 local M = {}
 
-local HELD = "SELECT to_jsonb(l) AS row FROM %s AS l WHERE l.%s = ANY($1::uuid[])"
+local HELD = "SELECT to_jsonb(l) AS row, to_jsonb(l)::text AS raw FROM %s AS l WHERE l.%s = ANY($1::uuid[])"
 
 local INSERT = [[
 INSERT INTO %s (%s, %s) SELECT own, other FROM unnest($1::uuid[], $2::uuid[]) AS n (own, other)]]
@@ -15,13 +16,13 @@ INSERT INTO %s (%s, %s) SELECT own, other FROM unnest($1::uuid[], $2::uuid[]) AS
 local DELETE = [[
 DELETE FROM %s AS l USING unnest($1::uuid[], $2::uuid[]) AS n (own, other) WHERE l.%s = n.own AND l.%s = n.other]]
 
---- The rows of a link's table, by entity and by what it leads to.
+--- The rows of a link's table as JSON, by entity and by what it leads to.
 local function held_of(conn, link, ids)
   local held = {}
   for _, found in ipairs(conn:query(HELD:format(link.table, link.own), pg.array(ids, "uuid"))) do
     local row = found.row
     held[row[link.own]] = held[row[link.own]] or {}
-    held[row[link.own]][row[link.other]] = row
+    held[row[link.own]][row[link.other]] = found.raw
   end
   return held
 end
@@ -50,10 +51,10 @@ local function write_link(conn, noted, link, wanted)
         noted:note(link.table, id, nil, nil, key_of(link, id, other))
       end
     end
-    for other, row in pairs(before) do
+    for other, raw in pairs(before) do
       if not after[other] then
         gone.own[#gone.own + 1], gone.other[#gone.other + 1], touched[id] = id, other, true
-        noted:note_deleted(link.table, id, row, nil, key_of(link, id, other))
+        noted:note_deleted(link.table, id, changes_of.raw(raw), nil, key_of(link, id, other))
       end
     end
   end

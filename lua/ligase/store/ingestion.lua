@@ -20,7 +20,7 @@ local M = {}
 local LOCK = "SELECT pg_advisory_xact_lock($1)"
 
 local FIND = [[
-SELECT d.id, d.current_revision, d.program_id, d.experiment_id, d.organism, to_jsonb(d) AS before, r.revision,
+SELECT d.id, d.current_revision, d.program_id, d.experiment_id, d.organism, to_jsonb(d)::text AS before, r.revision,
   r.source_sha256, r.recipe_sha256, r.dialect -> 'given' = $3::jsonb AS same_given
 FROM datasets AS d LEFT JOIN revisions AS r ON r.dataset_id = d.id
 WHERE d.omics_type = $1 AND d.name = $2]]
@@ -71,7 +71,8 @@ local function read_existing(rows)
     return nil
   end
   local existing = { id = first.id, current_revision = first.current_revision, program_id = first.program_id,
-    experiment_id = first.experiment_id, organism = first.organism, before = first.before, last_revision = 0 }
+    experiment_id = first.experiment_id, organism = first.organism, before = changes_of.raw(first.before),
+    last_revision = 0 }
   for _, row in ipairs(rows) do
     if row.revision ~= pg.null then
       existing.last_revision = math.max(existing.last_revision, row.revision)

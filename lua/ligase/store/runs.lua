@@ -34,7 +34,9 @@ end
 
 local who -- one process, one user, one machine
 
-local function identity()
+--- Who runs this, and where.
+---@return {os_user: string, hostname: string}
+function M.identity()
   if not who then
     local user = sys.user()
     who = { os_user = user and user.name or pg.null, hostname = sys.hostname() }
@@ -46,15 +48,20 @@ local function encoded(value)
   return value ~= nil and json.encode(value) or pg.null
 end
 
+--- Changes may be JSON already.
+local function encoded_changes(changes)
+  return type(changes) == "string" and changes or encoded(changes)
+end
+
 --- The parameters of M.INSERT for a run that ends now.
 ---@param run ligase.run
 ---@param outcome "done"|"failed"|"unchanged"
----@param ended {error: table|nil, counts: table|nil, changes: table|nil}
+---@param ended {error: table|nil, counts: table|nil, changes: table|string|nil} changes: also as JSON
 function M.parameters(run, outcome, ended)
-  local me = identity()
+  local me = M.identity()
   return run.id, run.batch_id or pg.null, run.started_at, sys.timestamp(), outcome, run.command,
     run.recipe and run.recipe.name or pg.null, run.recipe and run.recipe.sha256 or pg.null, encoded(run.arguments),
-    host.version, me.os_user, me.hostname, encoded(ended.error), encoded(ended.counts), encoded(ended.changes)
+    host.version, me.os_user, me.hostname, encoded(ended.error), encoded(ended.counts), encoded_changes(ended.changes)
 end
 
 local PLAIN_FIELDS = { "kind", "code", "message", "detail", "hint", "file", "line", "column", "byte", "sqlstate" }
@@ -103,7 +110,8 @@ function M.list(conn, limit)
   return conn:table([[
 SELECT left(id::text, 13) AS run, to_char(started_at, 'YYYY-MM-DD HH24:MI:SS') AS started,
   round(extract(epoch FROM finished_at - started_at)::numeric, 2) AS seconds, command, recipe, outcome,
-  coalesce(arguments ->> 'source', '') AS source, counts ->> 'rows' AS rows, counts ->> 'features_new' AS new_features,
+  coalesce(arguments ->> 'source', 'run ' || left(arguments ->> 'run', 13), '') AS source, counts ->> 'rows' AS rows,
+  counts ->> 'features_new' AS new_features,
   error ->> 'message' AS error
 FROM runs WHERE arguments -> 'piece_of' IS NULL ORDER BY started_at DESC, id DESC LIMIT $1]], limit)
 end

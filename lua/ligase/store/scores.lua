@@ -6,6 +6,7 @@ local errors = require "ligase.base.errors"
 local flagged = require "ligase.store.flagged"
 local pg = require "pg"
 local runs = require "ligase.store.runs"
+local score_journal = require "ligase.store.score_journal"
 local sys = require "sys"
 local text = require "ligase.base.text"
 
@@ -24,9 +25,8 @@ local EXISTING = [[
 SELECT signature_id, input_sha256 FROM dataset_signatures
 WHERE dataset_id = $1 AND revision = $2 AND method = $3 AND contrast = $4]]
 
-local DELETE = [[
-DELETE FROM dataset_signatures
-WHERE dataset_id = $1 AND revision = $2 AND method = $3 AND contrast = $4 AND signature_id = ANY ($5::uuid[])]]
+local REPLACED = "dataset_id = $1 AND revision = $2 AND method = $3 AND contrast = $4 "
+  .. "AND signature_id = ANY ($5::uuid[])"
 
 --- Scores of one dataset by one method and contrast. Lists have one entry for each signature.
 ---@class ligase.score_block
@@ -80,21 +80,21 @@ local function part_of(block, places)
   return part
 end
 
---- What of the blocks is new or changed; scores that are replaced are deleted.
-local function left_of(conn, blocks)
+--- What of the blocks is new or changed; scores that are replaced go into the journal.
+local function left_of(conn, blocks, run_id)
   local statement = conn:prepare(EXISTING)
   local found = conn:pipeline(function(p)
     for _, block in ipairs(blocks) do
       p:query(statement, block.dataset_id, block.revision, block.method, block.contrast)
     end
   end)
-  local left, counts = {}, { written = 0, unchanged = 0 }
+  local left, counts, journal = {}, { written = 0, unchanged = 0 }, score_journal.new(conn, { id = run_id })
   for i, block in ipairs(blocks) do
     local count = #block.signature_id
     if #found[i] > 0 then
       local places, replaced = changed_of(block, found[i])
       if #replaced > 0 then
-        conn:query(conn:prepare(DELETE), block.dataset_id, block.revision, block.method, block.contrast,
+        journal:take(REPLACED, block.dataset_id, block.revision, block.method, block.contrast,
           pg.array(replaced, "uuid"))
       end
       counts.unchanged = counts.unchanged + count - #places
@@ -103,6 +103,7 @@ local function left_of(conn, blocks)
     counts.written = counts.written + count
     left[#left + 1] = count > 0 and block or nil
   end
+  journal:finish()
   return left, counts
 end
 
@@ -191,7 +192,7 @@ end
 ---@param run_id string
 ---@return {written: integer, unchanged: integer} counts
 function M.write(conn, blocks, run_id)
-  local left, counts = left_of(conn, blocks)
+  local left, counts = left_of(conn, blocks, run_id)
   if #left > 0 then
     local writer <close> = M.writer(conn, left, run_id)
     for _, block in ipairs(left) do
@@ -219,7 +220,8 @@ end
 ---@param run ligase.run
 ---@param counts table
 function M.journal(conn, run, counts)
-  conn:query(runs.INSERT, runs.parameters(run, counts.written > 0 and "done" or "unchanged", { counts = counts }))
+  conn:query(runs.INSERT, runs.parameters(run, counts.written > 0 and "done" or "unchanged", { counts = counts,
+    changes = score_journal.entry(run.id) }))
 end
 
 -- ---- asking ----------------------------------------------------------------

@@ -4,6 +4,7 @@
 --- The values of a revision never change. When a campaign declares another direction or hit
 --- rule, the same values are reckoned anew and make its next revision; going back is moving
 --- screening_campaigns.current_revision.
+local changes_of = require "ligase.store.changes"
 local derive = require "ligase.screening.derive"
 local errors = require "ligase.base.errors"
 local host = require "host"
@@ -42,7 +43,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 local CURRENT = [[
 SELECT coalesce((SELECT max(revision) FROM screening_revisions WHERE campaign_id = c.id), 0) AS last,
   to_jsonb(r) AS revision, r.controls = $2::jsonb AS same_controls,
-  r.hit_rule IS NOT DISTINCT FROM $3::jsonb AS same_rule, to_jsonb(c) AS campaign
+  r.hit_rule IS NOT DISTINCT FROM $3::jsonb AS same_rule, to_jsonb(c) AS campaign, to_jsonb(c)::text AS campaign_text
 FROM screening_campaigns AS c
 LEFT JOIN screening_revisions AS r ON r.campaign_id = c.id AND r.revision = c.current_revision
 WHERE c.id = $1]]
@@ -124,6 +125,7 @@ end
 
 ---@class ligase.campaign_state what is there before a revision is written
 ---@field campaign table its row
+---@field before ligase.raw_row the same for the journal
 ---@field revision table|nil the current revision's row
 ---@field last integer the highest number there is
 ---@field same_controls boolean
@@ -143,7 +145,8 @@ function M.current(conn, campaign_id)
   if revision then
     complete_sources(revision)
   end
-  return { campaign = row.campaign, revision = revision, last = row.last, same_controls = row.same_controls == true,
+  return { campaign = row.campaign, before = changes_of.raw(row.campaign_text), revision = revision, last = row.last,
+    same_controls = row.same_controls == true,
     same_declaration = revision ~= nil and row.same_controls == true and row.same_rule == true
       and revision.direction == campaign.direction }
 end
@@ -234,7 +237,7 @@ function M.write(changes, state, content)
     json.encode(campaign.controls), json.encode(json.array(content.sources)), json.encode(content.given),
     json.encode(doubts_of(content)), json.encode(json.array(content.reckoning_doubts)))
   conn:query(MOVE, campaign.id, revision)
-  changes.noted:note("screening_campaigns", campaign.id, campaign, { name = campaign.name, revision = revision })
+  changes.noted:note("screening_campaigns", campaign.id, state.before, { name = campaign.name, revision = revision })
   changes.noted:note("screening_revisions", campaign.id, nil, nil, { campaign_id = campaign.id, revision = revision })
   return revision
 end

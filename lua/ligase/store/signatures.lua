@@ -8,7 +8,9 @@ local errors = require "ligase.base.errors"
 local features = require "ligase.store.features"
 local json = require "ligase.base.json"
 local pg = require "pg"
+local row_images = require "ligase.store.row_images"
 local runs = require "ligase.store.runs"
+local score_journal = require "ligase.store.score_journal"
 local sys = require "sys"
 local text = require "ligase.base.text"
 
@@ -48,7 +50,7 @@ local function lock(conn)
 end
 
 local EXISTING = [[
-SELECT id, name, version, content_sha256, to_jsonb(s) AS before FROM signatures AS s
+SELECT id, name, version, content_sha256, to_jsonb(s)::text AS before FROM signatures AS s
 WHERE name = ANY ($1::text[]) ORDER BY name, created_at DESC, id DESC]]
 
 --- What is there under the names of a file: by name, the latest first.
@@ -153,16 +155,15 @@ local function write_components(conn, signatures)
   end
 end
 
---- The components that are replaced, for the journal.
+local COMPONENTS = ([[
+SELECT coalesce(jsonb_agg(%s ORDER BY c.position), '[]')::text AS rows FROM signature_components AS c
+WHERE c.signature_id = $1]]):format(row_images.of("signature_components", "c"))
+
+--- Deletes the components of a signature, and gives them for the journal.
 local function take_components(conn, id)
-  local before = conn:query("SELECT to_jsonb(c) AS row FROM signature_components AS c WHERE signature_id = $1 "
-    .. "ORDER BY position", id)
-  local rows = json.array()
-  for i, entry in ipairs(before) do
-    rows[i] = entry.row
-  end
+  local rows = conn:query(COMPONENTS, id)[1].rows
   conn:query("DELETE FROM signature_components WHERE signature_id = $1", id)
-  return rows
+  return changes_of.raw(rows)
 end
 
 local function write_signature(conn, p, run, file, signature)
@@ -193,7 +194,7 @@ local function write_all(conn, run, file, changed, outbox)
   for _, signature in ipairs(changed) do
     signature.id = signature.row and signature.row.id or sys.uuid7()
     changes[#changes + 1] = { table = "signatures", id = signature.id,
-      before = signature.row and signature.row.before or json.null,
+      before = signature.row and changes_of.raw(signature.row.before) or json.null,
       components = signature.row and take_components(conn, signature.id) or nil }
   end
   conn:pipeline(function(p)
@@ -230,7 +231,7 @@ local function load_in(conn, run, file, options)
   local counts = { signatures = #changed, components = file.counts.components, unmatched = file.counts.unmatched,
     features_new = report.new_features }
   conn:query(runs.INSERT, runs.parameters(run, #changed > 0 and "done" or "unchanged", { counts = counts,
-    changes = changes }))
+    changes = changes_of.encode(changes) }))
   if tell then
     conn:pipeline(tell)
   end
@@ -407,18 +408,21 @@ function M.delete(conn, signature, options)
   return conn:transaction(function()
     lock(conn)
     local scores = refuse_used(conn, signature, options.scores)
-    local before = conn:query("SELECT to_jsonb(s) AS row FROM signatures AS s WHERE id = $1", signature.id)[1]
+    local before = conn:query("SELECT to_jsonb(s)::text AS row, notion_page_id AS page FROM signatures AS s WHERE id = $1",
+      signature.id)[1]
+    local journal = score_journal.new(conn, run)
     if scores > 0 then
-      conn:query("DELETE FROM dataset_signatures WHERE signature_id = $1", signature.id)
+      journal:take("signature_id = $1", signature.id)
     end
     local components = take_components(conn, signature.id)
     conn:query("DELETE FROM signatures WHERE id = $1", signature.id)
+    journal:finish()
     conn:query(runs.INSERT, runs.parameters(run, "done", { counts = { signatures = 1, scores = scores },
-      changes = json.array { { table = "signatures", id = signature.id, before = before and before.row or json.null,
-        components = components } } }))
+      changes = changes_of.encode { { table = "signatures", id = signature.id,
+        before = before and changes_of.raw(before.row) or json.null, components = components } } }))
     if changes_of.is_told(options.outbox, "signatures") then
       conn:query(INSERT_OUTBOX, signature.id, "delete", json.encode { name = signature.name,
-        page_id = before and before.row.notion_page_id ~= json.null and before.row.notion_page_id or nil }, run.id)
+        page_id = before and before.page ~= json.null and before.page or nil }, run.id)
     end
     return scores
   end)
