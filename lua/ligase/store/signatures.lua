@@ -408,8 +408,8 @@ function M.delete(conn, signature, options)
   return conn:transaction(function()
     lock(conn)
     local scores = refuse_used(conn, signature, options.scores)
-    local before = conn:query("SELECT to_jsonb(s)::text AS row, notion_page_id AS page FROM signatures AS s WHERE id = $1",
-      signature.id)[1]
+    local before = conn:query([[
+SELECT to_jsonb(s)::text AS row, notion_page_id AS page FROM signatures AS s WHERE id = $1]], signature.id)[1]
     local journal = score_journal.new(conn, run)
     if scores > 0 then
       journal:take("signature_id = $1", signature.id)
