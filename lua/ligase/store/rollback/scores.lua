@@ -125,7 +125,8 @@ end
 local ENTRIES = ([[
 SELECT u.rollback_id, jsonb_build_array(jsonb_build_object('table', 'dataset_signatures', 'id', u.rollback_id,
   'made_by', jsonb_agg(DISTINCT s.made_by), 'runs',
-  coalesce(jsonb_agg(DISTINCT s.made_by) FILTER (WHERE s.is_made AND s.made_by IS NOT NULL), '[]'), 'rows', coalesce(jsonb_agg(s.image) FILTER (WHERE NOT s.is_made), '[]'),
+  coalesce(jsonb_agg(DISTINCT s.made_by) FILTER (WHERE s.is_made AND s.made_by IS NOT NULL), '[]'),
+  'rows', coalesce(jsonb_agg(s.image) FILTER (WHERE NOT s.is_made), '[]'),
   'made', coalesce(jsonb_agg(s.image) FILTER (WHERE s.is_made), '[]')))::text AS changes
 FROM (SELECT *, row_number() OVER (PARTITION BY run_id ORDER BY n) AS k FROM scores_taken) AS s
 JOIN undone AS u ON u.run_id = s.run_id
