@@ -22,7 +22,7 @@ local support = require "tests.support"
 local sys = require "sys"
 
 local SEED = math.tointeger(tonumber(sys.getenv "LIGASE_TEST_SEED" or "")) or 3
-local RUNS, ROLLBACKS = 30, math.tointeger(tonumber(sys.getenv "LIGASE_TEST_ROLLBACKS" or "")) or 10
+local RUNS, ROLLBACKS = 30, math.tointeger(tonumber(sys.getenv "LIGASE_TEST_ROLLBACKS" or "")) or 8
 
 describe("rollback of random runs", function()
   local conn
@@ -111,7 +111,7 @@ describe("rollback of random runs", function()
       end)
     end }
 
-  it("gives everything back, in any order", function()
+  it("gives everything back, in any order #slow", function()
     for _ = 1, RUNS do
       one_of(ACTIONS)()
     end
