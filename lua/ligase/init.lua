@@ -203,7 +203,7 @@ end
 
 M.runs = setmetatable({}, Runs)
 
-local ROLLBACK = { dry_run = { type = "boolean" }, cascade = { type = "boolean" }, outbox = { type = "boolean" },
+local ROLLBACK = { dry_run = { type = "boolean" }, cascade = { type = "boolean" }, outbox = { type = "boolean|table" },
   batch = { type = "string" } }
 
 local function id_of(run)

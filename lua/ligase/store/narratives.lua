@@ -1,5 +1,5 @@
 --- What people wrote about entities in the bodies of their pages, as Markdown.
-local json = require "ligase.base.json"
+local changes_of = require "ligase.store.changes"
 local pg = require "pg"
 local sys = require "sys"
 
@@ -13,7 +13,8 @@ local M = {}
 ---@field markdown string "" when the page has no body
 
 local READ = [[
-SELECT to_jsonb(n) AS row FROM narratives AS n WHERE entity_type = $1 AND entity_id = ANY($2::uuid[])]]
+SELECT entity_id, markdown, markdown_sha256, to_jsonb(n)::text AS image FROM narratives AS n
+WHERE entity_type = $1 AND entity_id = ANY($2::uuid[])]]
 
 local WRITE = [[
 INSERT INTO narratives (entity_type, entity_id, page_id, run_id, edited_at, markdown, markdown_sha256)
@@ -28,11 +29,11 @@ local DELETE = "DELETE FROM narratives WHERE entity_type = $1 AND entity_id = $2
 ---@param conn table
 ---@param entity_type string
 ---@param ids string[]
----@return table<string, table> rows by the entity's id
+---@return table<string, {entity_id: string, markdown: string, markdown_sha256: string, image: string}> by entity
 function M.read(conn, entity_type, ids)
   local rows = {}
   for _, found in ipairs(conn:query(conn:prepare(READ), entity_type, pg.array(ids, "uuid"))) do
-    rows[found.row.entity_id] = found.row
+    rows[found.entity_id] = found
   end
   return rows
 end
@@ -55,12 +56,12 @@ function M.write(conn, noted, entity_type, list)
     local sha256 = sys.sha256(narrative.markdown)
     if narrative.markdown == "" and row then
       conn:query(conn:prepare(DELETE), entity_type, id)
-      noted:note_deleted("narratives", id, row, nil, key)
+      noted:note_deleted("narratives", id, changes_of.raw(row.image), nil, key)
       changed = changed + 1
     elseif narrative.markdown ~= "" and (not row or row.markdown_sha256 ~= sha256) then
       conn:query(conn:prepare(WRITE), entity_type, id, narrative.page_id, noted.run.id,
         narrative.edited_at or pg.null, narrative.markdown, sha256)
-      noted:note("narratives", id, row or nil, nil, key)
+      noted:note("narratives", id, row and changes_of.raw(row.image), nil, key)
       changed = changed + 1
     end
   end
@@ -74,7 +75,7 @@ end
 ---@return string|nil markdown
 function M.of(conn, entity_type, id)
   local row = M.read(conn, entity_type, { id })[id]
-  return row and row.markdown ~= json.null and row.markdown or nil
+  return row and row.markdown
 end
 
 return M

@@ -32,7 +32,7 @@ local TRY_AGAIN = { ["40001"] = true, ["40P01"] = true, ["55P03"] = true }
 --- So many runs are named in a refusal.
 local NAMED_MOST = 20
 
-local OPTIONS = { cascade = { type = "boolean" }, dry_run = { type = "boolean" }, outbox = { type = "boolean" },
+local OPTIONS = { cascade = { type = "boolean" }, dry_run = { type = "boolean" }, outbox = { type = "boolean|table" },
   arguments = { type = "table" } }
 
 -- ---- which runs ------------------------------------------------------------
@@ -279,7 +279,7 @@ local function attempt(conn, wanted, options, entry)
   check_unexplained(plan)
   entry.batch_id = #all > 1 and (entry.batch_id or sys.uuid7()) or nil
   entry.arguments.of_batch, entry.arguments.cascade = batch, #later > 0 or nil
-  local effects, counts = undo(conn, plan, entry, options.outbox == true)
+  local effects, counts = undo(conn, plan, entry, options.outbox)
   local rollbacks = conn:query(ROLLBACKS)
   return { runs = all, later = later, effects = effects, counts = counts, batch_id = entry.batch_id,
     rollbacks = table.move(rollbacks, 1, #rollbacks, 1, {}) }
@@ -313,8 +313,9 @@ end
 --- when later runs built on them and `cascade` is not given, with their list.
 ---@param conn table
 ---@param wanted {runs: string[]|nil, batch: string|nil} runs by id, start of an id or `last`; or all of a batch
----@param options {cascade: boolean|nil, dry_run: boolean|nil, outbox: boolean|nil, arguments: table|nil}|nil dry_run:
---- everything is done and taken back; outbox: other systems are told; arguments: what the journal keeps
+---@param options {cascade: boolean|nil, dry_run: boolean|nil, outbox: boolean|table|nil, arguments: table|nil}|nil
+--- dry_run: everything is done and taken back; outbox: other systems are told, of all or of these tables; arguments:
+--- what the journal keeps
 ---@return ligase.rollback_report
 function M.run(conn, wanted, options)
   options = options_of.check(options, OPTIONS, "rollback.run")

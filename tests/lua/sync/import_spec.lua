@@ -3,6 +3,7 @@ local import = require "ligase.sync.import"
 local labs = require "tests.lua.sync.lab"
 local narratives = require "ligase.store.narratives"
 local reconcile = require "ligase.sync.reconcile"
+local rollback = require "ligase.store.rollback"
 local support = require "tests.support"
 
 local TYPES = { "programs", "experiments", "datasets", "signatures", "compounds" }
@@ -136,6 +137,26 @@ describe("import notion", function()
       local compared = reconcile.compare(conn, lab:relay(conn).target, entity_type)
       assert.equal(compared.counts.entities, compared.counts.equal)
     end
+  end)
+
+  it("can be taken back, texts included, and done again", function()
+    old_lab()
+    run()
+    local function all()
+      return one([[SELECT (SELECT string_agg(t::text, '' ORDER BY id) FROM programs AS t)
+        || (SELECT string_agg(t::text, '' ORDER BY entity_id) FROM narratives AS t) AS rows]]).rows
+    end
+    local before = all()
+    local undone = rollback.run(conn, { runs = { "last" } }, { cascade = true })
+    local id = one("SELECT id FROM runs WHERE command = 'import notion' AND arguments ->> 'entity' = 'programs'").id
+    local report = rollback.run(conn, { runs = { id } }, { cascade = true })
+    assert.same({ 0, 0 }, { one("SELECT count(*) AS n FROM programs").n,
+      one("SELECT count(*) AS n FROM narratives").n })
+    for i = #report.rollbacks, 1, -1 do
+      rollback.run(conn, { runs = { report.rollbacks[i].id } }, { cascade = true })
+    end
+    assert.equal(before, all())
+    assert.equal(1, #undone.rollbacks)
   end)
 
   it("takes what was edited, and only that", function()

@@ -117,7 +117,7 @@ function M.run(arguments, context)
   local conn = context:open_existing()
   local done, report = xpcall(rollback.run, errors.explained, conn, { runs = arguments.runs, batch = arguments.batch },
     { cascade = arguments.cascade, dry_run = arguments.dry_run,
-      outbox = context.config:get "ENABLE_NOTION_SYNC" or context.config:get "ENABLE_DUAL_WRITE" })
+      outbox = context:outbox() })
   if not done then
     refuse(report)
   end

@@ -1,5 +1,6 @@
 --- The journal's entries of rollbacks: one for each run that is undone, of the same form as
 --- that of any other run, so that it can be undone by the same means.
+local changes_of = require "ligase.store.changes"
 local host = require "host"
 local json = require "ligase.base.json"
 local pg = require "pg"
@@ -46,7 +47,7 @@ local function change_sql()
   local keys = {}
   for _, tbl in ipairs(tables.LIST) do
     if tbl.second then
-      keys[#keys + 1] = tbl.second_type == "uuid"
+      keys[#keys + 1] = tbl.second_type ~= "integer"
         and ("WHEN '%s' THEN jsonb_build_object('key', jsonb_build_object('%s', u.id, '%s', u.other))"):format(tbl.name,
           tbl.first, tbl.second)
         or ("WHEN '%s' THEN jsonb_build_object('revision', u.other::int)"):format(tbl.name)
@@ -160,7 +161,7 @@ FROM (SELECT tbl, id, now, target, false AS is_link FROM net WHERE tbl IN (%s)
 CROSS JOIN LATERAL (SELECT coalesce(e.target, e.now, '{}') AS image) AS i
 CROSS JOIN LATERAL (SELECT u.rollback_id FROM undone AS u JOIN undoing AS x ON x.place = u.place
   WHERE x.id = e.id OR x.other = e.id ORDER BY u.place DESC LIMIT 1) AS w
-WHERE $1 OR EXISTS (SELECT FROM outbox AS o JOIN undone AS u ON u.run_id = o.run_id
+WHERE e.tbl = ANY($1::text[]) OR EXISTS (SELECT FROM outbox AS o JOIN undone AS u ON u.run_id = o.run_id
   WHERE o.entity_id = e.id::uuid AND o.entity_type = e.tbl)
 ORDER BY e.tbl, e.id, e.is_link]]):format(table.concat(TABLES, ", "), table.concat(OWNERS, "\n  UNION ALL "))
 
@@ -169,13 +170,18 @@ SELECT EXISTS (SELECT FROM undone AS u JOIN outbox AS o ON o.run_id = u.run_id) 
 
 --- Writes what other systems have to learn.
 ---@param conn table
----@param told boolean they are told of everything; else only of what they were told of before
+---@param outbox boolean|table<string, boolean>|nil they are told of everything, or of changes in these tables; else
+--- only of what they were told of before
 ---@return integer count
-function M.tell(conn, told)
-  if not told and not conn:query(WAS_TOLD)[1].was_told then
+function M.tell(conn, outbox)
+  local told = {}
+  for _, tbl in ipairs(tables.LIST) do
+    told[#told + 1] = tbl.told and changes_of.is_told(outbox, tbl.name) and tbl.name or nil
+  end
+  if #told == 0 and not conn:query(WAS_TOLD)[1].was_told then
     return 0
   end
-  return conn:query(TELL, told).affected
+  return conn:query(TELL, pg.array(told, "text")).affected
 end
 
 return M

@@ -42,6 +42,8 @@ M.LIST = {
     shown = "image ->> 'revision'" },
   { name = "screening_revisions", what = "campaign revision", first = "campaign_id", second = "revision",
     second_type = "integer", shown = "image ->> 'revision'" },
+  { name = "narratives", what = "text of a page", first = "entity_id", second = "entity_type", second_type = "text",
+    shown = "image ->> 'entity_type'" },
   entity("signatures", "signature", "(image ->> 'name') || '@' || (image ->> 'version')"),
   entity("screening_campaigns", "campaign"),
   entity("datasets", "dataset", "(image ->> 'omics_type') || '/' || (image ->> 'name')"),
