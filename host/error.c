@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
+#include <time.h>
 
 #define ERROR_CLASS "ligase.error"
 
@@ -165,9 +166,10 @@ void lig_error_open(lua_State *L) {
 
 /* ---- interruption ------------------------------------------------------- */
 
-/* A signal handler has no argument to carry its state in, so these two are the
+/* A signal handler has no argument to carry its state in, so these are the
  * host's only globals. */
 static volatile sig_atomic_t interrupt_signal;
+static volatile sig_atomic_t interrupt_since_s;
 static lua_State *interrupt_state;
 
 bool lig_interrupted(void) {
@@ -197,14 +199,20 @@ static void interrupt_hook(lua_State *L, lua_Debug *ar) {
     lig_interrupt_check(L);
 }
 
-/* The first signal asks; the second one, while the first is still unheeded, ends. */
+/* The first signal asks; a later one, while the first is still unheeded, ends.  Within a
+ * second or two it is the same impatient wish, and a cancelled query needs that long. */
 static void interrupt_handle(int number) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
     if (interrupt_signal != 0) {
-        signal(number, SIG_DFL);
-        raise(number);
+        if (now.tv_sec - interrupt_since_s >= 2) {
+            signal(number, SIG_DFL);
+            raise(number);
+        }
         return;
     }
     interrupt_signal = number;
+    interrupt_since_s = (sig_atomic_t)now.tv_sec;
     lua_sethook(interrupt_state, interrupt_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
 }
 
