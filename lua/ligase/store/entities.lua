@@ -54,8 +54,8 @@ Changes.__index = Changes
 ---@param conn table
 ---@param run ligase.run the journal's entry of which they are part
 ---@param options {outbox: boolean|table|nil, asked: boolean|nil, create: boolean|nil,
---- noted: ligase.noted_changes|nil}|nil outbox, asked: as for ligase.store.changes; create: what is linked to and unknown is made; noted: where changes are
---- noted, when the caller writes them
+--- noted: ligase.noted_changes|nil}|nil outbox, asked: as for ligase.store.changes; create: what is linked to and
+--- unknown is made; noted: where changes are noted, when the caller writes them
 ---@return ligase.changes
 function M.changes(conn, run, options)
   options = options or {}
