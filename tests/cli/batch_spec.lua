@@ -288,15 +288,19 @@ describe("files that are there already", function()
 end)
 
 describe("an interrupted batch", function()
-  local function interrupt(folder, signals, after_s)
+  local WAITING = [[SELECT count(*) AS n FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database
+    WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted]]
+
+  --- Interrupts when three datasets are there and, where that is so, a file waits for a lock.
+  local function interrupt(folder, signals, is_blocked)
     local out = support.tmpfile("", "out")
     local command <close> = sys.spawn({ host.executable, "ingest", folder, "--jobs", "2" },
       { env = { POSTGRES_URL = url }, stdout = out, stderr = out, append = true })
     local deadline = sys.monotonic() + 20
     repeat
       sys.sleep(0.02)
-    until conn:query("SELECT count(*) AS n FROM datasets")[1].n >= 3 or sys.monotonic() > deadline
-    sys.sleep(after_s or 0)
+    until conn:query("SELECT count(*) AS n FROM datasets")[1].n >= 3
+      and (not is_blocked or conn:query(WAITING)[1].n > 0) or sys.monotonic() > deadline
     for _ = 1, signals do
       command:kill("INT")
       sys.sleep(0.05)
@@ -328,7 +332,7 @@ describe("an interrupted batch", function()
     ingest { folder .. "/a.csv", folder .. "/b.csv", folder .. "/c.csv" }
     blocker:begin()
     blocker:query("SELECT pg_advisory_xact_lock($1)", sys.hash64("dataset\0lipidomics\0z"))
-    local ended, said = interrupt(folder, 2, 0.5)
+    local ended, said = interrupt(folder, 2, true)
     assert.same({ code = 130 }, ended, said)
     assert.matches("1 not tried", said, 1, true)
     blocker:rollback()
