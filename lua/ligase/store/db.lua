@@ -20,6 +20,15 @@ function M.is_private(config)
   return config:postgres() == nil
 end
 
+--- How pg.connect and Postgres' own programs reach the database; a private Postgres is made
+--- and started when it is not there.
+---@param config ligase.Config
+---@param workspace string a folder
+---@return string|table conninfo
+function M.server(config, workspace)
+  return config:postgres() or cluster.ensure(workspace)
+end
+
 --- A connection that is only begun, while the caller does something else; nil when there
 --- is nothing to connect to. What is wrong with it shows when connect is given it.
 ---@param config ligase.Config
