@@ -8,18 +8,22 @@ local SNAPSHOT = [[
   SELECT c.oid::text AS id, c.relname AS name,
     CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'i' THEN 'index'
       WHEN 'I' THEN 'index' WHEN 'S' THEN 'sequence' ELSE 'table' END AS kind,
-    c.relkind IN ('r', 'p') AS has_rows
+    c.relkind IN ('r', 'p') AS has_rows,
+    CASE WHEN c.relkind IN ('i', 'I', 'S') THEN (
+      SELECT t.relname FROM pg_depend AS d JOIN pg_class AS t ON t.oid = d.refobjid AND t.relkind IN ('r', 'p')
+      WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass
+      UNION SELECT i.indrelid::regclass::text FROM pg_index AS i WHERE i.indexrelid = c.oid LIMIT 1) END AS owner
   FROM pg_class AS c
   WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'i', 'I', 'S')
   UNION ALL
-  SELECT c.oid || '.' || a.attnum, c.relname || '.' || a.attname, 'column', false
+  SELECT c.oid || '.' || a.attnum, c.relname || '.' || a.attname, 'column', false, c.relname
   FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
   WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
     AND a.attnum > 0 AND NOT a.attisdropped
   UNION ALL
-  SELECT 'c' || k.oid, conrelid::regclass || ' ' || conname, 'constraint', false
-  FROM pg_constraint AS k WHERE k.connamespace = current_schema()::regnamespace AND k.conrelid <> 0
-    AND k.contype IN ('c', 'f')]]
+  SELECT 'c' || k.oid, c.relname || ' ' || conname, 'constraint', false, c.relname
+  FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid
+  WHERE k.connamespace = current_schema()::regnamespace AND k.contype IN ('c', 'f')]]
 
 --- What is in the schema now.
 ---@param conn table
@@ -47,13 +51,7 @@ end
 
 local ORDER = { table = 1, view = 2, ["materialized view"] = 3, column = 4, constraint = 5, index = 6, sequence = 7 }
 
---- The table that a column or constraint is of, as a snapshot names it.
-local function owner(thing)
-  return thing.kind == "column" and thing.name:match("^[^.]+")
-    or thing.kind == "constraint" and thing.name:match("^%S+")
-end
-
---- What the second snapshot has and the first has not. What comes with a table that
+--- What the one snapshot has and the other has not. What comes with a table that
 --- comes, or goes with one that goes, is not told.
 local function only_in(these, those)
   local found, tables = {}, {}
@@ -65,7 +63,7 @@ local function only_in(these, those)
   end
   local told = {}
   for _, entry in ipairs(found) do
-    if not tables[owner(entry.thing)] then
+    if not tables[entry.thing.owner] then
       told[#told + 1] = entry
     end
   end
@@ -112,44 +110,44 @@ for i, mode in ipairs(MODES) do
   STRENGTH[mode[1]] = i
 end
 
---- The names of the relations that are there now, by oid.
+--- The relations that are there now, by oid. Of an index the table's name is told: that is
+--- what people wait for.
 ---@param conn table
----@return table<integer, string>
+---@return table<integer, {id: integer, name: string}>
 function M.relations(conn)
   local known = {}
   for _, row in ipairs(conn:query [[
-    SELECT c.oid, c.oid::regclass::text AS name FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    SELECT c.oid, coalesce(i.indrelid, c.oid) AS id, coalesce(i.indrelid, c.oid)::regclass::text AS name
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
     WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_']]) do
-    known[row.oid] = row.name
+    known[row.oid] = row.name ~= "schema_migrations" and row or nil
   end
   return known
 end
 
---- An index's lock is told with its table's name: that is what people wait for.
 local HELD = [[
-  SELECT l.relation, coalesce(i.indrelid, l.relation) AS table_id, l.mode
-  FROM pg_locks AS l LEFT JOIN pg_index AS i ON i.indexrelid = l.relation
-  WHERE l.locktype = 'relation' AND l.pid = pg_backend_pid() AND l.granted
-    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())]]
+  SELECT relation, mode FROM pg_locks
+  WHERE locktype = 'relation' AND pid = pg_backend_pid() AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())]]
 
 --- The locks that the open transaction holds on known relations, the strongest for each
 --- table, as far as they are stronger than those it held when this was last asked.
 ---@param conn table
----@param known table<integer, string> from relations
+---@param known table<integer, table> from relations
 ---@param held table<integer, integer> what was held before, kept here
 ---@return {table: string, mode: string, blocks: string?}[] locks the strongest first
 function M.locks(conn, known, held)
   local found = {}
   for _, row in ipairs(conn:query(HELD)) do
-    local strength = STRENGTH[row.mode]
-    if known[row.relation] and known[row.table_id] and strength > (held[row.table_id] or 0) then
-      held[row.table_id], found[row.table_id] = strength, strength
+    local relation, strength = known[row.relation], STRENGTH[row.mode]
+    if relation and strength > (held[relation.id] or 0) then
+      held[relation.id], found[relation.id] = strength, relation.name
     end
   end
   local locks = {}
-  for id, strength in pairs(found) do
-    local mode = MODES[strength]
-    locks[#locks + 1] = { table = known[id], mode = mode[2], blocks = mode[3], strength = strength }
+  for id, name in pairs(found) do
+    local mode = MODES[held[id]]
+    locks[#locks + 1] = { table = name, mode = mode[2], blocks = mode[3], strength = held[id] }
   end
   table.sort(locks, function(a, b)
     if a.strength ~= b.strength then

@@ -104,12 +104,21 @@ local function note(conn, task)
   end
 end
 
---- Runs one step and its record in the transaction that is open.
-local function perform(conn, task, run)
+--- Runs one step and its record in the transaction that is open; the statements of the step
+--- are put into `statements`, if there is such a list.
+local function perform(conn, task, run, statements)
   if task.step.is_lua then -- SQL files begin with it
     conn:script("SET LOCAL citus.multi_shard_modify_mode = 'sequential'")
   end
+  if statements then
+    conn:set_echo(function(sql)
+      statements[#statements + 1] = sql
+    end)
+  end
   task.body[task.direction](conn, index_builds.new(conn, { wait_s = run.wait_s }))
+  if statements then
+    conn:set_echo(false)
+  end
   note(conn, task)
 end
 
@@ -206,14 +215,8 @@ local function try_one(conn, task, run)
   local trial = { step = task.step.step, name = task.step.name, direction = task.direction }
   if task.body.transaction then
     local began = sys.monotonic()
-    if task.step.is_lua then
-      trial.statements = {}
-      conn:set_echo(function(sql)
-        trial.statements[#trial.statements + 1] = sql
-      end)
-    end
-    perform(conn, task, run)
-    conn:set_echo(false)
+    trial.statements = task.step.is_lua and {} or nil
+    perform(conn, task, run, trial.statements)
     trial.seconds = sys.monotonic() - began
   else
     trial.not_tried = "it runs outside a transaction, which cannot be taken back"

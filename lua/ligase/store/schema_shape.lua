@@ -9,8 +9,9 @@ local SHAPE = [[
   SELECT concat_ws(' ', 'relation', relname, relkind, relpersistence, reloptions::text, relacl::text) AS line FROM mine
   UNION ALL
   SELECT concat_ws(' ', 'column', relname || '.' || attname, format_type(atttypid, atttypmod), collname,
-    CASE WHEN $1::boolean THEN (SELECT count(*) FROM pg_attribute AS b WHERE b.attrelid = mine.oid AND b.attnum <= a.attnum
-                                 AND NOT b.attisdropped) END,
+    CASE WHEN $1::boolean THEN (SELECT count(*) FROM pg_attribute AS b
+                                WHERE b.attrelid = mine.oid AND b.attnum <= a.attnum
+                                  AND NOT b.attisdropped) END,
     CASE WHEN attnotnull THEN 'not null' END, attstorage, attidentity, attgenerated,
     'default ' || pg_get_expr(d.adbin, d.adrelid), 'comment ' || col_description(mine.oid, attnum))
   FROM mine JOIN pg_attribute AS a ON attrelid = mine.oid AND attnum > 0 AND NOT attisdropped
