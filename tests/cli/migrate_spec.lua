@@ -43,8 +43,9 @@ describe("ligase migrate", function()
     assert.matches("001_a +pending", done("status", "--folder", folder))
     assert.matches("^up   001_a %(.-\nup   002_b %(", done("up", "--folder", folder))
     assert.equal("-- nothing to do\n", done("plan", "--folder", folder))
-    assert.matches("ACCESS EXCLUSIVE on a: blocks reading and writing", done("plan", "down", "2", "--folder", folder), 1,
-      true)
+    plan = done("plan", "down", "2", "--folder", folder)
+    assert.matches("ACCESS EXCLUSIVE on a: blocks reading and writing", plan, 1, true)
+    assert.matches("-- needs --backup FILE: what stands in y was typed", plan, 1, true)
   end)
 
   it("verifies, with the status that says so", function()
@@ -64,7 +65,8 @@ describe("ligase migrate", function()
 
   it("begins new steps", function()
     local own = support.workspace()
-    assert.equal(own .. "/001_plates.up.sql\n" .. own .. "/001_plates.down.sql\n", done("new", "plates", "--folder", own))
+    assert.equal(("%s/001_plates.up.sql\n%s/001_plates.down.sql\n"):format(own, own),
+      done("new", "plates", "--folder", own))
     assert.equal(own .. "/002_wells.lua\n", done("new", "wells", "--lua", "--folder", own))
   end)
 

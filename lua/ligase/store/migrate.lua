@@ -110,6 +110,8 @@ function M.verify(conn, folder)
     verdicts[i] = { step = row.step, name = row.name, findings = findings or {}, is_asked = findings and true or false }
     if problem and problem.step == row.step then
       table.insert(verdicts[i].findings, 1, problem.message .. ". " .. problem.hint)
+    elseif not is_known or state_of(files[row.step], row) ~= "applied" then
+      table.insert(verdicts[i].findings, 1, "its files are not those that were applied")
     end
   end
   local whole = { name = "schema", findings = {}, is_asked = true }

@@ -2,6 +2,8 @@
 --- and goes, and which locks they hold on what was there before.
 local M = {}
 
+local RECORD = "schema_migrations"
+
 -- ---- what comes and goes ---------------------------------------------------
 
 local SNAPSHOT = [[
@@ -31,7 +33,7 @@ local SNAPSHOT = [[
 function M.snapshot(conn)
   local things = {}
   for _, row in ipairs(conn:query(SNAPSHOT)) do
-    things[row.id] = row
+    things[row.id] = row.name ~= RECORD and row.owner ~= RECORD and row or nil
   end
   return things
 end
@@ -120,7 +122,7 @@ function M.relations(conn)
     SELECT c.oid, coalesce(i.indrelid, c.oid) AS id, coalesce(i.indrelid, c.oid)::regclass::text AS name
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
     WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_']]) do
-    known[row.oid] = row.name ~= "schema_migrations" and row or nil
+    known[row.oid] = row.name ~= RECORD and row or nil
   end
   return known
 end
