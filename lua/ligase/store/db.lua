@@ -2,9 +2,9 @@
 --- know, with the schema that this ligase was written for.
 local cluster = require "ligase.store.cluster"
 local errors = require "ligase.base.errors"
-local migrate = require "ligase.store.migrate"
 local options_of = require "ligase.base.options"
 local pg = require "pg"
+local record = require "ligase.store.migration_record"
 
 local M = {}
 
@@ -119,9 +119,9 @@ function M.open(config, workspace, options)
     ahead = { type = "userdata" } }, "db.open")
   local conn = M.connect(config, workspace, options.ahead)
   local checked, problem = pcall(function()
-    local state, step, latest = migrate.state(conn)
+    local state, step, latest = record.state(conn)
     if (state == "absent" or state == "older") and options.migrate and M.is_private(config) then
-      migrate.up(function()
+      require("ligase.store.migrate").up(function()
         return M.connect(config, workspace)
       end)
     elseif state ~= "current" then

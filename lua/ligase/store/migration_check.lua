@@ -5,6 +5,7 @@
 --- A dump takes long, so each step is compared by what the catalogues say. Only the schema
 --- to which every step went up, down and up is dumped, and the one to which all went
 --- straight up; where these two differ, every step is dumped to find the one at fault.
+local errors = require "ligase.base.errors"
 local generated_rows = require "ligase.store.generated_rows"
 local files_of = require "ligase.store.migration_files"
 local migrate = require "ligase.store.migrate"
@@ -21,6 +22,7 @@ local RECORD = "schema_migrations"
 
 ---@class ligase.CheckedStep
 ---@field step? integer nil for the last one, of all steps together
+---@field is_stuck? boolean it did not run, so that those after it cannot be checked
 ---@field name string
 ---@field differences string[] one line each; empty when the step is exact
 ---@field rows integer how many rows there were
@@ -207,6 +209,16 @@ local function bench_of(place, options, with_dumps)
   }
 end
 
+--- The same, with a step that does not run as a finding.
+local function try_step(bench, file, state)
+  local done, result = errors.try(check_step, bench, file, state)
+  if not done and not errors.is(result) then
+    error(result, 0)
+  end
+  return done and result
+    or { step = file.step, name = file.name, differences = { result.message }, rows = 0, is_stuck = true }
+end
+
 local function has_differences(checked)
   for _, step in ipairs(checked) do
     if #step.differences > 0 then
@@ -222,9 +234,12 @@ local function check_all(place, files, options, with_dumps)
   local bare = schema_shape.read(conn)
   local state, checked = { shape = bare, rows = row_sums.read(conn) }, {}
   for i, file in ipairs(files) do
-    checked[i] = check_step(bench, file, state)
+    checked[i] = try_step(bench, file, state)
     if not with_dumps or #checked[i].differences > 0 then
       options.on_step(checked[i])
+    end
+    if checked[i].is_stuck then
+      return checked
     end
   end
   if not with_dumps then

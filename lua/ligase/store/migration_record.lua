@@ -51,6 +51,23 @@ function M.applied(conn)
   error(result, 0)
 end
 
+--- How the schema stands to the files, without reading the files: quick enough for
+--- every command.
+---@param conn table
+---@return string state "current", "absent", "older" or "newer"
+---@return integer step the last one applied, 0 for none
+---@return integer latest the last one there is a file for
+function M.state(conn)
+  local latest = #files_of.list()
+  local read, rows = pcall(conn.query, conn, "SELECT max(step) AS step FROM schema_migrations")
+  if not read and not M.is_absent(rows) then
+    error(rows, 0)
+  end
+  local step = read and math.type(rows[1].step) == "integer" and rows[1].step or 0
+  local state = step == latest and "current" or step == 0 and "absent" or step < latest and "older" or "newer"
+  return state, step, latest
+end
+
 --- Records a step, in the transaction that applies it.
 ---@param conn table
 ---@param step ligase.Step

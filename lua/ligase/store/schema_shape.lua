@@ -53,7 +53,7 @@ function M.read(conn, with_order)
   local lines = {}
   for _, row in ipairs(conn:query(SHAPE, with_order == true)) do
     if not row.line:find("schema_migrations", 1, true) then
-      lines[#lines + 1] = row.line:gsub("%s+", " ")
+      lines[#lines + 1] = row.line:gsub("%s+", " "):gsub(" $", "")
     end
   end
   return table.concat(lines, "\n")

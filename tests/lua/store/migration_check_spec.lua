@@ -66,6 +66,15 @@ describe("migrate check", function()
     assert.matches("verify: a doubt", found["006_doubts"], 1, true)
   end)
 
+  it("ends at a step that does not go up again", function()
+    local found = differences {
+      ["001_a.up.sql"] = "CREATE TABLE a (x integer);", ["001_a.down.sql"] = "SELECT 1;",
+      ["002_b.up.sql"] = "SELECT 1;", ["002_b.down.sql"] = "SELECT 1;",
+    }
+    assert.matches('relation "a" already exists', found["001_a"], 1, true)
+    assert.is_nil(found["002_b"])
+  end)
+
   it("finds the step at fault by dumps where only these differ", function()
     local found = differences {
       ["001_a.up.sql"] = "CREATE TABLE a (x integer);", ["001_a.down.sql"] = "DROP TABLE a;",

@@ -78,7 +78,7 @@ local own = {}
 function own.status(context)
   local conn = context:connect()
   local row = db.describe(conn)
-  local state, step, latest = require("ligase.store.migrate").state(conn)
+  local state, step, latest = require("ligase.store.migration_record").state(conn)
   output.write(text.table {
     { "state", "reachable" }, { "address", row.address }, { "port", row.port }, { "database", row.database },
     { "user", row.user }, { "version", row.version }, { "schema", ("%s (step %d of %d)"):format(state, step, latest) },
