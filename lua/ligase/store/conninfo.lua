@@ -50,6 +50,15 @@ local function split_words(words)
   return ((before .. rest):gsub("^%s+", "")), (value:gsub("\\(.)", "%1"))
 end
 
+--- Takes password=... out of an address's last part.
+local function split_query(address)
+  local before, mark, password, after = address:match("^(.-)([?&])password=([^&]*)(.*)$")
+  if not before then
+    return address
+  end
+  return before .. (mark == "?" and after:gsub("^&", "?") or after), percent_decoded(password)
+end
+
 --- The words that name the server, and the password apart from them: every user of the
 --- machine can read the words of a process.
 ---@param conninfo string|table
@@ -67,7 +76,7 @@ function M.split(conninfo)
   if before then
     return before .. after, percent_decoded(password)
   elseif conninfo:find("://", 1, true) then
-    return conninfo
+    return split_query(conninfo)
   end
   return split_words(conninfo)
 end

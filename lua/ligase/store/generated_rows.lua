@@ -183,6 +183,8 @@ local function other_values(column, definition)
   end
   if column.is_array then
     values[#values + 1] = "{}"
+  elseif column.base == "bool" then
+    values[#values + 1], values[#values + 2] = "true", "false"
   end
   return values
 end
@@ -265,31 +267,47 @@ local function refuse(item, failure)
       .. "ligase.store.generated_rows what it wants" }
 end
 
---- Inserts one row, trying other values for the columns of the checks that refuse it.
+local function has_code(failure, code)
+  return errors.is(failure, "database") and failure.code == code
+end
+
+--- Looks for values with which a check is content, whatever else is wrong with the row then.
+local function satisfy(conn, item, constraint, values)
+  local tries, is_taken = 0, false
+  for tried in combinations(item, constraint, values) do
+    local done, failure = insert(conn, item, tried)
+    if done or has_code(failure, CHECK_VIOLATION) and failure.constraint ~= constraint.name then
+      return done, failure, tried
+    end
+    is_taken = is_taken or has_code(failure, UNIQUE_VIOLATION)
+    tries = tries + 1
+    if tries == MOST_TRIES then
+      break
+    end
+  end
+  return false, is_taken and UNIQUE_VIOLATION or nil, nil
+end
+
+--- Inserts one row, trying other values for the columns of the checks that refuse it. False
+--- says that it would be there twice.
 local function settle(conn, item, values)
   local done, failure = insert(conn, item, values)
   local settled = {}
-  while not done and errors.is(failure, "database") and failure.code == CHECK_VIOLATION do
+  while not done and has_code(failure, CHECK_VIOLATION) do
     local constraint = constraint_of(item, failure.constraint)
     if not constraint or settled[constraint.name] then
       break
     end
     settled[constraint.name] = true
-    local tries = 0
-    for tried in combinations(item, constraint, values) do
-      done, failure = insert(conn, item, tried)
-      tries = tries + 1
-      local is_same = not done and errors.is(failure, "database") and failure.constraint == constraint.name
-      local is_wrong = not done and not (errors.is(failure, "database") and failure.code == CHECK_VIOLATION)
-      if done or not is_same and not is_wrong then
-        values = tried -- this check is content
-        break
-      elseif tries == MOST_TRIES then
-        break
-      end
+    local is_done, why, found = satisfy(conn, item, constraint, values)
+    if why == UNIQUE_VIOLATION then
+      return false
+    elseif not found then
+      break
     end
+    done, failure, values = is_done, why, found
   end
-  if not done and not (errors.is(failure, "database") and failure.code == UNIQUE_VIOLATION) then
+  if not done and not has_code(failure, UNIQUE_VIOLATION) then
     refuse(item, failure)
   end
   return done

@@ -264,9 +264,16 @@ local function go(conn, tasks, lock_conn, run, options, is_whole)
   local finished = {}
   for _, unit in ipairs(units_of(tasks, is_whole)) do
     lock_of.assert_held(lock_conn)
-    local seconds = unit[1].body.transaction and runner.together(conn, unit, run, before)
-      or { runner.outside(conn, unit[1], run) }
-    before = unit[1].body.transaction and nil or before
+    local seconds
+    if unit[1].body.transaction then
+      seconds = runner.together(conn, unit, run, before)
+    else
+      if before then
+        conn:transaction(before)
+      end
+      seconds = { runner.outside(conn, unit[1], run) }
+    end
+    before = nil
     for i, task in ipairs(unit) do
       local result = { step = task.step.step, name = task.step.name, direction = task.direction, seconds = seconds[i] }
       finished[#finished + 1] = result

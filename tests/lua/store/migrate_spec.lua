@@ -141,6 +141,19 @@ describe("migrate.up", function()
     assert.equal("0", conn:query("SHOW statement_timeout")[1].statement_timeout)
   end)
 
+  it("stops when the connection that holds the lock is ended", function()
+    local conninfo, folder, opened = support.database(), two_steps(), {}
+    local admin <close> = pg.connect(conninfo)
+    local failure = raised(migrate.up, function()
+      opened[#opened + 1] = pg.connect(conninfo)
+      return opened[#opened]
+    end, { folder = folder, on_step = function()
+      admin:query("SELECT pg_terminate_backend($1, 5000)", opened[2]:pid())
+    end })
+    assert.equal("migration_lock_lost", failure.code)
+    assert.equal(1, select(2, migrate.state(admin)))
+  end)
+
   it("says what it waits for, and that the waiting is over", function()
     local conninfo, folder, said = support.database(), two_steps(), {}
     local conn <close> = pg.connect(conninfo)

@@ -98,9 +98,11 @@ describe("generated rows", function()
           state text NOT NULL CHECK (state IN ('open', 'done')), direction smallint CHECK (direction IN (-1, 1)),
           lease uuid, until timestamptz, tags text[] NOT NULL, amounts float8[], raw bytea,
           CHECK ((state = 'open') = (lease IS NOT NULL AND until IS NOT NULL)));
+        CREATE TABLE settings (is_only boolean PRIMARY KEY CHECK (is_only), phase text CHECK (phase IN ('a', 'b')));
         CREATE VIEW joined AS SELECT name, state FROM parents JOIN children ON parents.id = children.parent_id;]]
       generated_rows.fill(conn)
       assert.equal(4, conn:query("SELECT count(*) AS n FROM joined")[1].n)
+      assert.equal(1, conn:query("SELECT count(*) AS n FROM settings")[1].n)
       assert.equal(0, generated_rows.fill(conn))
       return row_sums.read(conn)
     end
