@@ -34,29 +34,54 @@ local function wait_for(condition)
   return false
 end
 
+--- Lets so many processes migrate one database, and tells how often each step was applied.
+local function race(count, conninfo, folder)
+  local processes, outputs, applied = {}, support.workspace(), {}
+  for i = 1, count do
+    processes[i] = start(conninfo, folder, outputs .. "/" .. i)
+  end
+  for i, process in ipairs(processes) do
+    local ended = process:wait(120)
+    assert.equal(0, ended and ended.code, sys.read_file(("%s/%d.err"):format(outputs, i)))
+    for name in sys.read_file(("%s/%d.out"):format(outputs, i)):gmatch "%S+" do
+      applied[name] = (applied[name] or 0) + 1
+    end
+  end
+  return applied
+end
+
+local function once_each(folder)
+  local expected = {}
+  for _, step in ipairs(migrate.files(folder)) do
+    expected[step.name] = 1
+  end
+  return expected
+end
+
 describe("20 migrators at once", function()
   it(("apply every step once, %d times"):format(ROUNDS), function()
-    local folder = support.workspace()
     for round = 1, ROUNDS do
-      local conninfo, processes = support.database(), {}
-      for i = 1, MIGRATORS do
-        processes[i] = start(conninfo, nil, folder .. "/" .. i)
-      end
-      local applied, steps = {}, migrate.files()
-      for i, process in ipairs(processes) do
-        local ended = process:wait(120)
-        assert.equal(0, ended and ended.code, sys.read_file(("%s/%d.err"):format(folder, i)))
-        for name in sys.read_file(("%s/%d.out"):format(folder, i)):gmatch "%S+" do
-          applied[name] = (applied[name] or 0) + 1
-        end
-      end
-      for _, step in ipairs(steps) do
-        assert.equal(1, applied[step.name], ("round %d, %s"):format(round, step.name))
-      end
+      local conninfo = support.database()
+      assert.same(once_each(), race(MIGRATORS, conninfo), ("round %d"):format(round))
       local conn <close> = pg.connect(conninfo)
       assert.equal("current", (migrate.state(conn)))
-      conn:close()
     end
+  end)
+
+  it("build an index beside the work of others without a deadlock", function()
+    local conninfo, folder = support.database(), support.workspace()
+    sys.write_file(folder .. "/001_a.up.sql", "CREATE TABLE a AS SELECT generate_series(1, 1000) AS x;")
+    sys.write_file(folder .. "/001_a.down.sql", "DROP TABLE a;")
+    sys.write_file(folder .. "/002_index.lua", [[return { transaction = false,
+      up = function(_, indexes)
+        for i = 1, 5 do
+          indexes:build(("CREATE INDEX CONCURRENTLY a_x_%d ON a ((x + %d))"):format(i, i))
+        end
+      end,
+      down = function() end }]])
+    assert.same(once_each(folder), race(MIGRATORS, conninfo, folder))
+    local conn <close> = pg.connect(conninfo)
+    assert.equal(5, conn:query("SELECT count(*) AS n FROM pg_index WHERE indrelid = 'a'::regclass AND indisvalid")[1].n)
   end)
 end)
 
