@@ -243,18 +243,9 @@ local function check_way_back(tasks, options, run)
   end
 end
 
-local function needs_backup(tasks)
-  for _, task in ipairs(tasks) do
-    if task.direction == "down" and task.body.irreversible then
-      return true
-    end
-  end
-  return false
-end
-
 local function go(conn, tasks, lock_conn, run, options, is_whole)
   local before
-  if options.backup and needs_backup(tasks) then
+  if options.backup and #tasks > 0 then
     local kept = backup_of.make(conn, options.backup, options.say)
     before = function()
       backup_of.check_unchanged(conn, kept, run.again)
@@ -325,7 +316,7 @@ end
 ---@field wait_s? number how long to wait for another migration, and for locks, 60 without it
 ---@field statement_timeout_s? number the longest that a statement may take
 ---@field dry_run? boolean run everything in a transaction that is rolled back
----@field backup? ligase.BackupOptions where going back loses something
+---@field backup? ligase.BackupOptions down, redo: made and tested first; needed where going back loses something
 ---@field loses? boolean down: nothing is lost by going back, as in a scratch database
 ---@field say? fun(text: string?) told what is waited for, nil when that is over
 ---@field on_step? fun(done: {step: integer, name: string, direction: string, seconds: number})

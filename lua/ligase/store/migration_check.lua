@@ -196,6 +196,7 @@ end
 
 local function bench_of(place, options, with_dumps)
   local conn = pg.connect(place.conninfo)
+  conn:script("SET synchronous_commit = off") -- nothing of it has to outlive a power cut
   local version = programs.version_of(conn)
   return {
     conn = conn, options = options, with_dumps = with_dumps,

@@ -487,6 +487,15 @@ describe("a step that cannot be taken back without loss", function()
     assert.equal(0, #conn:query("SELECT FROM pg_database WHERE starts_with(datname, 'ligase_scratch_')"))
   end)
 
+  it("is not the only one for which a backup is made when it is asked for", function()
+    migrate.down(conn, { folder = folder, loses = true })
+    local file = folder .. "/before.dump"
+    assert.same({ "001_a" }, names(migrate.down(connect, { folder = folder, backup = backup_into(file) })))
+    assert.equal("file", sys.stat(file).type)
+    assert.same({}, migrate.down(connect, { folder = folder, backup = backup_into(folder .. "/none.dump") }))
+    assert.is_nil(sys.stat(folder .. "/none.dump"))
+  end)
+
   it("stays when the backup does not restore", function()
     -- A check that calls a function by its bare name: pg_restore does not find it.
     conn:script [[

@@ -16,16 +16,16 @@ M.description = "Applies the numbered steps of the schema under a lock, one tran
   .. "of yours gets it from this command."
 M.example = [[
   ligase migrate status
-  ligase migrate plan                       what up would do, and which locks it takes
-  ligase migrate up --dry-run               do it in a transaction that is rolled back
+  ligase migrate plan
+  ligase migrate up --dry-run
   ligase migrate up
-  ligase migrate down                       take the last step back
-  ligase migrate down --to 6
-  ligase migrate down --backup before.dump  where going back loses something
-  ligase migrate redo                       the last step back and again, in one transaction
+  ligase migrate plan down 2
+  ligase migrate down --backup before.dump
+  ligase migrate up --wait 300 --statement-timeout 600
+  ligase migrate redo
   ligase migrate verify
-  ligase migrate new sample_batches
-  ligase migrate check]]
+  ligase migrate new sample_batches --folder .
+  ligase migrate check --folder .]]
 
 local ACTIONS = { "up", "down", "redo", "status", "plan", "verify", "new", "check" }
 
@@ -51,7 +51,8 @@ function M.configure(parser)
   parser:option("--to", "up: the last step to apply; down: the step to stay at, 0 for none."):argname("STEP")
     :convert(parsing.whole_number("--to", 0))
   parser:flag("--dry-run", "Do it in a transaction that is rolled back, and say what would be."):target("dry_run")
-  parser:option("--backup", "Where going back loses something: write a backup there and restore it for a test first.")
+  parser:option("--backup", "down, redo: first write a backup there and restore it for a test. Needed where going "
+    .. "back loses something.")
     :argname("FILE")
   parser:option("--wait", "How many seconds to wait for another migration and for locks, 60 without it.")
     :argname("SECONDS"):target("wait_s"):convert(parsing.amount("--wait"))
