@@ -2,9 +2,9 @@
 --- know, with the schema that this ligase was written for.
 local cluster = require "ligase.store.cluster"
 local errors = require "ligase.base.errors"
-local migrate = require "ligase.store.migrate"
 local options_of = require "ligase.base.options"
 local pg = require "pg"
+local record = require "ligase.store.migration_record"
 
 local M = {}
 
@@ -18,6 +18,15 @@ local SESSION = "SET jit = off"
 ---@return boolean
 function M.is_private(config)
   return config:postgres() == nil
+end
+
+--- How pg.connect and Postgres' own programs reach the database; a private Postgres is made
+--- and started when it is not there.
+---@param config ligase.Config
+---@param workspace string a folder
+---@return string|table conninfo
+function M.server(config, workspace)
+  return config:postgres() or cluster.ensure(workspace)
 end
 
 --- A connection that is only begun, while the caller does something else; nil when there
@@ -110,9 +119,9 @@ function M.open(config, workspace, options)
     ahead = { type = "userdata" } }, "db.open")
   local conn = M.connect(config, workspace, options.ahead)
   local checked, problem = pcall(function()
-    local state, step, latest = migrate.state(conn)
+    local state, step, latest = record.state(conn)
     if (state == "absent" or state == "older") and options.migrate and M.is_private(config) then
-      migrate.up(function()
+      require("ligase.store.migrate").up(function()
         return M.connect(config, workspace)
       end)
     elseif state ~= "current" then

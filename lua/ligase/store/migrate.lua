@@ -1,155 +1,37 @@
---- The schema's numbered steps: migrations/NNN_name.up.sql and .down.sql.
+--- The schema's numbered steps: applied, taken back, looked at.
 ---
 --- Each step runs in one transaction and is recorded there with the checksums of its
 --- files, so that a file that was changed after it was applied is noticed. Only one
 --- process migrates at a time; it waits for locks a second at a time, so that it
 --- never holds up those who work with the tables while it waits itself.
+local backup_of = require "ligase.store.backup"
+local effects = require "ligase.store.migration_effects"
 local errors = require "ligase.base.errors"
-local host = require "host"
+local files_of = require "ligase.store.migration_files"
+local lock_of = require "ligase.store.migration_lock"
 local options_of = require "ligase.base.options"
-local sys = require "sys"
+local record = require "ligase.store.migration_record"
+local runner = require "ligase.store.migration_run"
 
 local M = {}
 
-local LOCK_KEY = 0x6C69676173650001 -- "ligase", 1
-local LOCK_WAIT_S = 60
-
----@class ligase.Step
----@field step integer
----@field name string such as "001_entities"
----@field up_path string
----@field down_path string
-
-local function refuse(code, message, hint, fields)
-  local failure = fields or {}
-  failure.kind, failure.code, failure.message, failure.hint = "database", code, message, hint
-  errors.raise(failure)
-end
-
--- The files -----------------------------------------------------------------
+local WAIT_S = 60
 
 --- The steps there are files for, in order.
----@param folder? string ligase's own migrations without it
----@return ligase.Step[]
-function M.files(folder)
-  folder = folder or host.home .. "/migrations"
-  local steps, present = {}, {}
-  for _, file in ipairs(sys.list(folder)) do
-    local name, number, direction = file:match("^((%d+)_[%w_]+)%.(%a+)%.sql$")
-    if direction == "up" then
-      steps[#steps + 1] = { step = tonumber(number), name = name,
-        up_path = folder .. "/" .. file, down_path = ("%s/%s.down.sql"):format(folder, name) }
-    elseif direction == "down" then
-      present[name] = true
-    end
+M.files = files_of.list
+
+M.new = files_of.new
+
+M.state = record.state
+
+-- ---- looking ---------------------------------------------------------------
+
+local function state_of(file, row)
+  if not row then
+    return "pending"
   end
-  table.sort(steps, function(a, b)
-    return a.step < b.step
-  end)
-  for i, step in ipairs(steps) do
-    if step.step ~= i then
-      refuse("migration_files", step.step < i and ("two migrations have the number %d"):format(step.step)
-        or ("migration %d is missing: after %d comes %s"):format(i, i - 1, step.name),
-        "Number the files without gaps: 001_name.up.sql, 001_name.down.sql, 002_...", { file = step.up_path })
-    elseif not present[step.name] then
-      refuse("migration_files", ("migration %s has no way back"):format(step.name),
-        ("Write %s.down.sql beside it"):format(step.name), { file = step.up_path })
-    end
-  end
-  if #steps == 0 then
-    refuse("migration_files", "there are no migrations in " .. folder,
-      "Install ligase anew; its folders lua, recipes and migrations belong together")
-  end
-  return steps
-end
-
-local function checksum(path)
-  return sys.sha256_file(path)
-end
-
--- What was applied ----------------------------------------------------------
-
-local CREATE_TABLE = [[
-  CREATE TABLE IF NOT EXISTS schema_migrations (
-    step integer PRIMARY KEY,
-    name text NOT NULL,
-    checksum text NOT NULL,
-    down_checksum text NOT NULL,
-    applied_at timestamptz NOT NULL DEFAULT now(),
-    host_version text NOT NULL
-  );
-  COMMENT ON TABLE schema_migrations IS
-    'Steps of ligase''s schema that were applied, with the SHA-256 of their files.';
-]]
-
-local UNDEFINED_TABLE = "42P01"
-local LOCK_NOT_AVAILABLE, DEADLOCK = "55P03", "40P01"
-
---- The steps recorded in the database, in order; none when it has no such record.
-local function applied_steps(conn)
-  local read, result = pcall(conn.query, conn, [[
-    SELECT step, name, checksum, down_checksum, applied_at, host_version
-    FROM schema_migrations ORDER BY step]])
-  if read then
-    return result
-  elseif errors.is(result, "database") and result.code == UNDEFINED_TABLE then
-    return {}
-  end
-  error(result, 0)
-end
-
---- Where database and files contradict each other; the first contradiction is enough.
-local function contradiction(files, applied)
-  for i, row in ipairs(applied) do
-    local file = files[row.step]
-    if row.step ~= i then
-      return { code = "migration_gap", step = i,
-        message = ("the database has step %d (%s) but not step %d"):format(row.step, row.name, i),
-        hint = "Somebody edited schema_migrations; restore its row, or restore the database from a backup" }
-    elseif not file then
-      return { code = "schema_newer", step = row.step,
-        message = ("the database's schema is newer than this ligase: it has step %d (%s, by ligase %s), "
-          .. "the files end with step %d"):format(row.step, row.name, row.host_version, #files),
-        hint = "Install the newer ligase, or go back with it: ligase migrate down --to " .. #files }
-    elseif file.name ~= row.name then
-      return { code = "migration_drift", step = row.step,
-        message = ("step %d was applied as %s, but its file is now %s"):format(row.step, row.name, file.name),
-        hint = "Give the file its old name back, and put changes into a new step" }
-    end
-    for column, path in pairs { checksum = file.up_path, down_checksum = file.down_path } do
-      if row[column] ~= checksum(path) then
-        return { code = "migration_drift", step = row.step, file = path,
-          message = ("step %d (%s) was changed after it was applied on %s"):format(row.step, row.name,
-            row.applied_at),
-          hint = "Restore the file as it was (ligase " .. row.host_version
-            .. "), and put changes into a new step" }
-      end
-    end
-  end
-end
-
-local function check_contradiction(files, applied)
-  local found = contradiction(files, applied)
-  if found then
-    refuse(found.code, found.message, found.hint, { file = found.file, step = found.step })
-  end
-end
-
---- How the schema stands to the files, without reading the files: quick enough for
---- every command.
----@param conn table
----@return string state "current", "absent", "older" or "newer"
----@return integer step the last one applied, 0 for none
----@return integer latest the last one there is a file for
-function M.state(conn)
-  local latest = #M.files()
-  local read, rows = pcall(conn.query, conn, "SELECT max(step) AS step FROM schema_migrations")
-  if not read and not (errors.is(rows, "database") and rows.code == UNDEFINED_TABLE) then
-    error(rows, 0)
-  end
-  local step = read and math.type(rows[1].step) == "integer" and rows[1].step or 0
-  local state = step == latest and "current" or step == 0 and "absent" or step < latest and "older" or "newer"
-  return state, step, latest
+  local up, down = files_of.checksums(file)
+  return row.name == file.name and row.checksum == up and row.down_checksum == down and "applied" or "changed"
 end
 
 --- Every step with what became of it. Raises nothing about drift: it tells.
@@ -159,17 +41,14 @@ end
 --- steps with the state "applied", "pending", "changed" or "unknown" (no file)
 ---@return table? problem {code, message, hint, step, file} why up and down would refuse
 function M.status(conn, folder)
-  local files, applied = M.files(folder), applied_steps(conn)
+  local files, applied = M.files(folder), record.applied(conn)
   local steps, by_step = {}, {}
   for _, row in ipairs(applied) do
     by_step[row.step] = row
   end
   for i, file in ipairs(files) do
     local row = by_step[i]
-    local is_same = row and row.name == file.name and row.checksum == checksum(file.up_path)
-      and row.down_checksum == checksum(file.down_path)
-    steps[i] = { step = i, name = file.name,
-      state = not row and "pending" or is_same and "applied" or "changed",
+    steps[i] = { step = i, name = file.name, state = state_of(file, row),
       applied_at = row and row.applied_at, host_version = row and row.host_version }
   end
   for _, row in ipairs(applied) do
@@ -178,110 +57,133 @@ function M.status(conn, folder)
         applied_at = row.applied_at, host_version = row.host_version }
     end
   end
-  return steps, contradiction(files, applied)
+  return steps, record.contradiction(files, applied)
 end
 
--- The lock ------------------------------------------------------------------
+local INVALID_INDEXES = [[
+  SELECT i.indexrelid::regclass::text AS name FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indrelid
+  WHERE NOT i.indisvalid AND c.relnamespace = current_schema()::regnamespace ORDER BY 1]]
 
---- Full jitter: the longer it has taken, the longer we may sleep.
-local function nap(attempt)
-  sys.sleep(math.random() * math.min(1, 0.02 * 2 ^ attempt))
+local function verify_step(conn, file)
+  local body = files_of.read(file)
+  if not body.verify then
+    return nil
+  end
+  local findings
+  local done, failure = errors.try(conn.transaction, conn, function()
+    conn:script("SET TRANSACTION READ ONLY")
+    findings = body.verify(conn)
+  end)
+  if not done then
+    findings = { tostring(failure) }
+  end
+  return type(findings) == "table" and findings or findings and { tostring(findings) } or {}
 end
 
-local HOLDER = [[
-  SELECT a.pid, a.usename, a.application_name, coalesce(host(a.client_addr), 'this machine') AS address,
-         a.backend_start
-  FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
-  WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND (l.classid::bigint << 32 | l.objid::bigint) = $1]]
-
---- Takes the lock by trying again and again: a session that waits inside Postgres
---- holds a snapshot, and CREATE INDEX CONCURRENTLY would wait for that.
-local function take_lock(conn, wait_s)
-  local deadline, attempt = sys.monotonic() + wait_s, 0
-  while not conn:query("SELECT pg_try_advisory_lock($1) AS locked", LOCK_KEY)[1].locked do
-    if sys.monotonic() > deadline then
-      local holder = conn:query(HOLDER, LOCK_KEY)[1]
-      refuse("migration_locked", "another process is migrating this database"
-        .. (holder and (": %s (user %s, on %s, server process %d, connected since %s)"):format(
-          holder.application_name, holder.usename, holder.address, holder.pid, holder.backend_start) or ""),
-        "Wait until it has finished; if it hangs, end it: SELECT pg_terminate_backend("
-          .. (holder and holder.pid or "pid") .. ")")
+--- Asks each applied step whether what it did is as it should be, and compares the
+--- checksums. Nothing can be changed meanwhile: it is asked in a read-only transaction.
+---@param conn table
+---@param folder? string ligase's own migrations without it
+---@return {step: integer?, name: string, findings: string[], is_asked: boolean}[] verdicts the last
+--- one is of the whole schema
+function M.verify(conn, folder)
+  local files, applied = M.files(folder), record.applied(conn)
+  local verdicts, problem = {}, record.contradiction(files, applied)
+  for i, row in ipairs(applied) do
+    local is_known = files[row.step] and files[row.step].name == row.name
+    local findings = is_known and verify_step(conn, files[row.step])
+    verdicts[i] = { step = row.step, name = row.name, findings = findings or {}, is_asked = findings and true or false }
+    if problem and problem.step == row.step then
+      table.insert(verdicts[i].findings, 1, problem.message .. ". " .. problem.hint)
+    elseif not is_known or state_of(files[row.step], row) ~= "applied" then
+      table.insert(verdicts[i].findings, 1, "its files are not those that were applied")
     end
-    attempt = attempt + 1
-    nap(attempt)
   end
-  return setmetatable({}, { __close = function()
-    pcall(conn.query, conn, "SELECT pg_advisory_unlock($1)", LOCK_KEY) -- or the session's end releases it
-  end })
+  local whole = { name = "schema", findings = {}, is_asked = true }
+  for i, row in ipairs(conn:query(INVALID_INDEXES)) do
+    whole.findings[i] = ("index %s is not valid: a build was interrupted. Drop it (DROP INDEX CONCURRENTLY %s), "
+      .. "and build it again"):format(row.name, row.name)
+  end
+  verdicts[#verdicts + 1] = whole
+  return verdicts
 end
 
--- Running -------------------------------------------------------------------
+-- ---- the words of a call ---------------------------------------------------
 
---- The line of a file in which the character at position stands.
-local function line_of(text, position)
-  local byte = position and utf8.offset(text, position)
-  return byte and select(2, text:sub(1, byte - 1):gsub("\n", "")) + 1 or nil
+local function with(fields)
+  local spec = {
+    folder = { type = "string" },
+    wait_s = { type = "number", min = 0, default = WAIT_S },
+    statement_timeout_s = { type = "number", min = 0 },
+    dry_run = { type = "boolean", default = false },
+    say = { type = "function", default = function() end },
+    on_step = { type = "function", default = function() end },
+  }
+  for name, rule in pairs(fields) do
+    spec[name] = rule
+  end
+  return spec
 end
 
-local function raise_failed(failure, step, path, text)
-  if not errors.is(failure, "database") then
-    error(failure, 0)
-  end
-  local fields = {}
-  for key, value in pairs(failure) do
-    fields[key] = value
-  end
-  fields.message = ("migration %s failed: %s"):format(step.name, failure.message)
-  fields.file = path
-  fields.line = line_of(text, math.tointeger(tonumber(failure.position)))
-  fields.statement, fields.position, fields.step = nil, nil, step.step
-  fields.hint = fields.hint or "Nothing of this step was applied; after the remedy run: ligase migrate up"
-  errors.raise(fields)
+local BACKUP = { type = "table" }
+local UP = with { to = { type = "integer", min = 0 } }
+local DOWN = with { to = { type = "integer", min = 0 }, count = { type = "integer", min = 1 }, backup = BACKUP,
+  loses = { type = "boolean" } }
+local REDO = with { backup = BACKUP }
+local PLAN = with { to = { type = "integer", min = 0 }, count = { type = "integer", min = 1 },
+  direction = { type = "string", values = { "up", "down", "redo" }, default = "up" },
+  sql_only = { type = "boolean", default = false } }
+
+local function misuse(message, hint)
+  errors.raise { kind = "usage", code = "step", message = message, hint = hint }
 end
 
---- Runs a file and its record in one transaction, again while others hold locks.
-local function run_step(conn, step, path, record, wait_s)
-  local text = sys.read_file(path)
-  local deadline, attempt = sys.monotonic() + wait_s, 0
-  while true do
-    local done, failure = pcall(conn.transaction, conn, function()
-      conn:script("SET LOCAL lock_timeout = '1s'")
-      conn:script(text)
-      record()
-    end)
-    if done then
-      return
+local function check_target(options, files)
+  if options.to and options.to > #files then
+    misuse(("there is no step %d"):format(options.to), ("The last one is %d (%s)"):format(#files, files[#files].name))
+  elseif options.to and options.count then
+    misuse("both a number of steps and the step to stay at are given", "Give one of the two")
+  end
+end
+
+--- The command that does the same once more.
+local function again(action, options, first)
+  local words = { "ligase migrate", action }
+  local to = options.to or action == "down" and math.max(0, first - (options.count or 1))
+  if to then
+    words[#words + 1] = ("--to %d"):format(to)
+  end
+  if options.folder then
+    words[#words + 1] = "--folder " .. options.folder
+  end
+  if options.backup then
+    words[#words + 1] = "--backup FILE"
+  end
+  return table.concat(words, " ")
+end
+
+--- The steps to take, in their order.
+local function tasks_of(action, options, files, applied)
+  local up, down = {}, {}
+  if action == "up" then
+    table.move(files, #applied + 1, options.to or #files, 1, up)
+  else
+    local stay = options.to or math.max(0, #applied - (options.count or 1))
+    for i = #applied, stay + 1, -1 do
+      down[#down + 1] = files[i]
     end
-    local is_passing = errors.is(failure, "database")
-      and (failure.code == LOCK_NOT_AVAILABLE or failure.code == DEADLOCK)
-    if not is_passing then
-      raise_failed(failure, step, path, text)
-    elseif sys.monotonic() > deadline then
-      refuse(failure.code, ("migration %s could not lock its tables within %g s"):format(step.name, wait_s),
-        "Other sessions use them; wait for them, or see who: SELECT pid, state, query FROM pg_stat_activity",
-        { file = path, detail = failure.message, step = step.step })
+    if action == "redo" then
+      up[1] = files[#applied]
     end
-    attempt = attempt + 1
-    nap(attempt)
   end
+  local tasks = runner.tasks("down", down)
+  for _, task in ipairs(runner.tasks("up", up)) do
+    tasks[#tasks + 1] = task
+  end
+  return tasks
 end
 
-local function run_up(conn, file, wait_s)
-  run_step(conn, file, file.up_path, function()
-    conn:query([[
-      INSERT INTO schema_migrations (step, name, checksum, down_checksum, host_version)
-      VALUES ($1, $2, $3, $4, $5)]],
-      file.step, file.name, checksum(file.up_path), checksum(file.down_path), host.version)
-  end, wait_s)
-end
-
-local function run_down(conn, file, wait_s)
-  run_step(conn, file, file.down_path, function()
-    conn:query("DELETE FROM schema_migrations WHERE step = $1", file.step)
-  end, wait_s)
-end
+-- ---- going -----------------------------------------------------------------
 
 local NOTHING_TO_CLOSE = setmetatable({}, { __close = function() end })
 
@@ -303,79 +205,200 @@ local function connections(source)
   end })
 end
 
-local OPTIONS = {
-  to = { type = "integer", min = 0 },
-  folder = { type = "string" },
-  wait_s = { type = "number", min = 0, default = LOCK_WAIT_S },
-}
+--- Calls act(tasks, lock_conn, run) once nobody else can change what is applied.
+local function under_lock(conn, lock, action, options, files, act)
+  local lock_conn = type(lock) == "function" and lock() or lock
+  local held <close> = lock_of.take(lock_conn, options.wait_s, options.say) -- luacheck: ignore 211
+  runner.prepare(conn)
+  local applied = record.applied(conn)
+  record.check(files, applied)
+  local run = { wait_s = options.wait_s, statement_timeout_s = options.statement_timeout_s, say = options.say,
+    again = again(action, options, #applied) }
+  return act(tasks_of(action, options, files, applied), lock_conn, run)
+end
 
-local function check_target(to, files)
-  if to and to > #files then
-    errors.raise { kind = "usage", code = "step", message = ("there is no step %d"):format(to),
-      hint = ("The last one is %d (%s)"):format(#files, files[#files].name) }
+--- What is undone together: by itself each step, or all of them; a step outside a
+--- transaction is always by itself.
+local function units_of(tasks, is_whole)
+  local units = {}
+  for _, task in ipairs(tasks) do
+    local last = units[#units]
+    if is_whole and last and task.body.transaction and last[1].body.transaction then
+      last[#last + 1] = task
+    else
+      units[#units + 1] = { task }
+    end
+  end
+  return units
+end
+
+local function check_way_back(tasks, options, run)
+  for _, task in ipairs(tasks) do
+    if task.direction == "down" and task.body.irreversible and not (options.backup or options.loses) then
+      errors.raise { kind = "database", code = "irreversible", step = task.step.step, file = task.step.down_path,
+        message = ("taking back %s loses what cannot be made again: %s"):format(task.step.name,
+          task.body.irreversible),
+        hint = ("Keep a backup that is tested first: %s --backup FILE"):format(run.again) }
+    end
   end
 end
 
---- Runs the steps that `plan` asks for once nobody else can change what is applied.
-local function under_lock(conn, lock, files, options, plan)
-  local lock_conn = type(lock) == "function" and lock() or lock
-  local held <close> = take_lock(lock_conn, options.wait_s) -- luacheck: ignore 211
-  local applied = applied_steps(conn)
-  check_contradiction(files, applied)
+local function go(conn, tasks, lock_conn, run, options, is_whole)
+  local before
+  if options.backup and #tasks > 0 then
+    local kept = backup_of.make(conn, options.backup, options.say)
+    before = function()
+      backup_of.check_unchanged(conn, kept, run.again)
+    end
+    is_whole = true
+  end
   local finished = {}
-  plan(applied, function(run, file)
-    local began = sys.monotonic()
-    run(conn, file, options.wait_s)
-    finished[#finished + 1] = { step = file.step, name = file.name, seconds = sys.monotonic() - began }
-  end)
+  for _, unit in ipairs(units_of(tasks, is_whole)) do
+    lock_of.assert_held(lock_conn)
+    local seconds
+    if unit[1].body.transaction then
+      seconds = runner.together(conn, unit, run, before)
+    else
+      if before then
+        conn:transaction(before)
+      end
+      seconds = { runner.outside(conn, unit[1], run) }
+    end
+    before = nil
+    for i, task in ipairs(unit) do
+      local result = { step = task.step.step, name = task.step.name, direction = task.direction, seconds = seconds[i] }
+      finished[#finished + 1] = result
+      options.on_step(result)
+    end
+  end
   return finished
 end
+
+local function rehearse(conn, tasks, run)
+  local before, after
+  local trials = runner.rolled_back(conn, tasks, run, function(trial)
+    if trial then
+      after = effects.snapshot(conn)
+    else
+      before = effects.snapshot(conn)
+      after = before
+    end
+  end)
+  trials.effects = effects.difference(conn, before, after)
+  return trials
+end
+
+local function act(action, source, options, is_whole)
+  local files = M.files(options.folder)
+  check_target(options, files)
+  local conn, lock, opened = connections(source)
+  local closing <close> = opened -- luacheck: ignore 211
+  if action == "up" then -- the usual case is that there is nothing to do, and then one question is enough
+    local applied = record.applied(conn)
+    record.check(files, applied)
+    if #applied >= (options.to or #files) then
+      return {}
+    end
+  end
+  return under_lock(conn, lock, action, options, files, function(tasks, lock_conn, run)
+    if options.dry_run then
+      return rehearse(conn, tasks, run)
+    end
+    check_way_back(tasks, options, run)
+    return go(conn, tasks, lock_conn, run, options, is_whole)
+  end)
+end
+
+---@class ligase.MigrateOptions
+---@field to? integer up: the last step to apply; down: the step to stay at, 0 for none
+---@field count? integer down: how many steps to take back, 1 without it
+---@field folder? string ligase's own migrations without it
+---@field wait_s? number how long to wait for another migration, and for locks, 60 without it
+---@field statement_timeout_s? number the longest that a statement may take
+---@field dry_run? boolean run everything in a transaction that is rolled back
+---@field backup? ligase.BackupOptions down, redo: made and tested first; needed where going back loses something
+---@field loses? boolean down: nothing is lost by going back, as in a scratch database
+---@field say? fun(text: string?) told what is waited for, nil when that is over
+---@field on_step? fun(done: {step: integer, name: string, direction: string, seconds: number})
 
 --- Applies the steps that are missing. With nothing to do, this is one query.
 ---@param source table|function a connection, or a function that makes one (then the
 --- lock has a connection of its own)
----@param options? {to: integer?, folder: string?, wait_s: number?} to: the last step to
---- apply; wait_s: how long to wait for another migration, and for locks, 60 without it
----@return {step: integer, name: string, seconds: number}[] applied
+---@param options? ligase.MigrateOptions
+---@return {step: integer, name: string, direction: string, seconds: number}[] applied after a dry run
+--- what would be, with `effects`: one line for each change
 function M.up(source, options)
-  options = options_of.check(options, OPTIONS, "migrate.up")
-  local files = M.files(options.folder)
-  check_target(options.to, files)
-  local last = options.to or #files
-  local conn, lock, opened = connections(source)
-  local closing <close> = opened -- luacheck: ignore 211
-  local applied = applied_steps(conn)
-  check_contradiction(files, applied)
-  if #applied >= last then
-    return {}
-  end
-  return under_lock(conn, lock, files, options, function(now_applied, run)
-    if #now_applied == 0 then
-      conn:transaction(function()
-        conn:script(CREATE_TABLE)
-      end)
-    end
-    for i = #now_applied + 1, last do
-      run(run_up, files[i])
-    end
-  end)
+  return act("up", source, options_of.check(options, UP, "migrate.up"), false)
 end
 
---- Takes steps back, the latest first, down to and without `to`.
+--- Takes steps back, the latest first.
 ---@param source table|function as for up
----@param options? {to: integer?, folder: string?, wait_s: number?} to: the step to stay
---- at, 0 for none; the last step but one without it
----@return {step: integer, name: string, seconds: number}[] taken_back
+---@param options? ligase.MigrateOptions
+---@return {step: integer, name: string, direction: string, seconds: number}[] taken_back as for up
 function M.down(source, options)
-  options = options_of.check(options, OPTIONS, "migrate.down")
+  return act("down", source, options_of.check(options, DOWN, "migrate.down"), false)
+end
+
+--- Takes the last step back and applies it again, in one transaction.
+---@param source table|function as for up
+---@param options? ligase.MigrateOptions
+---@return {step: integer, name: string, direction: string, seconds: number}[] done as for up
+function M.redo(source, options)
+  return act("redo", source, options_of.check(options, REDO, "migrate.redo"), true)
+end
+
+-- ---- what would be ---------------------------------------------------------
+
+local function sql_of(task)
+  local texts = task.body.texts
+  if texts[task.direction] then
+    return texts[task.direction]
+  elseif not task.body.transaction then
+    local noted = runner.noted(task)
+    return noted and table.concat(noted, ";\n") .. ";\n"
+  end
+end
+
+--- Runs the planned steps in a transaction that is rolled back, to see their locks and the
+--- SQL of those in Lua.
+local function try_plan(conn, tasks, planned, run)
+  local known, held
+  local done, result = errors.try(runner.rolled_back, conn, tasks, run, function(trial)
+    if not trial then
+      known, held = effects.relations(conn), {}
+      return
+    end
+    local entry = planned[trial.step .. trial.direction]
+    entry.locks = effects.locks(conn, known, held)
+    entry.sql = entry.sql or trial.statements and table.concat(trial.statements, ";\n") .. ";\n"
+    entry.problem = trial.not_tried
+  end)
+  return not done and result or nil
+end
+
+--- What `up`, `down` or `redo` would send, and which locks on tables that are there now it
+--- would take. The steps are run for that and rolled back, unless sql_only is set.
+---@param source function makes a connection
+---@param options? table `direction` beside those of up and down; sql_only: run nothing
+---@return {step: integer, name: string, direction: string, path: string, sql: string?, locks: table[]?, problem:
+--- string?}[] plan sql is nil where only running it would tell; locks: {table, mode, blocks}
+---@return ligase.Error? failure what went wrong when the steps were run
+function M.plan(source, options)
+  options = options_of.check(options, PLAN, "migrate.plan")
   local files = M.files(options.folder)
-  check_target(options.to, files)
+  check_target(options, files)
   local conn, lock, opened = connections(source)
   local closing <close> = opened -- luacheck: ignore 211
-  return under_lock(conn, lock, files, options, function(applied, run)
-    for i = #applied, (options.to or math.max(0, #applied - 1)) + 1, -1 do
-      run(run_down, files[i])
+  return under_lock(conn, lock, options.direction, options, files, function(tasks, _, run)
+    local plan = {}
+    for i, task in ipairs(tasks) do
+      plan[i] = { step = task.step.step, name = task.step.name, direction = task.direction,
+        path = task.direction == "up" and task.step.up_path or task.step.down_path, sql = sql_of(task),
+        irreversible = task.direction == "down" and task.body.irreversible or nil }
+      plan[task.step.step .. task.direction] = plan[i]
     end
+    local failure = not options.sql_only and #plan > 0 and try_plan(conn, tasks, plan, run) or nil
+    return plan, failure
   end)
 end
 

@@ -1,5 +1,6 @@
 --- `ligase db`: the private Postgres, and psql on whichever server is meant.
 local cluster = require "ligase.store.cluster"
+local conninfo_of = require "ligase.store.conninfo"
 local db = require "ligase.store.db"
 local errors = require "ligase.base.errors"
 local output = require "ligase.cli.output"
@@ -74,46 +75,10 @@ end
 
 local own = {}
 
-local function conninfo_text(conninfo)
-  if type(conninfo) == "string" then
-    return conninfo
-  end
-  local parts = {}
-  for _, key in ipairs { "host", "port", "dbname", "user", "password" } do
-    if conninfo[key] then
-      parts[#parts + 1] = ("%s='%s'"):format(key, (tostring(conninfo[key]):gsub("[\\']", "\\%0")))
-    end
-  end
-  return table.concat(parts, " ")
-end
-
-local function percent_decoded(s)
-  return (s:gsub("%%(%x%x)", function(digits)
-    return string.char(tonumber(digits, 16))
-  end))
-end
-
---- The words that name the server, and the password apart from them: every user of the
---- machine can read the words of a process.
-local function without_password(conninfo)
-  if type(conninfo) == "table" then
-    local rest = {}
-    for key, value in pairs(conninfo) do
-      rest[key] = key ~= "password" and value or nil
-    end
-    return conninfo_text(rest), conninfo.password
-  end
-  local before, password, after = conninfo:match("^(%a[%w+.-]*://[^:/?#@]*):([^@/]*)(@.*)$")
-  if before then
-    return before .. after, percent_decoded(password)
-  end
-  return conninfo
-end
-
 function own.status(context)
   local conn = context:connect()
   local row = db.describe(conn)
-  local state, step, latest = require("ligase.store.migrate").state(conn)
+  local state, step, latest = require("ligase.store.migration_record").state(conn)
   output.write(text.table {
     { "state", "reachable" }, { "address", row.address }, { "port", row.port }, { "database", row.database },
     { "user", row.user }, { "version", row.version }, { "schema", ("%s (step %d of %d)"):format(state, step, latest) },
@@ -121,11 +86,11 @@ function own.status(context)
 end
 
 function own.url(context)
-  output.write(conninfo_text(context.config:postgres()) .. "\n")
+  output.write(conninfo_of.text(context.config:postgres()) .. "\n")
 end
 
 function own.psql(context, arguments)
-  local server, password = without_password(context.config:postgres())
+  local server, password = conninfo_of.split(context.config:postgres())
   sys.exec(table.move(arguments, 1, #arguments, 3, { "psql", server }), { env = { PGPASSWORD = password } })
 end
 
