@@ -97,7 +97,10 @@ end
 ---@return string reads what it reads
 ---@return table recipe
 function M.load(path)
-  local recipe = recipes.load_any(path)
+  local recipe = recipes.load_file(path)
+  if not recipe then
+    return "nothing: a script to run", {}
+  end
   return recipe.omics or recipe.what, recipe
 end
 

@@ -206,8 +206,10 @@ local function refuse_file(path)
     hint = "It must end with: return pipeline.recipe { ... }" }
 end
 
---- What a recipe's file returns, adopted; nil when it returns nothing.
-local function load_file(path)
+--- Loads what a file in a folder of recipes returns. Raises "usage" as load_any does.
+---@param path string
+---@return ligase.recipe|ligase.other_recipe|nil recipe nil for a script, which returns nothing
+function M.load_file(path)
   local source = sys.read_file(path)
   local text = source:gsub("^\xEF\xBB\xBF", ""):gsub("^#[^\n]*", "") -- as Windows saves it, as a script begins
   local chunk, problem = load(text, "@" .. path, "t")
@@ -229,7 +231,7 @@ end
 ---@return ligase.recipe|ligase.other_recipe
 function M.load_any(name)
   local path = workspace.find_recipe(name)
-  return load_file(path) or refuse_file(path)
+  return M.load_file(path) or refuse_file(path)
 end
 
 --- Loads a recipe for datasets. Raises "usage" when it is one for other files.
@@ -250,7 +252,7 @@ end
 function M.all()
   local all = {}
   for _, known in ipairs(workspace.recipes()) do
-    local recipe = load_file(known.path)
+    local recipe = M.load_file(known.path)
     all[#all + 1] = recipe and not M.is_other(recipe) and recipe or nil
   end
   return all
