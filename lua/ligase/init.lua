@@ -15,6 +15,7 @@ local errors = require "ligase.base.errors"
 local kinds = require "ligase.store.entity_kinds"
 local lists = require "ligase.store.entity_lists"
 local options_of = require "ligase.base.options"
+local text = require "ligase.base.text"
 local workspace = require "ligase.base.workspace"
 
 local M = {}
@@ -62,8 +63,15 @@ end
 local OPTIONS = { command = { type = "string" }, create = { type = "boolean" }, outbox = { type = "boolean|table" },
   data = { type = "boolean" } }
 
+--- The tables whose changes other systems are told of, by the phase in force.
 local function told()
-  return (config():get "ENABLE_NOTION_SYNC" or config():get "ENABLE_DUAL_WRITE")
+  if not opened.is_governed then
+    opened.is_governed = true
+    require("ligase.sync.phase_flags").govern(config(), M.connection(), function(line)
+      io.stderr:write("ligase: ", text.printable(line), "\n")
+    end)
+  end
+  return (config().stored_phase or config():get "ENABLE_NOTION_SYNC" or config():get "ENABLE_DUAL_WRITE")
     and require("ligase.sync.policy").outbox_of(config())
 end
 

@@ -1,6 +1,7 @@
 --- What commands share: the workspace, the settings, the connection.
 local config = require "ligase.base.config"
 local errors = require "ligase.base.errors"
+local text = require "ligase.base.text"
 local workspace = require "ligase.base.workspace"
 
 local M = {}
@@ -11,6 +12,7 @@ local BEGIN = "Begin with: ligase ingest FILE; or go to your workspace's folder,
 ---@field workspace string
 ---@field config ligase.Config
 ---@field recipe ligase.recipe|nil the recipe that the command line began with
+---@field is_child boolean|nil the process that started this one has said what is to be said
 local Context = {}
 
 --- Settings are read when they are first needed, so that `--help` works with wrong ones.
@@ -64,11 +66,30 @@ function Context:need_postgres()
   end
 end
 
---- The tables whose changes other systems are told of, by the settings and the policy.
+--- Lets the phase that is stored in the database hold, before something is written; once for a
+--- process. What contradicts it is said on standard error.
+---@param conn table
+---@param is_quiet boolean|nil somebody else says it
+function Context:govern(conn, is_quiet)
+  if not rawget(self, "is_governed") and self.config:get "USE_POSTGRES_AS_SOT" then
+    self.is_governed = true
+    require("ligase.sync.phase_flags").govern(self.config, conn, function(line)
+      if not (is_quiet or rawget(self, "is_child")) then
+        io.stderr:write("ligase: ", text.printable(line), "\n")
+      end
+    end)
+  end
+end
+
+--- The tables whose changes other systems are told of, by the phase and the policy. The phase is
+--- looked up in the database that was opened before; without one the flags alone say it.
 ---@return table<string, boolean>|false
 function Context:outbox()
   local config = self.config
-  if not (config:get "ENABLE_NOTION_SYNC" or config:get "ENABLE_DUAL_WRITE") then
+  if self.conns[1] then
+    self:govern(self.conns[1])
+  end
+  if not config.stored_phase and not (config:get "ENABLE_NOTION_SYNC" or config:get "ENABLE_DUAL_WRITE") then
     return false -- without a look at the policy
   end
   return require("ligase.sync.policy").outbox_of(config)

@@ -126,7 +126,8 @@ end
 function M.store_all(arguments, context, recipe, command, more)
   check(arguments, recipe)
   local found = finding.find(arguments.files, { unnamed = true })
-  local options, conn = options_of(arguments, context, recipe, command), open_for(arguments, context)
+  local conn = open_for(arguments, context)
+  local options = options_of(arguments, context, recipe, command)
   for name, value in pairs(more or {}) do
     options[name] = value
   end

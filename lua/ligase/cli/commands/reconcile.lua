@@ -167,6 +167,7 @@ end
 function M.run(arguments, context)
   check(arguments)
   local conn = context:open()
+  context:govern(conn)
   local target = opening.target(context.config, { conn = context:open() })
   local types = syncing.types(target, arguments.types)
   local run = runs.new("reconcile", nil, { entities = json.array(types), fix = arguments.fix,
