@@ -69,16 +69,36 @@ end
 --- Lets the phase that is stored in the database hold, before something is written; once for a
 --- process. What contradicts it is said on standard error.
 ---@param conn table
----@param is_quiet boolean|nil somebody else says it
-function Context:govern(conn, is_quiet)
+---@param how {is_quiet: boolean|nil, is_reading: boolean|nil}|nil is_quiet: somebody else says it; is_reading: nothing is
+--- written
+function Context:govern(conn, how)
   if not rawget(self, "is_governed") and self.config:get "USE_POSTGRES_AS_SOT" then
-    self.is_governed = true
+    how = how or {}
+    self.is_governed = not how.is_reading
     require("ligase.sync.phase_flags").govern(self.config, conn, function(line)
-      if not (is_quiet or rawget(self, "is_child")) then
+      if not (how.is_quiet or rawget(self, "is_child")) then
         io.stderr:write("ligase: ", text.printable(line), "\n")
       end
-    end)
+    end, how.is_reading)
   end
+end
+
+--- Says when the database is in another phase than one in which Notion is written first, as the
+--- flags have it. Postgres is looked at only where it runs, and nothing depends on it.
+function Context:warn_when_off()
+  local db, cluster = require "ligase.store.db", require "ligase.store.cluster"
+  if db.is_private(self.config) and cluster.status(self.workspace).state ~= "running" then
+    return
+  end
+  errors.try(function()
+    local conn = db.connect(self.config, self.workspace)
+    local closing <close> = setmetatable({}, { __close = function() conn:close() end }) -- luacheck: ignore
+    local stored = require("ligase.store.phase_state").read(conn)
+    local line = require("ligase.sync.phase_flags").difference(self.config, stored and stored.phase)
+    if line then
+      io.stderr:write("ligase: ", text.printable(line), "\n")
+    end
+  end)
 end
 
 --- The tables whose changes other systems are told of, by the phase and the policy. The phase is

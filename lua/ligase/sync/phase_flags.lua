@@ -69,11 +69,12 @@ end
 ---@param config ligase.Config Postgres is on
 ---@param conn table
 ---@param warn fun(line: string)
-function M.govern(config, conn, warn)
+---@param is_reading boolean|nil nothing is written
+function M.govern(config, conn, warn, is_reading)
   local stored = phase_state.read(conn)
   if not stored then
     return
-  elseif stored.phase == "notion_primary" then
+  elseif stored.phase == "notion_primary" and not is_reading then
     errors.raise { kind = "usage", code = "phase", message = ("the lab is in phase notion_primary since %s: Notion is "
       .. "written first, and Postgres is not written"):format(stored.entered_at:sub(1, 16)),
       hint = ("Set %s to write to Notion; or go forward: ligase phase advance"):format(M.settings(config, stored.phase)) }

@@ -8,6 +8,10 @@ local sys = require "sys"
 
 local CHANGES = tonumber(sys.getenv "LIGASE_PHASE_CHANGES") or 20
 
+--- Of the changes in a phase.
+local CHANGED, DELETED = CHANGES // 3, CHANGES // 6
+local MADE = CHANGES - CHANGED - DELETED
+
 local FLAGS = {
   notion_primary = { USE_POSTGRES_AS_SOT = "false", ENABLE_DUAL_WRITE = "false", ENABLE_NOTION_SYNC = "false" },
   dual_write = { USE_POSTGRES_AS_SOT = "true", ENABLE_DUAL_WRITE = "true", ENABLE_NOTION_SYNC = "false" },
@@ -89,15 +93,13 @@ describe("phases", function()
     end
   end
 
-  --- Changes through the library, as a script of the lab's does: a third new, a third changed, a
-  --- third of them deleted again.
+  --- Changes through the library, as a script of the lab's does.
   local function change(phase, label)
     local script = ([[
 local ligase = require "ligase"
 ligase.change(function(changes)
   for i = 1, %d do
-    local name = %q .. i
-    changes:create("experiment", { name = name, programs = { "ALS" }, description = "made" })
+    changes:create("experiment", { name = %q .. i, programs = { "ALS" }, description = "made" })
   end
 end)
 ligase.change(function(changes)
@@ -109,7 +111,7 @@ ligase.change(function(changes)
   for i = 1, %d do
     changes:delete("experiment", %q .. i)
   end
-end)]]):format(CHANGES // 3, label, CHANGES // 3, label, CHANGES // 6, label)
+end)]]):format(MADE, label, CHANGED, label, DELETED, label)
     ok(phase, { "-e", script })
   end
 
@@ -122,7 +124,8 @@ end)]]):format(CHANGES // 3, label, CHANGES // 3, label, CHANGES // 6, label)
       make_page("Old " .. i)
     end
     local first = ligase("notion_primary", { "phase" })
-    assert.equal(1, first.code)
+    assert.equal(1, first.code, first.stderr)
+    assert.equal("", first.stderr)
     assert.matches("taken_over +" .. require("ligase.base.text").number(CHANGES + 1), first.stdout)
     ok("notion_primary", { "import", "notion" })
     make_page "Late"
@@ -146,7 +149,7 @@ end)]]):format(CHANGES // 3, label, CHANGES // 3, label, CHANGES // 6, label)
     local before = conn:query("SELECT count(*) AS n FROM experiments")[1].n
     local back = ok("postgres_only", { "phase", "back", "--to", "postgres_primary" })
     assert.matches("remains  nothing: both systems say the same", back.stdout, 1, true)
-    assert.matches(("of these with a page +%%d+ +%%d+ +%%+%d\n"):format(CHANGES // 3 - CHANGES // 6), back.stdout)
+    assert.matches(("of these with a page +%%d+ +%%d+ +%%+%d\n"):format(MADE - DELETED), back.stdout)
     assert_equal_sides "postgres_primary"
     change("postgres_primary", "Q")
     ok("postgres_primary", { "phase", "back" })
@@ -154,9 +157,174 @@ end)]]):format(CHANGES // 3, label, CHANGES // 3, label, CHANGES // 6, label)
     change("dual_write", "R")
     ok("dual_write", { "phase", "back" })
     assert.equal("notion_primary", stored())
-    assert_equal_sides "dual_write"
-    assert.equal(before + 2 * (CHANGES // 3 - CHANGES // 6), conn:query("SELECT count(*) AS n FROM experiments")[1].n)
+    assert_equal_sides "notion_primary"
+    assert.equal(before + 2 * (MADE - DELETED), conn:query("SELECT count(*) AS n FROM experiments")[1].n)
     assert.equal(6, conn:query("SELECT count(*) AS n FROM phase_changes WHERE state = 'done'")[1].n)
     assert.equal(6, conn:query("SELECT count(*) AS n FROM runs WHERE command LIKE 'phase %' AND outcome = 'done'")[1].n)
+  end)
+
+  local function store(phase)
+    conn:query("INSERT INTO lab_phase (phase, entered_at) VALUES ($1, now() - interval '1 hour')", phase)
+  end
+
+  local function gates(phase, env)
+    local by_name = {}
+    local result = ligase(phase, { "phase", "--format", "json" }, env)
+    for _, gate in ipairs(labs.json.decode(result.stdout)) do
+      by_name[gate.gate] = gate
+    end
+    return by_name, result
+  end
+
+  local function programs(...)
+    entities.change(conn, { command = "spec", outbox = true }, function(changes)
+      for _, name in ipairs(table.pack(...)) do
+        changes:create("program", { name = name })
+      end
+    end)
+  end
+
+  it("measure every gate, and say what is missing", function()
+    store "dual_write"
+    programs("ALS", "Ageing")
+    local found, result = gates "dual_write"
+    assert.equal(1, result.code)
+    assert.same({ 2, false }, { found.outbox.value, found.outbox.is_green })
+    assert.same({ 2, "2 of programs: ligase sync; ligase reconcile --fix notion" },
+      { found.counterparts.value, found.counterparts.missing })
+    assert.matches("none was made in this phase", found.drift.missing, 1, true)
+    assert.same({ 0, true }, { found.notion.value, found.notion.is_green })
+    assert.same({ 0, 0 }, { found.untold.value, found.parity.value })
+    conn:query "UPDATE outbox SET state = 'discarded', finished_at = now()"
+    assert.equal(2, gates("dual_write").untold.value)
+    ok("dual_write", { "reconcile", "--fix", "notion" })
+    ok("dual_write", { "sync" })
+    lab:edit(lab:pages("programs")[1].id, { Description = rich "by a person" })
+    ligase("dual_write", { "reconcile" })
+    found = gates "dual_write"
+    assert.same({ 0, 0, 0, 1, 1 }, { found.outbox.value, found.untold.value, found.counterparts.value,
+      found.drift.value, found.parity.value })
+    assert.matches("differs in Description: ligase reconcile", found.parity.missing, 1, true)
+    assert.equal(2, conn:query("SELECT sampled FROM parity_checks ORDER BY checked_at DESC LIMIT 1")[1].sampled)
+  end)
+
+  it("are not entered when a gate cannot be measured", function()
+    store "dual_write"
+    local down = { NOTION_API_URL = "http://127.0.0.1:1" }
+    local found = gates("dual_write", down)
+    assert.matches("^cannot be measured: ", found.notion.missing)
+    assert.equal(labs.json.null, found.notion.value)
+    local result = ligase("dual_write", { "phase", "advance" }, down)
+    assert.equal(1, result.code)
+    assert.matches("not advanced: notion", result.stdout, 1, true)
+    assert.same({ "dual_write", 0 }, { stored(), conn:query("SELECT count(*) AS n FROM phase_changes")[1].n })
+  end)
+
+  it("pass a gate by its name and with a reason, which is kept", function()
+    store "postgres_primary"
+    local result = ligase("postgres_primary", { "phase", "advance", "--override", "drift" })
+    assert.equal(2, result.code)
+    result = ligase("postgres_primary", { "phase", "advance", "--override", "drfit", "--reason", "x" })
+    assert.equal(2, result.code)
+    assert.matches("there is no gate 'drfit' here. Did you mean 'drift'?", result.stderr, 1, true)
+    result = ligase("postgres_primary", { "phase", "advance" })
+    assert.matches("not advanced: drift is not green", result.stdout, 1, true)
+    ok("postgres_primary", { "phase", "advance", "--override", "drift", "--reason", "nobody reads the pages" })
+    assert.equal("postgres_only", stored())
+    assert.same({ drift = "nobody reads the pages" }, conn:query("SELECT overrides FROM phase_changes")[1].overrides)
+    assert.equal("nobody reads the pages",
+      conn:query("SELECT arguments -> 'overrides' ->> 'drift' AS why FROM runs WHERE command = 'phase advance'")[1].why)
+    assert.matches("drift: nobody reads the pages", ok("postgres_only", { "phase", "history" }).stdout, 1, true)
+  end)
+
+  it("write nothing in a dry run, and show every effect", function()
+    programs("ALS", "Ageing")
+    conn:query "DELETE FROM outbox"
+    make_page "Old"
+    local result = ligase("postgres_only", { "phase", "back", "--dry-run" })
+    assert.equal(0, result.code, result.stderr)
+    assert.matches("2 entities that Notion was not told of into the outbox (2 programs)", result.stdout, 1, true)
+    assert.matches("2 changes to Notion", result.stdout, 1, true)
+    assert.matches("postgres_only becomes postgres_primary", result.stdout, 1, true)
+    result = ligase("notion_primary", { "phase", "advance", "--dry-run" })
+    assert.matches("1 page of Notion's looked at: 1 entities new", result.stdout, 1, true)
+    assert.same({ 0, 0, 2 }, { conn:query("SELECT count(*) AS n FROM outbox")[1].n,
+      conn:query("SELECT count(*) AS n FROM phase_changes")[1].n, conn:query("SELECT count(*) AS n FROM programs")[1].n })
+    assert.is_nil(stored())
+  end)
+
+  it("stay as they were when a script raises half-way, and go on when it is mended", function()
+    programs "ALS"
+    sys.mkdir(workspace .. "/migrations/phases", { parents = true })
+    local path = workspace .. "/migrations/phases/postgres_only.lua"
+    local file = assert(io.open(path, "w"))
+    file:write [[
+local phases = require "ligase.sync.phases"
+return phases.define { name = "postgres_only", check = function() end, enter = function() end,
+  verify = function(gate) gate:nothing_lost() end,
+  leave = function(change)
+    change:tell_notion()
+    local nothing
+    change:deliver(nothing.at_all)
+  end }
+]]
+    file:close()
+    conn:query "DELETE FROM outbox"
+    local result = ligase("postgres_only", { "phase", "back" })
+    assert.equal(2, result.code)
+    assert.matches("postgres_only.lua:7: leave of phase 'postgres_only' failed: attempt to index a nil value",
+      result.stderr, 1, true)
+    assert.is_nil(stored())
+    assert.equal("failed", conn:query("SELECT state FROM phase_changes")[1].state)
+    sys.remove(path)
+    ok("postgres_only", { "phase", "back" })
+    assert.equal("postgres_primary", stored())
+    assert.equal(1, #lab:pages "programs")
+    assert.same({ "failed", "done" }, { conn:query("SELECT outcome FROM runs WHERE command = 'phase back' "
+      .. "ORDER BY started_at")[1].outcome, conn:query("SELECT outcome FROM runs WHERE command = 'phase back' "
+      .. "ORDER BY started_at DESC")[1].outcome })
+  end)
+
+  it("do not go back while something of Postgres is missing in Notion", function()
+    store "postgres_primary"
+    programs("ALS", "Ageing")
+    ok("postgres_primary", { "sync" })
+    local page = conn:query("SELECT notion_page_id AS id FROM programs WHERE name = 'ALS'")[1].id
+    lab:edit(page, { Description = rich "by a person" })
+    conn:query "UPDATE programs SET description = 'by a script' WHERE name = 'ALS'"
+    local result = ligase("postgres_primary", { "phase", "back" })
+    assert.equal(1, result.code, result.stderr)
+    assert.matches("remains  program 'ALS': differs", result.stdout, 1, true)
+    assert.matches("not gone back: replayed is not green", result.stdout, 1, true)
+    assert.equal("postgres_primary", stored())
+    conn:query "UPDATE programs SET description = NULL WHERE name = 'ALS'"
+    result = ok("postgres_primary", { "phase", "back" }) -- what only a person wrote is in nobody's way
+    assert.matches("going on with what was begun", result.stdout, 1, true)
+    assert.matches("remains  program 'ALS': differs", result.stdout, 1, true)
+    assert.equal("dual_write", stored())
+  end)
+
+  it("win over flags that say something else, and say how to settle it", function()
+    store "dual_write"
+    local result = ok("postgres_only", { "program", "create", "ALS" })
+    assert.equal("ligase: the database is in phase dual_write, and the flags mean postgres_only: the stored phase wins. "
+      .. "Settle it: set ENABLE_DUAL_WRITE=true (now: environment); or change the phase (ligase phase)\n", result.stderr)
+    assert.equal(1, conn:query("SELECT count(*) AS n FROM outbox")[1].n)
+    result = ok("postgres_only", { "-e", "require('ligase').programs:create { name = 'Ageing' }" })
+    assert.matches("the stored phase wins", result.stderr, 1, true)
+    ok("postgres_only", { "-e", "require('ligase').dual_write {}:create_program { name = 'NASH' }" })
+    assert.equal(3, conn:query("SELECT count(*) AS n FROM outbox")[1].n)
+    result = ok("postgres_only", { "sync" })
+    assert.matches("3 changes delivered", result.stdout, 1, true)
+    local file = support.tmpfile("lipid,a\nPC 34:1,1\n", "x.csv")
+    result = ok("notion_primary", { "ingest", "--omics", "lipidomics", file })
+    assert.matches("the flags win, because Postgres is not asked", result.stderr, 1, true)
+    conn:query "UPDATE lab_phase SET phase = 'notion_primary'"
+    result = ligase("dual_write", { "program", "create", "MS" })
+    assert.equal(2, result.code)
+    assert.matches("Notion is written first, and Postgres is not written. Set USE_POSTGRES_AS_SOT=false", result.stderr,
+      1, true)
+    conn:query "UPDATE lab_phase SET phase = 'postgres_primary'"
+    assert.equal("", ok("postgres_only", { "program", "create", "MS" }).stderr)
   end)
 end)

@@ -34,7 +34,7 @@ local ACTIONS = { "show", "advance", "back", "history" }
 ---@param parser table argparse's
 function M.configure(parser)
   parser:argument("ACTION", "show (without a word), advance, back or history."):target("action"):argname("ACTION")
-    :args("?"):convert(parsing.one_of("the action", ACTIONS)):default("show")
+    :args("?"):convert(parsing.one_of("the action", ACTIONS))
   parser:option("--to", "advance, back: the phase to end in, by those in between: "
     .. table.concat(policy_of.PHASES, ", ") .. "."):argname("PHASE"):convert(parsing.one_of("--to", policy_of.PHASES))
   parser:flag("--dry-run", "advance, back: measure, and say what would be done.")
@@ -125,6 +125,7 @@ actions.advance, actions.back = change, change
 ---@param context ligase.context
 ---@return integer status
 function M.run(arguments, context)
+  arguments.action = type(arguments.action) == "string" and arguments.action or "show"
   check(arguments)
   local given = { config = context.config, conn = context:open { when_off = true }, another = function()
     return context:open { when_off = true }

@@ -56,7 +56,7 @@ end
 local function relay(arguments, context, bar)
   local state, parent = {}, arguments.parent
   local conn = context:open()
-  context:govern(conn, parent ~= nil)
+  context:govern(conn, { is_quiet = parent ~= nil })
   local one = opening.relay(context.config, conn, context:open(), { watch = arguments.watch,
     is_over = function()
       if bar then
