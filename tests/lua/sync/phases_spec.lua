@@ -177,8 +177,9 @@ end)]]):format(MADE, label, CHANGED, label, DELETED, label)
   end
 
   local function programs(...)
+    local names = { ... }
     entities.change(conn, { command = "spec", outbox = true }, function(changes)
-      for _, name in ipairs(table.pack(...)) do
+      for _, name in ipairs(names) do
         changes:create("program", { name = name })
       end
     end)
@@ -202,7 +203,8 @@ end)]]):format(MADE, label, CHANGED, label, DELETED, label)
     lab:edit(lab:pages("programs")[1].id, { Description = rich "by a person" })
     ligase("dual_write", { "reconcile" })
     found = gates "dual_write"
-    assert.same({ 0, 0, 0, 1, 1 }, { found.outbox.value, found.untold.value, found.counterparts.value,
+    -- a check that had something to repair is none that found nothing
+    assert.same({ 0, 0, 0, 3, 1 }, { found.outbox.value, found.untold.value, found.counterparts.value,
       found.drift.value, found.parity.value })
     assert.matches("differs in Description: ligase reconcile", found.parity.missing, 1, true)
     assert.equal(2, conn:query("SELECT sampled FROM parity_checks ORDER BY checked_at DESC LIMIT 1")[1].sampled)
