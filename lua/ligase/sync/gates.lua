@@ -26,15 +26,15 @@ local M = {}
 ---@field phase string the phase in force
 ---@field since string|nil when it was entered; nil when none is stored
 ---@field target fun(): ligase.notion_target raises when Notion is not configured
----@field quick boolean|nil what costs requests to Notion is judged by what is kept
+---@field quick (fun(): ligase.service_state)|nil how Notion is; what costs requests is then judged by what is kept
 ---@field before table|nil counts before the change
 ---@field list ligase.gate[]
 local Gates = {}
 Gates.__index = Gates
 
 --- Gates to be measured.
----@param given {conn: table, phase: string, since: string|nil, target: (fun(): ligase.notion_target), quick: boolean|nil,
---- before: table|nil}
+---@param given {conn: table, phase: string, since: string|nil, target: (fun(): ligase.notion_target),
+--- quick: (fun(): ligase.service_state)|nil, before: table|nil}
 ---@return ligase.gates
 function M.new(given)
   return setmetatable({ conn = given.conn, phase = given.phase, since = given.since, target = given.target,
@@ -76,8 +76,8 @@ function Gates:notion()
     if #configured == 0 then
       return nil, false, "no setting names a Notion database"
     elseif self.quick then
-      target.client.api:call { method = "GET", path = "/v1/users/me", what = "ask who we are" }
-      return 0
+      local service = self.quick()
+      return service.state == "reachable" and 0 or nil, service.state == "reachable", service.reason
     end
     local unfit, reason = 0, nil
     for _, entity_type in ipairs(configured) do

@@ -72,7 +72,7 @@ end
 ---@param given {config: ligase.Config, conn: table, another: fun(): table}
 ---@param current ligase.lab_phase
 ---@param to string the phase after it
----@param quick boolean|nil what costs requests to Notion is judged by what is kept
+---@param quick (fun(): ligase.service_state)|nil how Notion is; what costs requests is then judged by what is kept
 ---@return ligase.gate[]
 function M.measure(given, current, to, quick)
   local gates = gates_for(given, current, to, { quick = quick })
