@@ -34,7 +34,8 @@ describe("changes of phase that are killed", function()
   --- What is stored is what the last change that came to its end says, and no two are begun.
   local function assert_whole(before, after)
     local phase = stored()
-    local last = conn:query "SELECT to_phase, run_id FROM phase_changes WHERE state = 'done' ORDER BY finished_at DESC"[1]
+    local last = conn:query("SELECT to_phase, run_id FROM phase_changes WHERE state = 'done' "
+      .. "ORDER BY finished_at DESC")[1]
     assert.is_true(phase == before or phase == "postgres_primary" or phase == after, phase)
     if last then
       assert.equal(last.to_phase, phase)

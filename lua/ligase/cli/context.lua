@@ -69,8 +69,8 @@ end
 --- Lets the phase that is stored in the database hold, before something is written; once for a
 --- process. What contradicts it is said on standard error.
 ---@param conn table
----@param how {is_quiet: boolean|nil, is_reading: boolean|nil}|nil is_quiet: somebody else says it; is_reading: nothing is
---- written
+---@param how {is_quiet: boolean|nil, is_reading: boolean|nil}|nil is_quiet: somebody else says it; is_reading: nothing
+--- is written
 function Context:govern(conn, how)
   if not rawget(self, "is_governed") and self.config:get "USE_POSTGRES_AS_SOT" then
     how = how or {}
@@ -105,14 +105,14 @@ end
 --- looked up in the database that was opened before; without one the flags alone say it.
 ---@return table<string, boolean>|false
 function Context:outbox()
-  local config = self.config
+  local settings = self.config
   if self.conns[1] then
     self:govern(self.conns[1])
   end
-  if not config.stored_phase and not (config:get "ENABLE_NOTION_SYNC" or config:get "ENABLE_DUAL_WRITE") then
+  if not settings.stored_phase and not (settings:get "ENABLE_NOTION_SYNC" or settings:get "ENABLE_DUAL_WRITE") then
     return false -- without a look at the policy
   end
-  return require("ligase.sync.policy").outbox_of(config)
+  return require("ligase.sync.policy").outbox_of(settings)
 end
 
 --- Whether the database is the private one and was never made. Looking for what cannot

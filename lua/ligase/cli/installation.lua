@@ -160,7 +160,8 @@ local function look_at_server(list, conn)
     line(list, "postgres", "note", "autovacuum is off: queries become slow", "ALTER SYSTEM SET autovacuum = on")
   end
   if s.encoding ~= "UTF8" then
-    line(list, "postgres", "wrong", "the database's encoding is " .. s.encoding, "make the database with ENCODING 'UTF8'")
+    line(list, "postgres", "wrong", "the database's encoding is " .. s.encoding,
+      "make the database with ENCODING 'UTF8'")
   end
 end
 

@@ -117,8 +117,8 @@ local function tell_remaining(compared)
       left = left + 1
       if shown < LINES_MOST then
         shown = shown + 1
-        say("  remains  %s '%s': %s", one.policy.kind.name, text.shown(finding.details.name or finding.page_id or "", 40),
-          SAYS[finding.finding])
+        say("  remains  %s '%s': %s", one.policy.kind.name,
+          text.shown(finding.details.name or finding.page_id or "", 40), SAYS[finding.finding])
       end
     end
   end

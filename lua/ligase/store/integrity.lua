@@ -104,7 +104,9 @@ LEFT JOIN signature_components AS c ON c.signature_id = s.id
 GROUP BY s.id, s.name, s.component_count HAVING s.component_count <> count(c.signature_id) LIMIT 100]],
     "signatures whose number of components is another one", "ligase doctor --fix", function(row)
       return ("'%s' (%d, says %d)"):format(row.name, row.counted, row.said)
-    end, function(row) return ("UPDATE signatures SET component_count = %d WHERE id = '%s'"):format(row.counted, row.id) end },
+    end, function(row)
+      return ("UPDATE signatures SET component_count = %d WHERE id = '%s'"):format(row.counted, row.id)
+    end },
   { "narratives", [[
 SELECT entity_type, page_id FROM narratives
 WHERE markdown_sha256 <> encode(sha256(convert_to(markdown, 'UTF8')), 'hex') LIMIT 100]],
@@ -165,7 +167,8 @@ local function look_at_queues(self)
       { is_note = true })
   end
   if row.changes > 0 then
-    found(self, "phase", "a change of phase was begun and not ended", "ligase phase says how to go on", { is_note = true })
+    found(self, "phase", "a change of phase was begun and not ended", "ligase phase says how to go on",
+      { is_note = true })
   end
 end
 
@@ -227,8 +230,8 @@ WHERE f.feature_key IS NULL GROUP BY k.dataset_id]]
 
 --- Rows of datasets that are not there lie between those that are.
 local BETWEEN = [[
-SELECT dataset_id FROM measurements WHERE ($1::uuid IS NULL OR dataset_id > $1) AND ($2::uuid IS NULL OR dataset_id < $2)
-LIMIT 1]]
+SELECT dataset_id FROM measurements
+WHERE ($1::uuid IS NULL OR dataset_id > $1) AND ($2::uuid IS NULL OR dataset_id < $2) LIMIT 1]]
 
 local function revision_key(row)
   return row.dataset_id .. "@" .. row.revision

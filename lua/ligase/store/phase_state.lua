@@ -28,7 +28,8 @@ local STATE = "SELECT phase, entered_at, run_id FROM lab_phase"
 ---@return ligase.stored_phase|nil
 function M.read(conn)
   local row = conn:query(STATE)[1]
-  return row and { phase = row.phase, entered_at = row.entered_at, run_id = row.run_id ~= pg.null and row.run_id or nil }
+  return row and { phase = row.phase, entered_at = row.entered_at,
+    run_id = row.run_id ~= pg.null and row.run_id or nil }
 end
 
 -- ---- one change at a time --------------------------------------------------
@@ -64,7 +65,8 @@ function M.begun(conn)
 end
 
 local BEGIN = [[
-INSERT INTO phase_changes (run_id, started_at, direction, from_phase, to_phase, os_user, hostname, overrides, gates, was)
+INSERT INTO phase_changes (run_id, started_at, direction, from_phase, to_phase, os_user, hostname, overrides, gates,
+  was)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)]]
 
 local function list(gates)
@@ -133,8 +135,8 @@ function M.give_up(conn, begun, state, failure)
 end
 
 local HISTORY = [[
-SELECT to_char(started_at, 'YYYY-MM-DD HH24:MI:SS') AS started, direction, from_phase AS "from", to_phase AS "to", state,
-  os_user AS who, left(run_id::text, 13) AS run,
+SELECT to_char(started_at, 'YYYY-MM-DD HH24:MI:SS') AS started, direction, from_phase AS "from", to_phase AS "to",
+  state, os_user AS who, left(run_id::text, 13) AS run,
   (SELECT string_agg(key || ': ' || value, '; ' ORDER BY key) FROM jsonb_each_text(overrides)) AS overridden
 FROM phase_changes ORDER BY started_at DESC LIMIT $1]]
 

@@ -288,7 +288,8 @@ function M.check_overrides(list, overrides)
   for name in pairs(overrides) do
     if not known[name] then
       local near = text.nearest(name, names)
-      errors.raise { kind = "usage", code = "gate", message = ("there is no gate '%s' here"):format(text.printable(name)),
+      errors.raise { kind = "usage", code = "gate",
+        message = ("there is no gate '%s' here"):format(text.printable(name)),
         hint = (near and ("Did you mean '%s'? "):format(near) or "") .. "Gates: " .. table.concat(names, ", ") }
     end
   end

@@ -259,8 +259,8 @@ function M.way(from, direction, to)
   local last = to and phases.place(to) or place + step
   if to and (last - place) * step < 0 then
     errors.raise { kind = "usage", code = "phase", message = ("'%s' lies %s '%s'"):format(to,
-      step > 0 and "before" or "after", from), hint = ("ligase phase %s --to %s"):format(step > 0 and "back" or "advance",
-        to) }
+      step > 0 and "before" or "after", from),
+      hint = ("ligase phase %s --to %s"):format(step > 0 and "back" or "advance", to) }
   end
   for at = place + step, last, step do
     way[#way + 1] = policy_of.PHASES[at]

@@ -77,7 +77,8 @@ function M.govern(config, conn, warn, is_reading)
   elseif stored.phase == "notion_primary" and not is_reading then
     errors.raise { kind = "usage", code = "phase", message = ("the lab is in phase notion_primary since %s: Notion is "
       .. "written first, and Postgres is not written"):format(stored.entered_at:sub(1, 16)),
-      hint = ("Set %s to write to Notion; or go forward: ligase phase advance"):format(M.settings(config, stored.phase)) }
+      hint = ("Set %s to write to Notion; or go forward: ligase phase advance"):format(
+        M.settings(config, stored.phase)) }
   end
   config.stored_phase = stored.phase
   local line = M.difference(config, stored.phase)

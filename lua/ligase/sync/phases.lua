@@ -66,7 +66,8 @@ local function find(name, folder)
       return path
     end
   end
-  errors.raise { kind = "input", code = "phase_script", message = ("there is no script for the phase '%s'"):format(name),
+  errors.raise { kind = "input", code = "phase_script",
+    message = ("there is no script for the phase '%s'"):format(name),
     hint = "Install ligase anew; its folders lua, recipes and migrations belong together" }
 end
 

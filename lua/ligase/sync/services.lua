@@ -34,7 +34,8 @@ function M.notion(config)
   if not token then
     return off("notion", "NOTION_API_KEY")
   end
-  local client = notion.new { token = token, base_url = config:get "NOTION_API_URL", timeout_s = PATIENCE_S, retries = 0 }
+  local client = notion.new { token = token, base_url = config:get "NOTION_API_URL", timeout_s = PATIENCE_S,
+    retries = 0 }
   return asked("notion", function()
     client.api:call { method = "GET", path = "/v1/users/me", what = "ask who we are" }
   end)

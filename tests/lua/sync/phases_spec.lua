@@ -149,7 +149,7 @@ end)]]):format(MADE, label, CHANGED, label, DELETED, label)
     local before = conn:query("SELECT count(*) AS n FROM experiments")[1].n
     local back = ok("postgres_only", { "phase", "back", "--to", "postgres_primary" })
     assert.matches("remains  nothing: both systems say the same", back.stdout, 1, true)
-    assert.matches(("of these with a page +%%d+ +%%d+ +%%+%d\n"):format(MADE - DELETED), back.stdout)
+    assert.matches(("of these with a page +[%%d,]+ +[%%d,]+ +%%+%d\n"):format(MADE - DELETED), back.stdout)
     assert_equal_sides "postgres_primary"
     change("postgres_primary", "Q")
     ok("postgres_primary", { "phase", "back" })
@@ -250,8 +250,9 @@ end)]]):format(MADE, label, CHANGED, label, DELETED, label)
     assert.matches("postgres_only becomes postgres_primary", result.stdout, 1, true)
     result = ligase("notion_primary", { "phase", "advance", "--dry-run" })
     assert.matches("1 page of Notion's looked at: 1 entities new", result.stdout, 1, true)
-    assert.same({ 0, 0, 2 }, { conn:query("SELECT count(*) AS n FROM outbox")[1].n,
-      conn:query("SELECT count(*) AS n FROM phase_changes")[1].n, conn:query("SELECT count(*) AS n FROM programs")[1].n })
+    for tbl, count in pairs { outbox = 0, phase_changes = 0, programs = 2 } do
+      assert.equal(count, conn:query("SELECT count(*) AS n FROM " .. tbl)[1].n, tbl)
+    end
     assert.is_nil(stored())
   end)
 
@@ -309,8 +310,9 @@ return phases.define { name = "postgres_only", check = function() end, enter = f
   it("win over flags that say something else, and say how to settle it", function()
     store "dual_write"
     local result = ok("postgres_only", { "program", "create", "ALS" })
-    assert.equal("ligase: the database is in phase dual_write, and the flags mean postgres_only: the stored phase wins. "
-      .. "Settle it: set ENABLE_DUAL_WRITE=true (now: environment); or change the phase (ligase phase)\n", result.stderr)
+    assert.equal("ligase: the database is in phase dual_write, and the flags mean postgres_only: the stored phase "
+      .. "wins. Settle it: set ENABLE_DUAL_WRITE=true (now: environment); or change the phase (ligase phase)\n",
+      result.stderr)
     assert.equal(1, conn:query("SELECT count(*) AS n FROM outbox")[1].n)
     result = ok("postgres_only", { "-e", "require('ligase').programs:create { name = 'Ageing' }" })
     assert.matches("the stored phase wins", result.stderr, 1, true)

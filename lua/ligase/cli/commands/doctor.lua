@@ -11,10 +11,10 @@ local text = require "ligase.base.text"
 
 local M = {}
 
-M.description = "Checks the installation (files, programs, server, schema, rights, settings, scripts, services) and the "
-  .. "data (rows without their revision, revisions without their dataset, keys and names without features and receipts, "
-  .. "counts, hashes, indexes), and says how to repair each finding. Rows are gone through the newest datasets first, "
-  .. "for --seconds at most. --fix repairs what can be repaired without losing anything. The exit status is 1 when "
+M.description = "Checks the installation (files, programs, server, schema, rights, settings, scripts, services) and "
+  .. "the data (rows without their revision, revisions without their dataset, keys and names without features and "
+  .. "receipts, counts, hashes, indexes), and says how to repair each finding. Rows are gone through the newest "
+  .. "datasets first, for --seconds at most. --fix repairs what can be repaired without losing anything. The exit status is 1 when "
   .. "something is wrong."
 M.example = [[
   ligase doctor
@@ -85,8 +85,8 @@ local function lines_of(found)
       text.count(found.checked.features or 0, "feature")) }
   end
   if #found.unfinished > 0 then
-    lines[#lines + 1] = { check = "data", state = "note", message = ("the time did not suffice for %s; %s of %s datasets "
-      .. "looked at"):format(text.enumerate(found.unfinished, "and"), text.number(found.datasets_checked),
+    lines[#lines + 1] = { check = "data", state = "note", message = ("the time did not suffice for %s; %s of %s "
+      .. "datasets looked at"):format(text.enumerate(found.unfinished, "and"), text.number(found.datasets_checked),
         text.number(found.datasets)), repair = "ligase doctor --seconds 3600" }
   end
   return lines
