@@ -83,22 +83,29 @@ function Context:govern(conn, how)
   end
 end
 
---- Says when the database is in another phase than one in which Notion is written first, as the
---- flags have it. Postgres is looked at only where it runs, and nothing depends on it.
-function Context:warn_when_off()
+--- The phase that is stored in the database, for commands that do without one: Postgres is
+--- looked at only where it runs, and what is wrong with it is nothing to them.
+---@return ligase.stored_phase|nil
+function Context:peek_phase()
   local db, cluster = require "ligase.store.db", require "ligase.store.cluster"
   if db.is_private(self.config) and cluster.status(self.workspace).state ~= "running" then
-    return
+    return nil
   end
-  errors.try(function()
-    local conn = db.connect(self.config, self.workspace)
-    local closing <close> = setmetatable({}, { __close = function() conn:close() end }) -- luacheck: ignore
-    local stored = require("ligase.store.phase_state").read(conn)
-    local line = require("ligase.sync.phase_flags").difference(self.config, stored and stored.phase)
-    if line then
-      io.stderr:write("ligase: ", text.printable(line), "\n")
-    end
+  local read, stored = errors.try(function()
+    local conn <close> = db.connect(self.config, self.workspace)
+    return require("ligase.store.phase_state").read(conn)
   end)
+  return read and stored or nil
+end
+
+--- Says when the database is in another phase than one in which Notion is written first, as the
+--- flags have it.
+function Context:warn_when_off()
+  local stored = self:peek_phase()
+  local line = require("ligase.sync.phase_flags").difference(self.config, stored and stored.phase)
+  if line then
+    io.stderr:write("ligase: ", text.printable(line), "\n")
+  end
 end
 
 --- The tables whose changes other systems are told of, by the phase and the policy. The phase is

@@ -151,7 +151,8 @@ end
 ---@param config ligase.Config
 ---@param report ligase.phase_report
 ---@param overrides table<string, string>
-function M.tell_change(config, report, overrides)
+---@param is_last boolean no other one follows
+function M.tell_change(config, report, overrides, is_last)
   say("%s to %s%s", report.from, report.to, report.is_resumed and " (going on with what was begun)" or "")
   gate_lines(report.gates, overrides)
   if report.outcome == "rehearsed" then
@@ -171,7 +172,9 @@ function M.tell_change(config, report, overrides)
   tell_difference(report.was, report.became)
   config.stored_phase = report.to
   say("%s: the phase is %s", WORD[report.direction], report.to)
-  tell_flags(config, report.to)
+  if is_last then
+    tell_flags(config, report.to)
+  end
 end
 
 return M

@@ -308,9 +308,11 @@ local function look_at_some(self, some, before)
 end
 
 local function look_at_datasets(self)
-  local result, last = self.result, nil
+  local result, last, at_once = self.result, nil, 1
   repeat
-    local some = query(self, DATASETS, last or pg.null, DATASETS_AT_ONCE)
+    local wanted = at_once
+    at_once = math.min(DATASETS_AT_ONCE, 2 * at_once) -- they may be large, and the time short
+    local some = query(self, DATASETS, last or pg.null, wanted)
     if not some or #some > 0 and not look_at_some(self, some, last) then
       table.insert(result.unfinished, "rows")
       return
@@ -318,7 +320,7 @@ local function look_at_datasets(self)
     result.datasets_checked = result.datasets_checked + #some
     last = #some > 0 and some[#some].id or last
     self.tell(result)
-  until #some < DATASETS_AT_ONCE
+  until #some < wanted
   look_between(self, nil, last)
 end
 

@@ -130,16 +130,15 @@ end
 
 local UNVERIFIED = {} -- is raised to undo
 
+--- Changes the phase, if what its script verifies holds then. What must hold cannot be overridden.
 local function enter(given, begun, script, work)
-  local conn, red = given.conn, nil
+  local conn, red = given.conn, {}
   local done, failure = xpcall(conn.transaction, errors.explained, conn, function()
     phase_state.enter(conn, begun, work)
     local gates = gates_of.new { conn = conn, phase = begun.to, before = work.before, target = given.target }
     gates:stored(begun.to)
     script:call("verify", gates)
-    gates_of.check_overrides(table.move(gates.list, 1, #gates.list, #work.gates + 1,
-      table.move(work.gates, 1, #work.gates, 1, {})), work.overrides)
-    red = gates_of.red(gates.list, work.overrides)
+    red = gates_of.red(gates.list, {})
     if #red > 0 then
       errors.raise { kind = "usage", code = "unverified", message = "not verified", cause = UNVERIFIED }
     end
@@ -147,7 +146,7 @@ local function enter(given, begun, script, work)
   if not done and not (errors.is(failure) and failure.cause == UNVERIFIED) then
     error(failure, 0)
   end
-  return done, red or {}
+  return done, red
 end
 
 local function report_of(change, fields)
@@ -157,6 +156,15 @@ local function report_of(change, fields)
     report[name] = value
   end
   return report
+end
+
+--- Of the overrides those that passed a gate: the others are not kept.
+local function needed(list, overrides)
+  local used = {}
+  for _, gate in ipairs(list) do
+    used[gate.name] = not gate.is_green and overrides[gate.name] or nil
+  end
+  return used
 end
 
 --- Measures what must be green before anything is done.
@@ -169,44 +177,37 @@ local function check(given, current, change)
   return list, gates_of.red(list, change.overrides)
 end
 
---- The way in, or out, and the phase itself.
-local function go(given, current, change, gates, is_rehearsed)
-  local back = change.direction == "back"
-  local mirroring = phases.mirroring(change.from, change.to)
-  given.target = target_of(given, mirroring)
-  local after = gates_for(given, current, change.to, { target = given.target })
-  local steps = steps_of.new { conn = given.conn, another = given.another, config = given.config,
-    phase = current.phase, mirroring = mirroring, target = given.target, gates = after, say = given.say,
-    is_rehearsed = is_rehearsed }
-  local script = phases.load(back and change.from or change.to, given.config.workspace)
-  change.was, change.gates = counted(given.conn, given.target), gates
-  if is_rehearsed then
-    script:call(back and "leave" or "enter", steps)
-    return report_of(change, { outcome = "rehearsed", gates = gates, effects = steps.effects, was = change.was })
+local function joined(a, b)
+  return table.move(b, 1, #b, #a + 1, table.move(a, 1, #a, 1, {}))
+end
+
+--- The steps of a change that is begun, and then the phase itself.
+local function carry_out(given, begun, script, steps, gates)
+  local before, step = gates_of.counts(given.conn), begun.direction == "back" and "leave" or "enter"
+  script:call(step, steps)
+  local all = joined(gates, steps.gates.list)
+  gates_of.check_overrides(all, begun.overrides)
+  local red, became, entered = gates_of.red(all, begun.overrides), nil, false
+  if #red == 0 then
+    became = counted(given.conn, given.target)
+    entered, red = enter(given, begun, script, { gates = all, overrides = needed(all, begun.overrides),
+      before = before, counts = steps.counts, became = became })
   end
+  return report_of(begun, { outcome = entered and "done" or "refused", gates = all, red = red, effects = steps.effects,
+    was = begun.was, became = became, compared = steps.compared })
+end
+
+--- Begins a change, or goes on with one, and carries it out. What fails on the way leaves it begun.
+local function go(given, current, change, script, steps)
   local begun, is_resumed = begin(given, current, change)
-  local before = gates_of.counts(given.conn)
-  local report
-  local done, failure = xpcall(function()
-    script:call(back and "leave" or "enter", steps)
-    local all = table.move(after.list, 1, #after.list, #gates + 1, table.move(gates, 1, #gates, 1, {}))
-    local red = gates_of.red(all, begun.overrides)
-    local became, entered = nil, false
-    if #red == 0 then
-      became = counted(given.conn, given.target)
-      entered, red = enter(given, begun, script, { gates = all, overrides = begun.overrides, before = before,
-        counts = steps.counts, became = became })
-    end
-    report = report_of(change, { outcome = entered and "done" or "refused", gates = all, red = red,
-      effects = steps.effects, was = begun.was, became = became, compared = steps.compared, is_resumed = is_resumed })
-  end, errors.explained)
-  if not done then
-    if errors.is(failure, "usage") then -- the script's own slip: there is nothing to go on with
-      errors.try(phase_state.give_up, given.conn, begun, "failed", failure)
-    end
-    error(failure, 0)
+  local done, result = xpcall(carry_out, errors.explained, given, begun, script, steps, change.gates)
+  if done then
+    result.is_resumed = is_resumed
+    return result
+  elseif errors.is(result, "usage") then -- the script's own slip: there is nothing to go on with
+    errors.try(phase_state.give_up, given.conn, begun, "failed", result)
   end
-  return report
+  error(result, 0)
 end
 
 --- Changes which were made by processes that still held the phase before.
@@ -240,8 +241,20 @@ function M.change(given, direction, options)
   if #red > 0 and not options.is_rehearsed then
     return report_of(change, { outcome = "refused", gates = list, red = red, was = {} })
   end
-  local report = go(given, current, change, list, options.is_rehearsed)
-  report.red = #report.red > 0 and report.red or red
+  local back, mirroring = direction == "back", phases.mirroring(change.from, change.to)
+  given.target = target_of(given, mirroring)
+  local script = phases.load(back and change.from or change.to, given.config.workspace)
+  local steps = steps_of.new { conn = given.conn, another = given.another, config = given.config,
+    phase = current.phase, mirroring = mirroring, target = given.target, say = given.say,
+    gates = gates_for(given, current, change.to, { target = given.target }), is_rehearsed = options.is_rehearsed }
+  change.was, change.gates = counted(given.conn, given.target), list
+  if options.is_rehearsed then
+    script:call(back and "leave" or "enter", steps)
+    return report_of(change, { outcome = "rehearsed", gates = list, red = red, effects = steps.effects,
+      was = change.was })
+  end
+  change.overrides = back and change.overrides or needed(list, change.overrides)
+  local report = go(given, current, change, script, steps)
   if report.outcome == "done" then
     tell_late(given, change)
   end

@@ -63,15 +63,20 @@ end
 function Steps:take_over()
   local target = self.target()
   local _, configured = target:types()
+  local before = outbox.counts(self.conn).pending
   local sums = { pages = 0, created = 0, updated = 0, problems = 0 }
   for _, report in ipairs(import.run(self.conn, target, { types = configured, rehearse = self.is_rehearsed })) do
     sums.pages, sums.created = sums.pages + report.pages, sums.created + report.created
     sums.updated, sums.problems = sums.updated + report.updated, sums.problems + #report.problems
   end
   count(self, "taken_over", sums.created + sums.updated)
+  local told = outbox.counts(self.conn).pending - before
+  local more = told > 0 and (", %s of them into the outbox, for ligase's id"):format(text.number(told)) or ""
+  if sums.problems > 0 then
+    more = ("%s, %s left out (ligase import notion says why)"):format(more, text.number(sums.problems))
+  end
   note(self, "%s of Notion's looked at: %s entities new and %s changed in Postgres%s", text.count(sums.pages, "page"),
-    text.number(sums.created), text.number(sums.updated), sums.problems > 0
-      and (", %s left out (ligase import notion says why)"):format(text.number(sums.problems)) or "")
+    text.number(sums.created), text.number(sums.updated), more)
 end
 
 --- Puts into the outbox what Notion was not told of.

@@ -11,11 +11,11 @@ local text = require "ligase.base.text"
 
 local M = {}
 
-M.description = "Checks the installation (files, programs, server, schema, rights, settings, scripts, services) and "
-  .. "the data (rows without their revision, revisions without their dataset, keys and names without features and "
-  .. "receipts, counts, hashes, indexes), and says how to repair each finding. Rows are gone through the newest "
-  .. "datasets first, for --seconds at most. --fix repairs what can be repaired without losing anything. The exit status is 1 when "
-  .. "something is wrong."
+M.description = "Checks the installation (files, programs, server, schema, rights, settings, scripts, services) "
+  .. "and the data (rows without their revision, revisions without their dataset, keys and names without features "
+  .. "and receipts, counts, hashes, indexes), and says how to repair each finding. Rows are gone through the "
+  .. "newest datasets first, for --seconds at most. --fix repairs what can be repaired without losing anything. "
+  .. "The exit status is 1 when something is wrong."
 M.example = [[
   ligase doctor
   ligase doctor --seconds 3600
@@ -80,9 +80,10 @@ local function lines_of(found)
       message = finding.message, repair = finding.repair }
   end
   if #lines == 0 then
-    lines[1] = { check = "data", state = "ok", message = ("%s, %s, %s: all hangs together"):format(
+    lines[1] = { check = "data", state = "ok", message = ("%s, %s, %s: %s"):format(
       text.count(found.datasets_checked, "dataset"), text.count(found.checked.rows, "row"),
-      text.count(found.checked.features or 0, "feature")) }
+      text.count(found.checked.features or 0, "feature"), #found.unfinished == 0 and "all hangs together"
+        or "nothing wrong so far") }
   end
   if #found.unfinished > 0 then
     lines[#lines + 1] = { check = "data", state = "note", message = ("the time did not suffice for %s; %s of %s "

@@ -104,10 +104,11 @@ local function change(given, arguments)
     output.write(("the phase is %s already\n"):format(current.phase))
     return 0
   end
-  for _, to in ipairs(phase_change.way(current.phase, direction, arguments.to)) do
+  local way = phase_change.way(current.phase, direction, arguments.to)
+  for i, to in ipairs(way) do
     local report = phase_change.change(given, direction, { to = to, overrides = overrides,
       is_rehearsed = arguments.dry_run })
-    phase_telling.tell_change(given.config, report, overrides)
+    phase_telling.tell_change(given.config, report, overrides, i == #way)
     output.flush()
     if report.outcome == "refused" or #report.red > 0 then
       return 1

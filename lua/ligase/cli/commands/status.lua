@@ -18,8 +18,8 @@ local M = {}
 
 M.description = "Shows on one screen what is in the database and how it is: schema, phase and gates, entities, "
   .. "datasets by omics type with the last ingest, what Notion still has to learn, the last comparison, the last "
-  .. "runs, and whether the services answer. Gates that cost many requests are shown as they were last measured (ligase phase "
-  .. "measures them anew). The exit status is 1 when the database cannot be used."
+  .. "runs, and whether the services answer. Gates that cost many requests are shown as they were last measured "
+  .. "(ligase phase measures them anew). The exit status is 1 when the database cannot be used."
 M.example = [[
   ligase status
   ligase status --json | jq .outbox]]
