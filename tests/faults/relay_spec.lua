@@ -141,4 +141,27 @@ describe("relays under faults", function()
         changes, entities_left, counters.requests, failed, kills, seconds, counters.most_in_60_s))
     end
   end)
+
+  it("make one page each when 500 replies are lost, and set one poisoned change aside #slow", function()
+    local unlimited = labs.start()
+    local closing <close> = setmetatable({}, { __close = function() unlimited:close() end }) -- luacheck: ignore
+    local fresh = support.migrated()
+    entities.change(fresh, { command = "spec", outbox = true }, function(changes)
+      local list = {}
+      for i = 1, 1000 do
+        list[i] = { name = "P" .. i, disease = i == 700 and ("x"):rep(101) or "d" }
+      end
+      changes:upsert("program", list)
+    end)
+    unlimited:faults "lost_reply@page_create*500"
+    local counts = unlimited:deliver(fresh, { patience_s = 30 })
+    assert.same({ 999, 1 }, { counts.created + counts.adopted, counts.dead })
+    assert.equal(500, unlimited:counters().faults.happened.lost_reply)
+    local duplicates = unlimited:ask("GET", ("/_standin/duplicates?data_source=%s&property=Ligase%%20ID"):format(
+      unlimited.sources.programs))
+    assert.same({ 999, 999, 0 }, { duplicates.live_pages, duplicates.distinct, #duplicates.duplicates })
+    local dead = fresh:query "SELECT payload ->> 'name' AS name, last_error FROM outbox WHERE state = 'dead'"
+    assert.same({ 1, "P700" }, { #dead, dead[1].name })
+    assert.matches("program 'P700': property 'Disease'.*longer than 100 characters", dead[1].last_error)
+  end)
 end)

@@ -34,15 +34,16 @@ local limiter = relay_of.limiter {
 }
 
 local config = config_of.load { workspace = sys.getenv "LIGASE_WORKSPACE" }
-local client = notion.new { token = config:get "NOTION_API_KEY", base_url = config:get "NOTION_API_URL", timeout_s = 0.5,
-  retries = 0, limiter = limiter }
+local client = notion.new { token = config:get "NOTION_API_KEY", base_url = config:get "NOTION_API_URL",
+  timeout_s = 0.5, retries = 0, limiter = limiter }
 local plain_call = client.api.call
 client.api.call = function(self, call)
   local done, result = xpcall(plain_call, in_our_time, self, call)
   return done and result or error(result, 0)
 end
 
-local relay = relay_of.new { conn = conn, watch = true, lease_s = 2, pause_s = 2 / clock, pause_most_s = 60 / clock,
-  attempts_most = 20, target = target_of.new { config = config, policy = policy_of.load(config.workspace), client = client } }
+local target = target_of.new { config = config, policy = policy_of.load(config.workspace), client = client }
+local relay = relay_of.new { conn = conn, target = target, watch = true, lease_s = 2, pause_s = 2 / clock,
+  pause_most_s = 60 / clock, attempts_most = 20 }
 limiter.relay = relay
 relay:run()

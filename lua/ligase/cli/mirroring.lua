@@ -40,8 +40,8 @@ function M.check(arguments, count)
     errors.raise { kind = "usage", code = "usage", message = ("--notion-page-id names one page, and there are %s")
       :format(text.count(count, "file")), hint = "Ingest the file by itself" }
   elseif arguments.notion_page_id and arguments.create_page then
-    errors.raise { kind = "usage", code = "usage", message = "--notion-page-id names a page, and --create-page makes one",
-      hint = "Give one of them" }
+    errors.raise { kind = "usage", code = "usage", message = "--notion-page-id names a page, and "
+      .. "--create-page makes one", hint = "Give one of them" }
   end
 end
 

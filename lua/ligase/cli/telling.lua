@@ -66,7 +66,8 @@ local REHEARSED = { created = "would be a new dataset", revised = "would be revi
   unknown = "would be stored" }
 
 local function headline(report)
-  local words = report.rehearsed and not report.page and REHEARSED[report.outcome] .. " (dry run)" or HEADLINES[report.outcome]
+  local words = report.rehearsed and not report.page and REHEARSED[report.outcome] .. " (dry run)"
+    or HEADLINES[report.outcome]
   return words:format(report.revision or 0)
 end
 

@@ -53,9 +53,9 @@ Changes.__index = Changes
 --- Changes in a transaction that the caller has begun and ends; :write them before.
 ---@param conn table
 ---@param run ligase.run the journal's entry of which they are part
----@param options {outbox: boolean|table|nil, asked: boolean|nil, create: boolean|nil, noted: ligase.noted_changes|nil}|nil
---- outbox, asked: as for ligase.store.changes; create: what is linked to and unknown is made; noted: where changes are
---- noted, when the caller writes them
+---@param options {outbox: boolean|table|nil, asked: boolean|nil, create: boolean|nil,
+--- noted: ligase.noted_changes|nil}|nil outbox, asked: as for ligase.store.changes; create: what is linked to and
+--- unknown is made; noted: where changes are noted, when the caller writes them
 ---@return ligase.changes
 function M.changes(conn, run, options)
   options = options or {}

@@ -103,12 +103,19 @@ end
 local Place = {}
 Place.__index = Place
 
+--- The place of a member.
+---@param key string
+---@return ligase.policy_place
 function Place:below(key)
   local keys = table.move(self.keys, 1, #self.keys, 1, {})
   keys[#keys + 1] = key
   return setmetatable({ file = self.file, source = self.source, line = self.line, keys = keys }, Place)
 end
 
+--- Raises what is wrong here.
+---@param message string
+---@param hint string|nil
+---@param key string|nil the member that is meant
 function Place:refuse(message, hint, key)
   local here = key and self:below(key) or self
   errors.raise { kind = "usage", code = "policy", message = message, hint = hint, file = self.file,

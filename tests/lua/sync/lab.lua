@@ -97,7 +97,8 @@ end
 
 --- The live pages of a type: {id, title, key = ligase's id}.
 function Lab:pages(entity_type)
-  return self:ask("GET", ("/_standin/pages?data_source=%s&property=Ligase%%20ID"):format(self.sources[entity_type])).pages
+  local path = "/_standin/pages?data_source=%s&property=Ligase%%20ID"
+  return self:ask("GET", path:format(self.sources[entity_type])).pages
 end
 
 --- One page as Notion answers.

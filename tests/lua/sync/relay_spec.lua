@@ -184,8 +184,10 @@ describe("the relay", function()
     local ids = {}
     local parent = { type = "data_source_id", data_source_id = lab.sources.programs }
     for i = 1, 3 do
-      ids[i] = lab:ask("POST", "/v1/pages", { parent = parent, properties = { Name = { title = { { text = { content = "Twin" } } } },
-          ["Ligase ID"] = { rich_text = { { text = { content = made.id } } } } } }).id
+      ids[i] = lab:ask("POST", "/v1/pages", { parent = parent, properties = {
+        Name = { title = { { text = { content = "Twin" } } } },
+        ["Ligase ID"] = { rich_text = { { text = { content = made.id } } } },
+      } }).id
     end
     local counts, events = lab:deliver(conn)
     assert.equal(1, counts.adopted)

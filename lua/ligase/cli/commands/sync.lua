@@ -99,6 +99,7 @@ local function new_bar(conn)
   return bar
 end
 
+--- Draws the line anew, when it is time.
 function Bar:look()
   local now = sys.monotonic()
   if now < self.next_at then
@@ -110,6 +111,7 @@ function Bar:look()
     text.number(counts.pending + counts.running), counts.dead > 0 and (", %d set aside"):format(counts.dead) or ""))
 end
 
+--- Takes the line away.
 function Bar:close()
   self.line:close()
 end
