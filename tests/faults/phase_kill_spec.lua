@@ -53,7 +53,7 @@ describe("changes of phase that are killed", function()
     local process <close> = command(words)
     local began = sys.monotonic()
     local ended = process:wait(120)
-    assert.equal(0, ended and ended.code, sys.read_file(lab.folder .. "/said"))
+    assert.equal(0, ended and ended.code, sys.read_file(lab.folder .. "/said"):sub(-2000))
     return sys.monotonic() - began
   end
 

@@ -245,7 +245,8 @@ function M.change(given, direction, options)
   given.target = target_of(given, mirroring)
   local script = phases.load(back and change.from or change.to, given.config.workspace)
   local steps = steps_of.new { conn = given.conn, another = given.another, config = given.config,
-    phase = current.phase, mirroring = mirroring, target = given.target, say = given.say,
+    phase = current.phase, mirroring = mirroring, target = given.target,
+    own_target = target_of(given, current.phase), say = given.say,
     gates = gates_for(given, current, change.to, { target = given.target }), is_rehearsed = options.is_rehearsed }
   change.was, change.gates = counted(given.conn, given.target), list
   if options.is_rehearsed then

@@ -18,7 +18,8 @@ local M = {}
 ---@field config ligase.Config
 ---@field phase string the phase in force
 ---@field mirroring string the phase by whose rules Notion is told
----@field target fun(): ligase.notion_target
+---@field target fun(): ligase.notion_target by those rules
+---@field own_target fun(): ligase.notion_target by the rules of the phase in force
 ---@field gates ligase.gates
 ---@field is_rehearsed boolean|nil
 ---@field effects string[] what was done, in words
@@ -30,7 +31,7 @@ Steps.__index = Steps
 
 --- The steps of one change of phase.
 ---@param given {conn: table, another: (fun(): table), config: ligase.Config, phase: string, mirroring: string,
---- target: (fun(): ligase.notion_target), gates: ligase.gates, is_rehearsed: boolean|nil, say: fun(line: string)}
+--- target: (fun(): ligase.notion_target), own_target: (fun(): ligase.notion_target), gates: ligase.gates, is_rehearsed: boolean|nil, say: fun(line: string)}
 ---@return ligase.phase_steps
 function M.new(given)
   local self = { effects = {}, counts = {} }
@@ -59,24 +60,19 @@ local function in_types(by_type)
 end
 
 --- Takes into Postgres what was written in Notion since it was last taken over, as
---- `ligase import notion` does.
+--- `ligase import notion` does in the phase in force: while Notion is written first, its word counts.
 function Steps:take_over()
-  local target = self.target()
+  local target = self.own_target()
   local _, configured = target:types()
-  local before = outbox.counts(self.conn).pending
   local sums = { pages = 0, created = 0, updated = 0, problems = 0 }
   for _, report in ipairs(import.run(self.conn, target, { types = configured, rehearse = self.is_rehearsed })) do
     sums.pages, sums.created = sums.pages + report.pages, sums.created + report.created
     sums.updated, sums.problems = sums.updated + report.updated, sums.problems + #report.problems
   end
   count(self, "taken_over", sums.created + sums.updated)
-  local told = outbox.counts(self.conn).pending - before
-  local more = told > 0 and (", %s of them into the outbox, for ligase's id"):format(text.number(told)) or ""
-  if sums.problems > 0 then
-    more = ("%s, %s left out (ligase import notion says why)"):format(more, text.number(sums.problems))
-  end
   note(self, "%s of Notion's looked at: %s entities new and %s changed in Postgres%s", text.count(sums.pages, "page"),
-    text.number(sums.created), text.number(sums.updated), more)
+    text.number(sums.created), text.number(sums.updated), sums.problems > 0
+      and (", %s left out (ligase import notion says why)"):format(text.number(sums.problems)) or "")
 end
 
 --- Puts into the outbox what Notion was not told of.

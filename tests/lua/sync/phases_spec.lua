@@ -158,9 +158,15 @@ end)]]):format(MADE, label, CHANGED, label, DELETED, label)
     ok("dual_write", { "phase", "back" })
     assert.equal("notion_primary", stored())
     assert_equal_sides "notion_primary"
+    -- and forward once more, with what was written in Notion meanwhile
+    local page = conn:query("SELECT notion_page_id AS id FROM programs WHERE name = 'Old 1'")[1].id
+    lab:edit(page, { Description = rich "Notion's word" })
+    conn:query "UPDATE programs SET description = 'a stray word of Postgres' WHERE name = 'Old 1'"
+    ok("notion_primary", { "phase", "advance" })
+    assert.equal("Notion's word", conn:query("SELECT description FROM programs WHERE name = 'Old 1'")[1].description)
     assert.equal(before + 2 * (MADE - DELETED), conn:query("SELECT count(*) AS n FROM experiments")[1].n)
-    assert.equal(6, conn:query("SELECT count(*) AS n FROM phase_changes WHERE state = 'done'")[1].n)
-    assert.equal(6, conn:query("SELECT count(*) AS n FROM runs WHERE command LIKE 'phase %' AND outcome = 'done'")[1].n)
+    assert.equal(7, conn:query("SELECT count(*) AS n FROM phase_changes WHERE state = 'done'")[1].n)
+    assert.equal(7, conn:query("SELECT count(*) AS n FROM runs WHERE command LIKE 'phase %' AND outcome = 'done'")[1].n)
   end)
 
   local function store(phase)
