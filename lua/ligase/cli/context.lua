@@ -108,13 +108,23 @@ function Context:warn_when_off()
   end
 end
 
+--- The connection that was opened last and not closed since.
+local function open_connection(self)
+  for i = #self.conns, 1, -1 do
+    if errors.try(self.conns[i].transaction_status, self.conns[i]) then
+      return self.conns[i]
+    end
+  end
+end
+
 --- The tables whose changes other systems are told of, by the phase and the policy. The phase is
 --- looked up in the database that was opened before; without one the flags alone say it.
 ---@return table<string, boolean>|false
 function Context:outbox()
   local settings = self.config
-  if self.conns[1] then
-    self:govern(self.conns[1])
+  local conn = open_connection(self)
+  if conn then
+    self:govern(conn)
   end
   if not settings.stored_phase and not (settings:get "ENABLE_NOTION_SYNC" or settings:get "ENABLE_DUAL_WRITE") then
     return false -- without a look at the policy
