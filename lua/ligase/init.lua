@@ -17,8 +17,11 @@ local lists = require "ligase.store.entity_lists"
 local options_of = require "ligase.base.options"
 local rollback = require "ligase.store.rollback"
 local run_finding = require "ligase.store.run_finding"
+local text = require "ligase.base.text"
 
 local M = {}
+
+local is_governed -- whether the phase stored in the database was asked for
 
 -- ---- the connection --------------------------------------------------------
 
@@ -31,11 +34,13 @@ end
 --- Uses a connection of the caller's from here on, who also closes it.
 ---@param conn table
 function M.use(conn)
+  is_governed = false
   connection.use(conn)
 end
 
 --- Closes the connection; the next call opens it anew. It is closed with the process too.
 function M.close()
+  is_governed = false
   connection.close()
 end
 
@@ -44,9 +49,16 @@ end
 local OPTIONS = { command = { type = "string" }, create = { type = "boolean" }, outbox = { type = "boolean|table" },
   data = { type = "boolean" } }
 
+--- The tables whose changes other systems are told of, by the phase in force.
 local function told()
   local config = connection.config()
-  return (config:get "ENABLE_NOTION_SYNC" or config:get "ENABLE_DUAL_WRITE")
+  if not is_governed then
+    is_governed = true
+    require("ligase.sync.phase_flags").govern(config, M.connection(), function(line)
+      io.stderr:write("ligase: ", text.printable(line), "\n")
+    end)
+  end
+  return (config.stored_phase or config:get "ENABLE_NOTION_SYNC" or config:get "ENABLE_DUAL_WRITE")
     and require("ligase.sync.policy").outbox_of(config)
 end
 

@@ -296,6 +296,7 @@ end
 ---@field workspace string the folder whose `.env` was read
 ---@field values table<string, any>
 ---@field sources table<string, string> of what was set
+---@field stored_phase string|nil the phase of the database, once it was looked up there
 local Config = {}
 Config.__index = Config
 

@@ -169,6 +169,7 @@ function M.run(arguments, found, context, recipe, command)
   end
   reading.options_of(arguments) -- what is wrong with the options is said at once
   local conn = failing.open(context)
+  context:govern(conn)
   requests.check_links(conn, arguments)
   local files = present(found)
   local wanted = arguments.skip_existing and without_existing(conn, files, recipe) or files

@@ -1,6 +1,7 @@
 --- What commands share: the workspace, the settings, the connection.
 local config = require "ligase.base.config"
 local errors = require "ligase.base.errors"
+local text = require "ligase.base.text"
 local workspace = require "ligase.base.workspace"
 
 local M = {}
@@ -11,6 +12,7 @@ local BEGIN = "Begin with: ligase ingest FILE; or go to your workspace's folder,
 ---@field workspace string
 ---@field config ligase.Config
 ---@field recipe ligase.recipe|nil the recipe that the command line began with
+---@field is_child boolean|nil the process that started this one has said what is to be said
 local Context = {}
 
 --- Settings are read when they are first needed, so that `--help` works with wrong ones.
@@ -64,13 +66,70 @@ function Context:need_postgres()
   end
 end
 
---- The tables whose changes other systems are told of, by the settings and the policy.
+--- Lets the phase that is stored in the database hold, before something is written; once for a
+--- process. What contradicts it is said on standard error.
+---@param conn table
+---@param how {is_quiet: boolean|nil, is_reading: boolean|nil}|nil is_quiet: somebody else says it; is_reading: nothing
+--- is written
+function Context:govern(conn, how)
+  if not rawget(self, "is_governed") and self.config:get "USE_POSTGRES_AS_SOT" then
+    how = how or {}
+    self.is_governed = not how.is_reading
+    require("ligase.sync.phase_flags").govern(self.config, conn, function(line)
+      if not (how.is_quiet or rawget(self, "is_child")) then
+        io.stderr:write("ligase: ", text.printable(line), "\n")
+      end
+    end, how.is_reading)
+  end
+end
+
+--- The phase that is stored in the database, for commands that do without one: Postgres is
+--- looked at only where it runs, and what is wrong with it is nothing to them.
+---@return ligase.stored_phase|nil
+function Context:peek_phase()
+  local db, cluster = require "ligase.store.db", require "ligase.store.cluster"
+  if db.is_private(self.config) and cluster.status(self.workspace).state ~= "running" then
+    return nil
+  end
+  local read, stored = errors.try(function()
+    local conn <close> = db.connect(self.config, self.workspace)
+    return require("ligase.store.phase_state").read(conn)
+  end)
+  return read and stored or nil
+end
+
+--- Says when the database is in another phase than one in which Notion is written first, as the
+--- flags have it.
+function Context:warn_when_off()
+  local stored = self:peek_phase()
+  local line = require("ligase.sync.phase_flags").difference(self.config, stored and stored.phase)
+  if line then
+    io.stderr:write("ligase: ", text.printable(line), "\n")
+  end
+end
+
+--- The connection that was opened last and not closed since.
+local function open_connection(self)
+  for i = #self.conns, 1, -1 do
+    if errors.try(self.conns[i].transaction_status, self.conns[i]) then
+      return self.conns[i]
+    end
+  end
+end
+
+--- The tables whose changes other systems are told of, by the phase and the policy. The phase is
+--- looked up in the database that was opened before; without one the flags alone say it.
 ---@return table<string, boolean>|false
 function Context:outbox()
-  if not (self.config:get "ENABLE_NOTION_SYNC" or self.config:get "ENABLE_DUAL_WRITE") then
+  local settings = self.config
+  local conn = open_connection(self)
+  if conn then
+    self:govern(conn)
+  end
+  if not settings.stored_phase and not (settings:get "ENABLE_NOTION_SYNC" or settings:get "ENABLE_DUAL_WRITE") then
     return false -- without a look at the policy
   end
-  return require("ligase.sync.policy").outbox_of(self.config)
+  return require("ligase.sync.policy").outbox_of(settings)
 end
 
 --- Whether the database is the private one and was never made. Looking for what cannot

@@ -6,6 +6,7 @@ local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
 local kinds = require "ligase.store.entity_kinds"
 local lists = require "ligase.store.entity_lists"
+local mirroring = require "ligase.cli.mirroring"
 local output = require "ligase.cli.output"
 local parsing = require "ligase.cli.parsing"
 local text = require "ligase.base.text"
@@ -138,12 +139,14 @@ local function one_word(kind, arguments, what)
 end
 
 local function change(context, kind, arguments, work)
-  return entities.change(context:open(), { command = kind.name .. " " .. arguments.action, create = arguments.create,
-    arguments = { words = json.array(arguments.words) },
-    outbox = context:outbox(),
+  local conn = context:open()
+  local result = entities.change(conn, { command = kind.name .. " " .. arguments.action, create = arguments.create,
+    arguments = { words = json.array(arguments.words) }, outbox = context:outbox(),
     reconnect = function()
       return context:open()
     end }, work)
+  mirroring.warn(context, conn, { kind.table })
+  return result
 end
 
 local OUTCOMES = { created = "made", updated = "changed", unchanged = "unchanged", deleted = "deleted" }

@@ -126,8 +126,9 @@ local function open_for(arguments, context)
 end
 
 local function shared_by_files(arguments, context, recipe, command)
-  local options = requests.options_of(arguments, context, command)
+  reading.options_of(arguments) -- what is wrong with the options is said before anything is opened
   local conn, unasked, is_bare = open_for(arguments, context)
+  local options = requests.options_of(arguments, context, command)
   requests.check_links(conn, arguments, is_bare)
   options.resolvers = requests.resolvers(context, conn)
   local shared = { recipe = recipe, dry_run = arguments.dry_run, conn = conn, unasked = unasked, is_bare = is_bare,

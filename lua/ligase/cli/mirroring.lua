@@ -99,6 +99,7 @@ end
 
 local function deliver_asked(context)
   local conn, line = context:open(), nil
+  context:govern(conn)
   local relay = opening.relay(context.config, conn, context:open(), { entities = outbox.asked(conn), patience_s = 1,
     tell = function(event)
       if event.kind ~= "delivered" and event.kind ~= "note" then

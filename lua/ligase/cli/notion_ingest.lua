@@ -61,6 +61,7 @@ end
 ---@return integer status 0, or 1 when a file could not be read or written (2: by misuse)
 function M.ingest_all(arguments, context, recipe, command)
   refuse_queue(arguments)
+  context:warn_when_off()
   local found = finding.find(arguments.files, { name = arguments.name, except = arguments.samples })
   local options = requests.options_of(arguments, context, command, requests.resolvers(context, nil))
   options.create_page, options.notion_page_id = nil, nil

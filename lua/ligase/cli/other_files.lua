@@ -126,7 +126,9 @@ end
 function M.store_all(arguments, context, recipe, command, more)
   check(arguments, recipe)
   local found = finding.find(arguments.files, { unnamed = true })
-  local options, conn = options_of(arguments, context, recipe, command), open_for(arguments, context)
+  reading.options_of(arguments) -- what is wrong with the options is said before anything is opened
+  local conn = open_for(arguments, context)
+  local options = options_of(arguments, context, recipe, command)
   for name, value in pairs(more or {}) do
     options[name] = value
   end

@@ -30,8 +30,8 @@ end
 --- arguments: table|nil}
 ---@return integer status 0, or 1 when a file could not be loaded (2: by misuse)
 function M.load_all(context, paths, how)
-  how.outbox = context:outbox()
   how.conn = not how.dry_run and failing.open(context) or nil
+  how.outbox = context:outbox()
   local aliases <close> = how.conn and alias_lookup.open(how.conn, function()
     return context:open()
   end)

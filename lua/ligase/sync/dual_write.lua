@@ -12,6 +12,7 @@ local errors = require "ligase.base.errors"
 local notion_first = require "ligase.sync.notion_first"
 local opening = require "ligase.sync.opening"
 local options_of = require "ligase.base.options"
+local phase_flags = require "ligase.sync.phase_flags"
 local policy_of = require "ligase.sync.policy"
 local text = require "ligase.base.text"
 
@@ -154,7 +155,22 @@ local function notion(self)
   return self.notion_writer
 end
 
+--- Lets the phase that is stored in the database hold, before the first change.
+local function govern(self, word)
+  if self.is_governed or self.phase == "notion_primary" then
+    return
+  end
+  local done, failure = xpcall(function()
+    phase_flags.govern(self.config, self.connections.main(), self.warn)
+  end, errors.explained)
+  if not done then
+    raise_required(failure, word)
+  end
+  self.is_governed, self.phase = true, policy_of.phase_of(self.config)
+end
+
 local function create(self, kind_name, fields)
+  govern(self, "creation")
   if self.phase == "notion_primary" then
     return notion(self):create(kind_name, fields)
   end
@@ -164,6 +180,7 @@ local function create(self, kind_name, fields)
 end
 
 local function update(self, kind_name, which, fields)
+  govern(self, "update")
   if self.phase == "notion_primary" then
     return notion(self):update(kind_name, which, fields)
   end

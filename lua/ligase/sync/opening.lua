@@ -18,29 +18,34 @@ end
 
 --- Notion for one process: with the database's shared budget where there is a connection.
 ---@param config ligase.Config
----@param given {conn: table|nil, policy: ligase.policy|nil}|nil conn: used for the budget alone
+---@param given {conn: table|nil, policy: ligase.policy|nil, phase: string|nil, retries: integer|nil,
+--- total_s: number|nil}|nil conn: used for the budget alone; phase: another one than that in force; retries, total_s:
+--- as for ligase.io.notion
 ---@return ligase.notion_target
 function M.target(config, given)
   given = given or {}
   local limiter = given.conn and shared_limiter(config, given.conn)
     or local_limiter.new(config:get "NOTION_REQUESTS_PER_MINUTE")
   return target_of.new { config = config, policy = given.policy or policy_of.load(config.workspace),
-    client = notion.from_config(config, { limiter = limiter }) }
+    phase = given.phase, client = notion.from_config(config, { limiter = limiter, retries = given.retries,
+      total_s = given.total_s }) }
 end
 
 --- A relay. Its client asks once: what fails goes back into the outbox.
 ---@param config ligase.Config
 ---@param conn table
 ---@param budget_conn table used for the budget of requests alone
----@param options table|nil as ligase.sync.relay takes them, without conn and target
+---@param options table|nil as ligase.sync.relay takes them, without conn and target; phase: another one than that in
+--- force
 ---@return ligase.relay
 function M.relay(config, conn, budget_conn, options)
   local limiter = relay_of.limiter(shared_limiter(config, budget_conn))
-  local target = target_of.new { config = config, policy = policy_of.load(config.workspace),
+  options = options or {}
+  local target = target_of.new { config = config, policy = policy_of.load(config.workspace), phase = options.phase,
     client = notion.from_config(config, { limiter = limiter, retries = 0 }) }
   local given = { conn = conn, target = target, lease_s = config:get "NOTION_TIMEOUT_S" + LEASE_BEYOND_S }
-  for name, value in pairs(options or {}) do
-    given[name] = value
+  for name, value in pairs(options) do
+    given[name] = name ~= "phase" and value or given[name]
   end
   local relay = relay_of.new(given)
   limiter.relay = relay

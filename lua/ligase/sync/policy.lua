@@ -363,13 +363,34 @@ end
 --- The phase that the flags mean.
 ---@param config ligase.Config
 ---@return "notion_primary"|"dual_write"|"postgres_primary"|"postgres_only"
-function M.phase_of(config)
+function M.phase_of_flags(config)
   if not config:get "USE_POSTGRES_AS_SOT" then
     return "notion_primary"
   elseif config:get "ENABLE_DUAL_WRITE" then
     return "dual_write"
   end
   return config:get "ENABLE_NOTION_SYNC" and "postgres_primary" or "postgres_only"
+end
+
+--- Whether the flags fit a phase. With Postgres first, Notion's pages may be kept or not.
+---@param config ligase.Config
+---@param phase string
+---@return boolean
+function M.flags_fit(config, phase)
+  local by_flags = M.phase_of_flags(config)
+  return phase == by_flags or phase == "postgres_primary" and by_flags == "postgres_only"
+end
+
+--- The phase in force: the one that is stored in the database, where that was looked up (see
+--- ligase.sync.phase_flags), and the flags do not turn Postgres off; else what the flags mean.
+---@param config ligase.Config
+---@return "notion_primary"|"dual_write"|"postgres_primary"|"postgres_only"
+function M.phase_of(config)
+  local stored = config.stored_phase
+  if stored and config:get "USE_POSTGRES_AS_SOT" and not M.flags_fit(config, stored) then
+    return stored
+  end
+  return M.phase_of_flags(config)
 end
 
 --- What is done with entities of a type in a phase; nil for a type that has no pages.

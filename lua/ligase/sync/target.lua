@@ -18,11 +18,12 @@ local Target = {}
 Target.__index = Target
 
 --- Notion by the settings and the policy. Nothing is sent before it is needed.
----@param given {config: ligase.Config, policy: ligase.policy, client: table}
+---@param given {config: ligase.Config, policy: ligase.policy, client: table, phase: string|nil} phase: another one than
+--- that in force
 ---@return ligase.notion_target
 function M.new(given)
   return setmetatable({ config = given.config, policy = given.policy, client = given.client,
-    phase = policy_of.phase_of(given.config), sources = {} }, Target)
+    phase = given.phase or policy_of.phase_of(given.config), sources = {} }, Target)
 end
 
 --- What the policy says of a type's pages.

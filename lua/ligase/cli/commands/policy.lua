@@ -104,11 +104,15 @@ end
 ---@return integer status 1 when something is not configured
 function M.run(arguments, context)
   local policy, config = policy_of.load(context.workspace), context.config
+  local stored = not arguments.phase and context:peek_phase()
+  config.stored_phase = stored and stored.phase
   local phase = arguments.phase or policy_of.phase_of(config)
   local is_own = policy.path:sub(1, #context.workspace + 1) == context.workspace .. "/"
     and #workspace.search_path("recipes", context.workspace) > 1
   output.write(("policy  %s%s\n"):format(text.printable(policy.path), is_own and "" or " (came with ligase)"))
-  output.write(("phase   %s: %s\n"):format(phase, arguments.phase and "as asked for" or reason_of(config)))
+  output.write(("phase   %s: %s\n"):format(phase, arguments.phase and "as asked for"
+    or stored and phase ~= policy_of.phase_of_flags(config) and "stored in the database; see: ligase phase"
+    or reason_of(config)))
   local missing = {}
   for _, entity_type in ipairs(policy_of.TYPES) do
     missing[#missing + 1] = tell_type(policy, entity_type, phase, config)

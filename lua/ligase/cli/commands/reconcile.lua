@@ -166,8 +166,10 @@ end
 ---@return integer status 1 when differences are left
 function M.run(arguments, context)
   check(arguments)
-  local conn = context:open()
-  local target = opening.target(context.config, { conn = context:open() })
+  local is_reading = arguments.fix == nil
+  local conn = context:open { when_off = is_reading }
+  context:govern(conn, { is_reading = is_reading })
+  local target = opening.target(context.config, { conn = context:open { when_off = is_reading } })
   local types = syncing.types(target, arguments.types)
   local run = runs.new("reconcile", nil, { entities = json.array(types), fix = arguments.fix,
     overwrite = arguments.overwrite })

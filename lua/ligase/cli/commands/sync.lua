@@ -56,6 +56,7 @@ end
 local function relay(arguments, context, bar)
   local state, parent = {}, arguments.parent
   local conn = context:open()
+  context:govern(conn, { is_quiet = parent ~= nil })
   local one = opening.relay(context.config, conn, context:open(), { watch = arguments.watch,
     is_over = function()
       if bar then
@@ -205,6 +206,7 @@ function M.run(arguments, context)
     return relay(arguments, context) and 130 or 0
   end
   local conn = context:open()
+  context:govern(conn)
   local before, bar = outbox.counts(conn), new_bar(conn)
   local stopped, broken
   if arguments.jobs == 1 then

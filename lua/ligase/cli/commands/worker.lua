@@ -52,6 +52,7 @@ end
 ---@param context ligase.context
 ---@return integer status 0; 1 when a file was set aside, unless somebody else reports it (--parent, --watch)
 function M.run(arguments, context)
+  context.is_child = arguments.parent ~= nil
   local counts = working.run(context, { batch_id = arguments.batch, once = arguments.once, watch = arguments.watch,
     skip = arguments.skip, parent_pid = arguments.parent, tell = not arguments.quiet and tell or nil })
   if arguments.parent or arguments.watch then

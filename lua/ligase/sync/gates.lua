@@ -1,0 +1,305 @@
+--- The gates of the phases: each measures one number, and is green or says what is missing. A
+--- gate that cannot be measured is not green and says why.
+---
+--- Phase scripts (migrations/phases/) name the ones they want; a script of the lab's may add its
+--- own with `gate:measure`.
+local errors = require "ligase.base.errors"
+local mirrors = require "ligase.store.mirrors"
+local outbox = require "ligase.store.outbox"
+local parity = require "ligase.sync.parity"
+local phase_state = require "ligase.store.phase_state"
+local properties = require "ligase.io.notion.properties"
+local text = require "ligase.base.text"
+local untold = require "ligase.sync.untold"
+
+local M = {}
+
+---@class ligase.gate
+---@field name string
+---@field value integer|nil what was measured; nil when it could not be
+---@field wanted string
+---@field is_green boolean
+---@field missing string|nil
+
+---@class ligase.gates
+---@field conn table outside a transaction, but for `verify`
+---@field phase string the phase in force
+---@field since string|nil when it was entered; nil when none is stored
+---@field target fun(): ligase.notion_target raises when Notion is not configured
+---@field quick (fun(): ligase.service_state)|nil how Notion is; what costs requests is then judged by what is kept
+---@field before table|nil counts before the change
+---@field list ligase.gate[]
+local Gates = {}
+Gates.__index = Gates
+
+--- Gates to be measured.
+---@param given {conn: table, phase: string, since: string|nil, target: (fun(): ligase.notion_target),
+--- quick: (fun(): ligase.service_state)|nil, before: table|nil}
+---@return ligase.gates
+function M.new(given)
+  return setmetatable({ conn = given.conn, phase = given.phase, since = given.since, target = given.target,
+    quick = given.quick, before = given.before, list = {} }, Gates)
+end
+
+--- Failures that say something of the world, and not of the script.
+local OF_THE_WORLD = { notion = true, network = true, system = true, usage = true, input = true }
+
+--- Measures one gate. `work` gives the number, whether that is green (else it must be 0), what is
+--- missing when it is not, and what is wanted where that depends on what was found.
+---@param name string by which it may be overridden
+---@param wanted string what it should be, for people
+---@param work fun(): integer|nil, boolean|nil, string|nil, string|nil
+function Gates:measure(name, wanted, work)
+  local done, value, is_green, missing, found = xpcall(work, errors.explained)
+  if not done and not OF_THE_WORLD[value.kind] then
+    error(value, 0)
+  elseif not done then
+    local reason = errors.describe(value):match "^[^\n]*"
+    self.list[#self.list + 1] = { name = name, wanted = wanted, is_green = false,
+      missing = "cannot be measured: " .. reason }
+    return
+  end
+  if is_green == nil then
+    is_green = value == 0
+  end
+  self.list[#self.list + 1] = { name = name, value = value, wanted = found or wanted, is_green = is_green,
+    missing = not is_green and missing or nil }
+end
+
+-- ---- services --------------------------------------------------------------
+
+--- Notion answers, and its databases fit the policy.
+function Gates:notion()
+  self:measure("notion", "0 databases that do not fit", function()
+    local target = self.target()
+    local _, configured = target:types()
+    if #configured == 0 then
+      return nil, false, "no setting names a Notion database"
+    elseif self.quick then
+      local service = self.quick()
+      return service.state == "reachable" and 0 or nil, service.state == "reachable", service.reason
+    end
+    local unfit, reason = 0, nil
+    for _, entity_type in ipairs(configured) do
+      local fits, failure = errors.try(target.source, target, entity_type)
+      if not fits and not (errors.is(failure, "notion") and failure.entity_type) then
+        error(failure, 0) -- it is not the database
+      elseif not fits then
+        unfit, reason = unfit + 1, reason or errors.describe(failure):match "^[^\n]*"
+      end
+    end
+    return unfit, nil, reason
+  end)
+end
+
+-- ---- the outbox ------------------------------------------------------------
+
+--- Nothing waits in the outbox.
+function Gates:outbox()
+  self:measure("outbox", "0 changes waiting", function()
+    local counts = outbox.counts(self.conn)
+    return counts.pending + counts.running, nil, "deliver them: ligase sync"
+  end)
+end
+
+--- Nothing was set aside.
+function Gates:dead()
+  self:measure("dead", "0 changes set aside", function()
+    return outbox.counts(self.conn).dead, nil, "see why: ligase outbox; try again: ligase outbox --retry all"
+  end)
+end
+
+--- So many datasets are compared while somebody waits for a screen.
+local QUICK_MOST = 10000
+
+--- Notion was told of all that Postgres has.
+function Gates:untold()
+  self:measure("untold", "0 entities that Notion was not told of", function()
+    if self.quick and self.conn:query("SELECT count(*) AS n FROM datasets")[1].n > QUICK_MOST then
+      return nil, false, "it is measured by: ligase phase"
+    end
+    return untold.count(self.conn, self.target()), nil, "put them into the outbox: ligase reconcile --fix notion"
+  end)
+end
+
+-- ---- both systems ----------------------------------------------------------
+
+local WITHOUT_PAGE = [[
+SELECT count(*) AS n FROM %s AS t LEFT JOIN mirrors AS m ON m.entity_id = t.id AND m.entity_type = '%s'
+  AND m.target = 'notion' AND m.trashed_at IS NULL
+WHERE coalesce(t.notion_page_id, m.page_id) IS NULL]]
+
+--- Every entity has its page.
+function Gates:counterparts()
+  self:measure("counterparts", "0 entities without a page", function()
+    local count, parts = 0, {}
+    for _, entity_type in ipairs((self.target():types())) do
+      local n = self.conn:query(WITHOUT_PAGE:format(entity_type, entity_type))[1].n
+      count = count + n
+      parts[#parts + 1] = n > 0 and ("%s of %s"):format(text.number(n), entity_type) or nil
+    end
+    return count, nil, text.enumerate(parts, "and") .. ": ligase sync; ligase reconcile --fix notion"
+  end)
+end
+
+--- The last comparisons of both systems, made in this phase, found no difference.
+---@param given {checks: integer}|nil how many of them, 3 without it
+function Gates:drift(given)
+  local wanted = given and given.checks or 3
+  self:measure("drift", ("0 differences in the last %d checks"):format(wanted), function()
+    local _, types = self.target():types()
+    local checks = phase_state.checks(self.conn, self.since, self.phase, types, wanted)
+    local drift = 0
+    for _, check in ipairs(checks) do
+      drift = drift + check.drift
+    end
+    local missing = #checks == 0 and "none was made in this phase: ligase reconcile"
+      or #checks < wanted and ("only %s in this phase: ligase reconcile"):format(text.count(#checks, "check"))
+      or ("the last one, at %s, found %s: ligase reconcile"):format(checks[1].at, text.number(checks[1].drift))
+    return #checks > 0 and drift or nil, drift == 0 and #checks == wanted, missing
+  end)
+end
+
+local function parity_of(self, sample)
+  if sample and not self.quick then
+    local result = parity.compare(self.conn, self.target(), sample)
+    phase_state.keep_parity(self.conn, self.phase, result)
+    return result
+  end
+  return phase_state.parity(self.conn, self.since, self.phase)
+end
+
+--- Entities read in both systems say the same. A sample is read when it is measured, and kept.
+---@param given {sample: integer}|nil how many entities, 30 without it
+function Gates:parity(given)
+  local sample = given and given.sample or parity.SAMPLE
+  self:measure("parity", ("0 of %d reads differ"):format(sample), function()
+    local found = parity_of(self, sample)
+    if not found then
+      return nil, false, "no sample was read in this phase yet: ligase phase"
+    end
+    local first = found.details[1]
+    return found.mismatched, nil, first and ("%s '%s' differs in %s: ligase reconcile"):format(first.entity_type,
+      first.name, #first.properties > 0 and table.concat(first.properties, ", ") or "all: it has no page"),
+      ("0 of %d reads differ"):format(found.sampled)
+  end)
+end
+
+local function is_taken_over(page, owners)
+  return page.in_trash or page.archived or owners[page.id:gsub("%-", ""):lower()] ~= nil
+end
+
+local function pages_without_entity(self)
+  local target, count, first = self.target(), 0, nil
+  local _, configured = target:types()
+  for _, entity_type in ipairs(configured) do
+    local kind = target:entity(entity_type).kind
+    local owners = mirrors.ids_of_pages(self.conn, { kind.name })
+    for page in target.client:query(target:source(entity_type).id, { about = kind.plural }) do
+      if not is_taken_over(page, owners) then
+        count, first = count + 1, first or ("%s '%s'"):format(kind.name, properties.title(page) or "")
+      end
+    end
+  end
+  return count, first
+end
+
+--- Every page of Notion's is in Postgres.
+function Gates:taken_over()
+  self:measure("taken_over", "0 pages that Postgres does not have", function()
+    if self.quick then
+      return nil, false, "it is measured by: ligase phase"
+    end
+    local count, first = pages_without_entity(self)
+    return count, nil, first and ("such as %s: ligase import notion"):format(first)
+  end)
+end
+
+-- ---- pipelines -------------------------------------------------------------
+
+--- Of every omics type that has datasets a file was read in this phase.
+function Gates:pipelines()
+  self:measure("pipelines", "0 omics types without an ingest in this phase", function()
+    local idle = {}
+    for _, row in ipairs(phase_state.pipelines(self.conn, self.since)) do
+      idle[#idle + 1] = row.exercised == 0 and row.omics_type or nil
+    end
+    return #idle, nil, ("read a file of %s again, or a new one: ligase ingest"):format(text.enumerate(idle, "and"))
+  end)
+end
+
+-- ---- after a change --------------------------------------------------------
+
+local COUNTED = { "datasets", "revisions", "features", "signatures", "compounds", "programs", "experiments",
+  "screening_campaigns", "outbox", "runs" }
+
+--- How many rows there are of what a change of phase must not take away.
+---@param conn table
+---@return table<string, integer>
+function M.counts(conn)
+  local parts, counts = {}, {}
+  for i, name in ipairs(COUNTED) do
+    parts[i] = ("SELECT '%s' AS name, count(*) AS n FROM %s"):format(name, name)
+  end
+  for _, row in ipairs(conn:query(table.concat(parts, " UNION ALL "))) do
+    counts[row.name] = row.n
+  end
+  return counts
+end
+
+--- Nothing was deleted by the change.
+function Gates:nothing_lost()
+  self:measure("nothing_lost", "0 rows fewer than before", function()
+    local lost, parts = 0, {}
+    for name, count in pairs(M.counts(self.conn)) do
+      local fewer = math.max(0, (self.before and self.before[name] or count) - count)
+      lost = lost + fewer
+      parts[#parts + 1] = fewer > 0 and ("%s of %s"):format(text.number(fewer), name) or nil
+    end
+    return lost, nil, "somebody deleted " .. text.enumerate(parts, "and") .. " meanwhile: the same command again"
+  end)
+end
+
+--- The phase is stored as it should be.
+---@param phase string
+function Gates:stored(phase)
+  self:measure("stored", "the phase is stored", function()
+    local stored = phase_state.read(self.conn)
+    local is_there = stored ~= nil and stored.phase == phase
+    return is_there and 0 or 1
+  end)
+end
+
+-- ---- all of them -----------------------------------------------------------
+
+--- The gates that are not green and not overridden.
+---@param list ligase.gate[]
+---@param overrides table<string, string>
+---@return ligase.gate[]
+function M.red(list, overrides)
+  local red = {}
+  for _, gate in ipairs(list) do
+    red[#red + 1] = not gate.is_green and not overrides[gate.name] and gate or nil
+  end
+  return red
+end
+
+--- Refuses overrides of gates that do not exist.
+---@param list ligase.gate[]
+---@param overrides table<string, string>
+function M.check_overrides(list, overrides)
+  local names, known = {}, {}
+  for i, gate in ipairs(list) do
+    names[i], known[gate.name] = gate.name, true
+  end
+  for name in pairs(overrides) do
+    if not known[name] then
+      local near = text.nearest(name, names)
+      errors.raise { kind = "usage", code = "gate",
+        message = ("there is no gate '%s' here"):format(text.printable(name)),
+        hint = (near and ("Did you mean '%s'? "):format(near) or "") .. "Gates: " .. table.concat(names, ", ") }
+    end
+  end
+end
+
+return M

@@ -1,0 +1,96 @@
+--- Reads compared: a sample of entities read in Postgres and as pages in Notion, as a user of
+--- either system would see them.
+local errors = require "ligase.base.errors"
+local json = require "ligase.base.json"
+local mirrors = require "ligase.store.mirrors"
+local properties = require "ligase.io.notion.properties"
+local sys = require "sys"
+local values = require "ligase.sync.values"
+
+local M = {}
+
+--- Entities that a sample has, of all types together, when nobody says.
+M.SAMPLE = 30
+
+---@class ligase.parity
+---@field sampled integer
+---@field equal integer
+---@field mismatched integer
+---@field on_their_way integer
+---@field details table[] the mismatches
+
+--- A sample in an order that depends on the seed alone.
+local SAMPLE = "SELECT id FROM %s ORDER BY md5(id::text || $1) LIMIT $2"
+
+local function page_of(target, page_id)
+  local read, page = xpcall(target.client.page, errors.explained, target.client, page_id)
+  if read then
+    return not (page.in_trash or page.archived) and page or nil
+  elseif errors.is(page, "notion") and page.status == 404 then
+    return nil
+  end
+  error(page, 0)
+end
+
+--- The properties that differ, by name; nil when the page is not there.
+local function differences_of(target, policy, entity, shown)
+  local page = entity.page_id and page_of(target, entity.page_id)
+  if not page then
+    return nil
+  end
+  local said = properties.read_all(target.client:complete(page))
+  return values.differences(policy, (values.wanted(policy, entity, shown)), said)
+end
+
+local function read_both(conn, target, policy, id, shown)
+  local entity = mirrors.read(conn, policy.kind, { id })[id]
+  if not entity.row then
+    return "gone"
+  end
+  local found = differences_of(target, policy, entity, shown)
+  if found and not next(found) then
+    return "equal"
+  end
+  -- It may have been changed, and told, between the two reads.
+  local again = mirrors.read(conn, policy.kind, { id })[id]
+  if not again.row then
+    return "gone"
+  elseif #again.open > 0 then
+    return "on_their_way"
+  end
+  found = differences_of(target, policy, again, shown)
+  if found and not next(found) then
+    return "equal"
+  end
+  local names = json.array()
+  for name in pairs(found or {}) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return "mismatched", { entity_type = policy.type, entity_id = id, name = again.row.name, properties = names }
+end
+
+--- Reads a sample in both systems. Raises "notion" when Notion cannot be read.
+---@param conn table outside a transaction
+---@param target ligase.notion_target
+---@param sample integer|nil entities of all mirrored types together
+---@return ligase.parity
+function M.compare(conn, target, sample)
+  local types, shown = (target:types()), target:shown_types()
+  local result = { sampled = 0, equal = 0, mismatched = 0, on_their_way = 0, details = {} }
+  local each = math.max(1, (sample or M.SAMPLE) // math.max(1, #types))
+  for _, entity_type in ipairs(types) do
+    local policy = target:entity(entity_type)
+    for _, row in ipairs(conn:query(SAMPLE:format(policy.kind.table), sys.uuid7(), each)) do
+      local outcome, detail = read_both(conn, target, policy, row.id, shown)
+      if outcome ~= "gone" then
+        result.sampled = result.sampled + 1
+        result[outcome] = result[outcome] + 1
+        result.details[#result.details + 1] = detail
+      end
+    end
+  end
+  return result
+end
+
+return M

@@ -1,0 +1,170 @@
+--- What a phase script can do on the way in and on the way out. Every step may be repeated, writes
+--- in transactions of its own, and deletes nothing; in a dry run it only says what it would do.
+local errors = require "ligase.base.errors"
+local import = require "ligase.sync.import"
+local opening = require "ligase.sync.opening"
+local outbox = require "ligase.store.outbox"
+local reconcile = require "ligase.sync.reconcile"
+local reconciliations = require "ligase.store.reconciliations"
+local runs = require "ligase.store.runs"
+local text = require "ligase.base.text"
+local untold = require "ligase.sync.untold"
+
+local M = {}
+
+---@class ligase.phase_steps
+---@field conn table
+---@field another fun(): table a further connection, closed by who gave it
+---@field config ligase.Config
+---@field phase string the phase in force
+---@field mirroring string the phase by whose rules Notion is told
+---@field target fun(): ligase.notion_target by those rules
+---@field own_target fun(): ligase.notion_target by the rules of the phase in force
+---@field gates ligase.gates
+---@field is_rehearsed boolean|nil
+---@field effects string[] what was done, in words
+---@field counts table<string, integer>
+---@field say fun(line: string)
+---@field compared ligase.comparison[]|nil
+local Steps = {}
+Steps.__index = Steps
+
+--- The steps of one change of phase.
+---@param given {conn: table, another: (fun(): table), config: ligase.Config, phase: string, mirroring: string,
+--- target: (fun(): ligase.notion_target), own_target: (fun(): ligase.notion_target), gates: ligase.gates, is_rehearsed: boolean|nil, say: fun(line: string)}
+---@return ligase.phase_steps
+function M.new(given)
+  local self = { effects = {}, counts = {} }
+  for name, value in pairs(given) do
+    self[name] = value
+  end
+  return setmetatable(self, Steps)
+end
+
+local function note(self, ...)
+  self.effects[#self.effects + 1] = string.format(...)
+  self.say(self.effects[#self.effects])
+end
+
+local function count(self, name, number)
+  self.counts[name] = (self.counts[name] or 0) + number
+end
+
+local function in_types(by_type)
+  local parts = {}
+  for name, number in pairs(by_type) do
+    parts[#parts + 1] = number > 0 and ("%s %s"):format(text.number(number), name) or nil
+  end
+  table.sort(parts)
+  return #parts > 0 and (" (%s)"):format(text.enumerate(parts, "and")) or ""
+end
+
+--- Takes into Postgres what was written in Notion since it was last taken over, as
+--- `ligase import notion` does in the phase in force: while Notion is written first, its word counts.
+function Steps:take_over()
+  local target = self.own_target()
+  local _, configured = target:types()
+  local sums = { pages = 0, created = 0, updated = 0, problems = 0 }
+  for _, report in ipairs(import.run(self.conn, target, { types = configured, rehearse = self.is_rehearsed })) do
+    sums.pages, sums.created = sums.pages + report.pages, sums.created + report.created
+    sums.updated, sums.problems = sums.updated + report.updated, sums.problems + #report.problems
+  end
+  count(self, "taken_over", sums.created + sums.updated)
+  note(self, "%s of Notion's looked at: %s entities new and %s changed in Postgres%s", text.count(sums.pages, "page"),
+    text.number(sums.created), text.number(sums.updated), sums.problems > 0
+      and (", %s left out (ligase import notion says why)"):format(text.number(sums.problems)) or "")
+end
+
+--- Puts into the outbox what Notion was not told of.
+function Steps:tell_notion()
+  local work = self.is_rehearsed and untold.count or untold.tell
+  local all, by_type = work(self.conn, self.target())
+  self.is_told = self.is_rehearsed and all or nil
+  count(self, "told", all)
+  note(self, "%s that Notion was not told of into the outbox%s", text.count(all, "entity", "entities"),
+    in_types(by_type))
+end
+
+local function relay(self)
+  local last
+  local conn, budget = self.another(), self.another()
+  local one = opening.relay(self.config, conn, budget, { phase = self.mirroring, tell = function(event)
+    if event.kind ~= "delivered" then
+      last = event.line
+      self.say(event.line)
+    end
+  end })
+  local done, result = xpcall(one.run, errors.explained, one)
+  local left = done and one:left() or nil
+  conn:close()
+  budget:close()
+  if not done then
+    error(result, 0)
+  elseif left then
+    errors.raise { kind = "notion", code = "left", outcome = "unknown", message = left, detail = last,
+      hint = "Nothing is lost, and the phase is what it was: the same command goes on" }
+  end
+  return result
+end
+
+--- Delivers the outbox, as `ligase sync` does.
+function Steps:deliver()
+  local counts = outbox.counts(self.conn)
+  if self.is_rehearsed then
+    note(self, "%s to Notion", text.count(counts.pending + counts.running + (self.is_told or 0), "change"))
+    return
+  end
+  local made = relay(self)
+  for _, name in ipairs { "created", "adopted", "updated", "unchanged", "trashed", "restored", "kept", "dead" } do
+    count(self, name, made[name])
+  end
+  note(self, "Notion told: %s made, %s changed, %s into the trash, %s out of it, %s as they were%s",
+    text.count(made.created + made.adopted, "page"), text.number(made.updated), text.number(made.trashed),
+    text.number(made.restored), text.number(made.unchanged + made.kept), made.dead > 0
+      and (", %s set aside (ligase outbox)"):format(text.number(made.dead)) or "")
+end
+
+--- Whether a difference is something that Postgres knows and Notion does not.
+local function is_postgres_own(finding)
+  if finding.finding ~= "differing" then
+    return finding.finding ~= "extra" or finding.why == "gone"
+  end
+  for _, side in pairs(finding.sides) do
+    if side ~= "notion" then
+      return true
+    end
+  end
+  return finding.why ~= nil
+end
+
+--- Compares both systems, keeps the figures, and has the gate `replayed` say what Notion does not
+--- know of Postgres. What people wrote in Notion is told and in nobody's way.
+function Steps:compare()
+  local target = self.target()
+  local types = (target:types())
+  if self.is_rehearsed then
+    note(self, "both systems compared: %s", text.enumerate(types, "and"))
+    return
+  end
+  local run = runs.new("reconcile", nil, { entities = table.concat(types, " "), phase_change = true })
+  self.compared = {}
+  for i, entity_type in ipairs(types) do
+    self.compared[i] = reconcile.compare(self.conn, target, entity_type)
+  end
+  reconciliations.write(self.conn, run, { phase = self.phase }, self.compared)
+  local total, own = reconciliations.total(self.compared), 0
+  for _, one in ipairs(self.compared) do
+    for _, finding in ipairs(one.findings) do
+      own = own + (is_postgres_own(finding) and 1 or 0)
+    end
+  end
+  self.gates:measure("replayed", "0 entities that Notion does not show as Postgres has them", function()
+    return own + total.on_their_way, nil, total.on_their_way > 0 and "see what waits: ligase outbox"
+      or "see them: ligase reconcile; repair: ligase reconcile --fix notion"
+  end)
+  note(self, "both systems compared: %s, %s equal, %s missing in Notion, %s too many there, %s differ",
+    text.count(total.entities, "entity", "entities"), text.number(total.equal), text.number(total.missing),
+    text.number(total.extra + total.duplicates), text.number(total.differing))
+end
+
+return M

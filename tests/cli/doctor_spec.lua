@@ -1,0 +1,116 @@
+local json = require "ligase.base.json"
+local support = require "tests.support"
+local sys = require "sys"
+
+describe("ligase doctor", function()
+  local conn, url, workspace
+
+  setup(function()
+    conn, url = support.migrated()
+    workspace = support.workspace()
+    for i = 1, 3 do
+      local file = support.tmpfile(("lipid,a,b\nPC 34:1,1,%d\nPE 36:2,3,4\n"):format(i), ("d%d.csv"):format(i))
+      local result = support.ligase { "ingest", "--omics", "lipidomics", file, database = url, workspace = workspace }
+      assert.equal(0, result.code, result.stderr)
+    end
+  end)
+
+  --- Findings by check, and the checks that found something wrong. The server of the specs runs without
+  --- fsync, which is always found.
+  local function look(...)
+    local result = support.ligase { "doctor", "--json", database = url, workspace = workspace, ... }
+    local found, wrong = {}, {}
+    for _, one in ipairs(json.decode(result.stdout).findings) do
+      found[one.check] = (one.state == "ok" or one.state == "note") and found[one.check] or one
+      wrong[#wrong + 1] = one.state == "wrong" and one.check ~= "postgres" and one.check or nil
+    end
+    assert.equal(1, result.code)
+    return found, wrong
+  end
+
+  --- What is found of damage that is undone afterwards.
+  local function damaged(sql, check)
+    conn:query "CREATE TABLE kept AS SELECT * FROM measurements"
+    conn:script(sql)
+    local found, wrong = look()
+    assert.equal(check, wrong[1])
+    conn:script "TRUNCATE measurements; INSERT INTO measurements SELECT * FROM kept; DROP TABLE kept"
+    return found[check]
+  end
+
+  it("finds nothing where nothing is wrong", function()
+    local _, wrong = look()
+    assert.same({}, wrong)
+    local result = support.ligase { "doctor", database = url, workspace = workspace }
+    assert.matches("3 datasets, 6 rows, 2 features: all hangs together", result.stdout, 1, true)
+    assert.matches("ok     schema", result.stdout, 1, true)
+  end)
+
+  it("finds rows that are lost, too many, and of nothing", function()
+    local found = damaged("DELETE FROM measurements WHERE ordinal = 2 AND dataset_id = (SELECT id FROM datasets WHERE "
+      .. "name = 'd2')", "counts")
+    assert.equal("dataset 'd2', revision 1: 1 row, and its revision says 2", found.message)
+    assert.matches("ligase ingest --force", found.repair, 1, true)
+    found = damaged("INSERT INTO measurements (dataset_id, ordinal, revision) SELECT id, 1, 7 FROM datasets WHERE "
+      .. "name = 'd3'", "rows")
+    assert.matches("dataset 'd3': 1 row of revision 7, which is not there", found.message, 1, true)
+    for _, id in ipairs { "00000000-0000-0000-0000-000000000001", "ffffffff-ffff-ffff-ffff-ffffffffffff" } do
+      found = damaged(("INSERT INTO measurements (dataset_id, ordinal, revision) VALUES ('%s', 1, 1)"):format(id),
+        "rows")
+      assert.equal("rows of a dataset that is not there: " .. id, found.message)
+    end
+    local middle = conn:query("SELECT id FROM datasets WHERE name = 'd2'")[1].id
+    local after = middle:sub(1, -2) .. (middle:sub(-1) == "f" and "e" or "f")
+    found = damaged(("INSERT INTO measurements (dataset_id, ordinal, revision) VALUES ('%s', 1, 1)"):format(after),
+      "rows")
+    assert.matches(after, found.message, 1, true)
+  end)
+
+  it("finds keys without features, names without receipts, and features that were renamed", function()
+    local found = damaged("UPDATE measurements SET feature_key = 5 WHERE ordinal = 1 AND dataset_id = (SELECT id FROM "
+      .. "datasets WHERE name = 'd1')", "keys")
+    assert.equal("dataset 'd1': 1 row with keys of no feature", found.message)
+    found = damaged("UPDATE measurements SET source_name = 'nobody' WHERE ordinal = 1", "names")
+    assert.matches("1 name without a receipt, such as 'nobody'", found.message, 1, true)
+    conn:query "UPDATE features SET name = 'renamed' WHERE name = 'PC 34:1'"
+    found = look()
+    assert.matches("1 feature whose key or id does not follow from the name: 'renamed'", found.features.message,
+      1, true)
+    conn:query "UPDATE features SET name = 'PC 34:1' WHERE name = 'renamed'"
+  end)
+
+  it("finds a dataset whose revision is not there", function()
+    conn:query "UPDATE datasets SET current_revision = 9 WHERE name = 'd1'"
+    assert.equal("1 datasets whose revision is not there: 'd1'@9", look().current_revision.message)
+    conn:query "UPDATE datasets SET current_revision = 1 WHERE name = 'd1'"
+  end)
+
+  it("repairs what loses nothing", function()
+    conn:query "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'measurements_feature_key'::regclass"
+    conn:query("INSERT INTO signatures (id, name, component_count) VALUES ($1, 's', 3)", sys.uuid7())
+    sys.write_file(workspace .. "/.env", "OPENAI_API_KEY=secret\n")
+    sys.chmod(workspace .. "/.env", 420) -- 0644
+    local _, wrong = look()
+    table.sort(wrong)
+    assert.same({ ".env", "components", "indexes" }, wrong)
+    local found = look "--fix"
+    assert.same({ "fixed", "fixed", "fixed" }, { found.indexes.state, found.components.state, found[".env"].state })
+    found = look()
+    assert.same({}, { found.indexes, found.components, found[".env"] })
+    assert.equal(416, sys.stat(workspace .. "/.env").mode & 511) -- 0640
+    conn:query "DELETE FROM signatures"
+    sys.remove(workspace .. "/.env")
+  end)
+
+  it("says what a script or setting of the lab's is wrong in", function()
+    sys.mkdir(workspace .. "/migrations/phases", { parents = true })
+    sys.write_file(workspace .. "/migrations/phases/dual_write.lua", "return nothing.at_all\n")
+    assert.matches("dual_write.lua:1:", look().phases.message, 1, true)
+    sys.remove_tree(workspace .. "/migrations")
+    local _, wrong = look()
+    assert.same({}, wrong)
+    local result = support.ligase { "doctor", "--json", workspace = workspace }
+    assert.equal(1, result.code)
+    assert.matches('"check":"postgres".-"state":"wrong"', result.stdout)
+  end)
+end)
