@@ -16,6 +16,28 @@ describe("rehearse", function()
     assert.is_nil(sys.stat(workspace .. "/.ligase/rehearsal"))
   end)
 
+  it("keeps a lab in which both systems are written", function()
+    local workspace = support.workspace()
+    local out = support.tmpfile("", "out")
+    local process <close> = sys.spawn({ require("host").executable, "rehearse", "--datasets", "1", "--faults", "0",
+      "--keep" }, { stdout = out, stderr = "stdout", cwd = workspace, env = { LIGASE_WORKSPACE = workspace } })
+    repeat
+      sys.sleep(0.05)
+    until sys.read_file(out):find("go on until Ctrl-C", 1, true) or process:wait(0)
+    local lab = workspace .. "/.ligase/rehearsal"
+    local function ligase(...)
+      return support.ligase { workspace = lab, database = false, ... }
+    end
+    assert.matches("phase   dual_write: .*ENABLE_DUAL_WRITE=true %(%.env:%d+%)", ligase("policy", "check").stdout)
+    local made = ligase("program", "create", "Mine")
+    assert.equal(0, made.code, made.stderr)
+    assert.matches("^1 pending", ligase("outbox").stdout)
+    assert.matches("1 change delivered", ligase("sync").stdout)
+    process:kill "INT"
+    assert.equal(130, process:wait(30).code)
+    assert.is_nil(sys.stat(lab))
+  end)
+
   it("ends with what goes on when it is stopped", function()
     local workspace = support.workspace()
     local out = support.tmpfile("", "out")

@@ -82,6 +82,26 @@ local function read(self, page)
   return properties.read_all(page)
 end
 
+--- Says which of the pages that an entity refers to Notion does not find, when it is one of
+--- them that is missing and not the entity's own page or database.
+local function name_missing(self, failure)
+  if not is_missing(failure) then
+    return
+  end
+  local message = failure.message:gsub("%-", ""):lower()
+  for _, links in pairs(self.entity.links) do
+    for _, linked in ipairs(links) do
+      if linked.page_id and message:find((linked.page_id:gsub("%-", ""):lower()), 1, true) then
+        local kind = self.target:entity(linked.type).kind.name
+        failure.final = true
+        failure.hint = ("It refers to the page of %s '%s': share that page with the integration, or let a new one be "
+          .. "made: ligase %s update NAME --notion-page ''; then: ligase outbox --retry all"):format(kind, linked.name,
+          kind)
+      end
+    end
+  end
+end
+
 -- ---- pages that carry the id -----------------------------------------------
 
 --- The page of those that carry the entity's id which counts: the oldest. Others, which a lost
@@ -148,6 +168,7 @@ local function write(self, page_id, plan)
   if not done and says_trash(result) then
     refuse_trashed(self, page_id)
   elseif not done then
+    name_missing(self, result)
     error(result, 0)
   end
   return result
@@ -198,7 +219,7 @@ change_known = function(self, wanted)
   local done, result = xpcall(change, errors.explained, self, page_id, wanted, delivered)
   if done then
     return result
-  elseif is_missing(result) then
+  elseif is_missing(result) and not result.final then
     return replace_missing(self, wanted, page_id)
   end
   error(result, 0)
@@ -223,6 +244,7 @@ local function create(self, wanted)
     return created(self, result.committed_resource_id, wanted)
   elseif errors.is(result, "notion") and result.outcome ~= "unknown" then
     mirrors.clear_intent(self.conn, self.entity)
+    name_missing(self, result)
   end
   error(result, 0)
 end

@@ -249,8 +249,7 @@ local function is_well(self)
     end
     return self.target:source(self.claim.entity_type)
   end)
-  return done or errors.is(failure, "notion") and failure.status ~= nil and failure.status < 500
-    and not is_rate_limit(failure)
+  return done or errors.is(failure, "notion") and failure.outcome == "refused" and not is_rate_limit(failure)
 end
 
 --- Waits in pieces, so that a signal is heard.

@@ -302,6 +302,43 @@ describe("the relay", function()
     assert.matches("its page .* is gone, or no longer shared", (of_kind(events, "dead")))
   end)
 
+  it("sets a change aside that refers to a page nobody may see, and goes on with the rest", function()
+    change(conn, function(changes)
+      changes:create("program", { name = "P" })
+      changes:create("experiment", { name = "linked later" })
+    end)
+    lab:deliver(conn)
+    lab:ask("POST", "/_standin/hide", { id = one(conn, "SELECT notion_page_id AS id FROM programs").id })
+    change(conn, function(changes)
+      changes:create("experiment", { name = "linked", programs = { "P" } })
+      changes:update("experiment", "linked later", { programs = { "P" } })
+      changes:create("experiment", { name = "free" })
+    end)
+    local counts, events = lab:deliver(conn)
+    assert.same({ 1, 2 }, { counts.created, counts.dead })
+    assert.equal(0, select(2, of_kind(events, "blocked")))
+    assert.matches("experiment 'linked' .* It refers to the page of program 'P': share that page",
+      (of_kind(events, "dead")))
+    lab:ask("POST", "/_standin/hide", { id = one(conn, "SELECT notion_page_id AS id FROM programs").id,
+      hidden = false })
+    outbox.try_again(conn)
+    counts = lab:deliver(conn)
+    assert.same({ 1, 1 }, { counts.created, counts.updated })
+  end)
+
+  it("counts nothing while a proxy answers for Notion, or every answer is cut short", function()
+    change(conn, function(changes) changes:create("program", { name = "A" }) end)
+    for _, fault in ipairs { "html", "cut_json", "truncated" } do
+      lab:faults(fault)
+      local counts, events = lab:deliver(conn, { attempts_most = 2, patience_s = 0.3 })
+      assert.same({ 0, 0, 1 }, { counts.dead, counts.failed, select(2, of_kind(events, "down")) })
+    end
+    assert.same({ "pending", 0 }, { labs.states(conn), one(conn, "SELECT attempts FROM outbox").attempts })
+    lab:faults()
+    conn:query "UPDATE outbox SET available_at = now()"
+    assert.equal(1, lab:deliver(conn).created)
+  end)
+
   it("sends nothing once its lease is over, and another relay finishes", function()
     change(conn, function(changes) changes:create("program", { name = "A" }) end)
     local relay = lab:relay(conn)

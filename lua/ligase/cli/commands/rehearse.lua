@@ -282,12 +282,11 @@ end
 -- ---- beginning and end -----------------------------------------------------
 
 local function keep(self)
-  local lines = { "LIGASE_WORKSPACE=" .. self.folder }
+  local lines = {}
   for name, value in pairs(self.settings) do
     lines[#lines + 1] = value and name ~= "LIGASE_WORKSPACE" and ("%s=%s"):format(name, value) or nil
   end
   table.sort(lines)
-  table.remove(lines, 1)
   sys.write_file(self.folder .. "/.env", table.concat(lines, "\n") .. "\n")
   output.write(("\nThe stand-in (%s) and the rehearsal's Postgres go on until Ctrl-C. In another terminal:\n"
     .. "  cd %s\n  ligase outbox\n  ligase policy check\n"):format(self.lab.url, self.folder))
