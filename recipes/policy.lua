@@ -84,7 +84,9 @@ return policy.define {
         ["Features"] = { type = "number",
           write = function(dataset) return dataset.revision and dataset.revision.features end },
         ["Source"] = { type = "rich_text",
-          write = function(dataset) return dataset.revision and dataset.revision.source end },
+          write = function(dataset) -- the file's name: its path differs from machine to machine
+            return dataset.revision and dataset.revision.source and dataset.revision.source:match "[^/]*$"
+          end },
       },
     },
 

@@ -29,7 +29,8 @@ SELECT entity_id, page_id, properties, properties_sha256, intended, intent_at, t
 FROM mirrors WHERE entity_id = ANY($1::uuid[]) AND entity_type = $2 AND target = 'notion']]
 
 local OPEN_ROWS = [[
-SELECT entity_id, id FROM outbox WHERE entity_id = ANY($1::uuid[]) AND entity_type = $2 AND target = 'notion'
+SELECT entity_id, id, state <> 'dead' AS is_coming FROM outbox
+WHERE entity_id = ANY($1::uuid[]) AND entity_type = $2 AND target = 'notion'
   AND state IN ('pending', 'running', 'dead') ORDER BY id]]
 
 local function links_sql(kind, link)
@@ -103,7 +104,9 @@ local function assemble(kind, ids, places, results)
     entities[row.entity_id].mirror = plain(row)
   end
   for _, row in ipairs(results[places.open]) do
-    table.insert(entities[row.entity_id].open, row.id)
+    local entity = entities[row.entity_id]
+    table.insert(entity.open, row.id)
+    entity.is_coming = entity.is_coming or row.is_coming
   end
   for _, entity in pairs(entities) do
     local mirror = entity.mirror

@@ -142,7 +142,8 @@ end
 local TELL = [[
 INSERT INTO outbox (entity_type, entity_id, action, payload)
 SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT FROM outbox
-  WHERE entity_id = $2::uuid AND target = 'notion' AND entity_type = $1 AND state IN ('pending', 'running', 'dead'))]]
+  WHERE entity_id = $2::uuid AND target = 'notion' AND entity_type = $1
+    AND (state IN ('pending', 'running') OR state = 'dead' AND NOT $5))]]
 
 --- Puts an entity into the outbox, unless something is open for it.
 ---@param conn table
@@ -150,9 +151,10 @@ SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT FROM outbox
 ---@param entity_id string
 ---@param action "create"|"update"|"delete"|"restore"
 ---@param payload string JSON
+---@param again boolean|nil also when a change of it was given up
 ---@return boolean told
-function M.tell(conn, entity_type, entity_id, action, payload)
-  return conn:query(conn:prepare(TELL), entity_type, entity_id, action, payload).affected == 1
+function M.tell(conn, entity_type, entity_id, action, payload, again)
+  return conn:query(conn:prepare(TELL), entity_type, entity_id, action, payload, again == true).affected == 1
 end
 
 -- ---- looking ---------------------------------------------------------------

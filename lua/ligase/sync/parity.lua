@@ -55,7 +55,7 @@ local function read_both(conn, target, policy, id, shown)
   local again = mirrors.read(conn, policy.kind, { id })[id]
   if not again.row then
     return "gone"
-  elseif #again.open > 0 then
+  elseif again.is_coming then
     return "on_their_way"
   end
   found = differences_of(target, policy, again, shown)

@@ -117,7 +117,7 @@ local function compare(self, entity, page, said, why)
   end
   if not next(differences) and not why then
     count(self, "equal")
-  elseif #entity.open > 0 then
+  elseif entity.is_coming then
     count(self, "on_their_way")
   else
     differing(self, entity, page, said, differences, why)
@@ -181,7 +181,7 @@ end
 
 local function extra_of_gone(self, entity, claims)
   for _, claim in ipairs(claims) do
-    if #entity.open > 0 then
+    if entity.is_coming then
       count(self, "on_their_way")
     else
       add(self, { finding = "extra", entity_id = entity.id, page_id = claim.page.id, page = claim.page,
@@ -237,7 +237,7 @@ local function take_missing(self, ids)
   local entities = mirrors.read(self.conn, self.kind, ids)
   for _, id in ipairs(ids) do
     local entity = entities[id]
-    if entity.row and (#entity.open > 0 or was_told_meanwhile(self, entity)) then
+    if entity.row and (entity.is_coming or was_told_meanwhile(self, entity)) then
       count(self, "on_their_way")
     elseif entity.row then
       add(self, { finding = "missing", entity_id = id, page_id = entity.page_id, entity = entity,

@@ -37,7 +37,7 @@ end
 
 local function tell_outbox(self, finding, action)
   outbox.tell(self.conn, finding.entity.type, finding.entity.id, action,
-    json.encode { name = finding.details.name, asked = true })
+    json.encode { name = finding.details.name, asked = true }, true)
 end
 
 -- ---- Notion ----------------------------------------------------------------

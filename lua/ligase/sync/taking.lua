@@ -127,8 +127,11 @@ local function has_other_page(one)
 end
 
 local function refuse_second(self, one)
-  problem(self, one, ("%s '%s' has another page already (%s)"):format(self.policy.kind.name, one.name,
-    one.entity.page_id), "Rename one of the two pages, or put one into Notion's trash")
+  local carries_id = claimed_id(self, one.said) == one.entity.id
+  problem(self, one, ("%s '%s' has another page already (%s)"):format(self.policy.kind.name,
+    one.entity.row.name, one.entity.page_id), carries_id
+    and ("The page carries its id, as a copy of its page does: empty the property '%s', or put the page into the trash")
+      :format(self.policy.id_property) or "Rename one of the two pages, or put one into Notion's trash")
 end
 
 -- ---- what is taken ---------------------------------------------------------

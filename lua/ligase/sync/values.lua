@@ -31,6 +31,8 @@ local null = json.null
 --- created_at}
 ---@field mirror table|nil what is known of its page
 ---@field page_id string|nil its page
+---@field open integer[] its rows in the outbox that are not settled, those that were given up too
+---@field is_coming boolean|nil some of them are to be delivered
 
 -- ---- what a page should say ------------------------------------------------
 

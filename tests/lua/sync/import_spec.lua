@@ -227,6 +227,16 @@ describe("import notion", function()
     end
   end)
 
+  it("says of a copied page what makes it one", function()
+    page("programs", { Name = title "ALS" })
+    run { types = { "programs" } }
+    lab:deliver(conn)
+    page("programs", { Name = title "ALS copy", ["Ligase ID"] = rich(one("SELECT id FROM programs").id) })
+    local problem = run({ types = { "programs" } })[1].problems[1]
+    assert.matches("program 'ALS' has another page already", problem.message, 1, true)
+    assert.matches("empty the property 'Ligase ID'", problem.hint, 1, true)
+  end)
+
   it("keeps a reference to a page that is no entity's", function()
     local elsewhere = page("programs", { Name = title "will be gone" })
     page("experiments", { Name = title "E", Programs = relation(elsewhere) })

@@ -110,6 +110,19 @@ describe("reconcile", function()
     assert.same({ entities = 2, pages = 1, on_their_way = 2 }, (seen(compare())))
   end)
 
+  it("does not take what was given up for being on its way, and tells it again when it repairs", function()
+    programs("A")
+    change(conn, function(changes) changes:update("program", "A", { description = "newer" }) end)
+    conn:query [[UPDATE outbox SET state = 'dead', finished_at = now(), last_error = 'given up'
+      WHERE state = 'pending']]
+    local comparison = compare()
+    assert.same({ entities = 1, pages = 1, differing = 1 }, (seen(comparison)))
+    repair.repair(conn, target(), comparison, { side = "notion" })
+    lab:deliver(conn)
+    assert.equal("newer", lab:said(page_of "A").Description)
+    assert.equal(0, conn:query("SELECT count(*) AS n FROM outbox WHERE state = 'dead'")[1].n)
+  end)
+
   it("sees an entity that is deleted and its page still there", function()
     programs("A")
     change(conn, function(changes) changes:delete("program", "A") end)
