@@ -62,6 +62,28 @@ describe("the Notion client", function()
 
   -- ---- pages ---------------------------------------------------------------
 
+  it("makes 500 pages of 500 creates where connections that are used again die", function()
+    local first = named "reused 1"
+    standin:ask("POST", "/_standin/counters/reset")
+    standin:faults("", { rules = { { fault = "closed", on = "page_create", reused = true },
+      { fault = "lost_reply", on = "page_create", reused = true } } })
+    for i = 2, 500 do
+      client:page(first.id) -- leaves a connection that could be used again
+      named("reused " .. i)
+    end
+    local titles, count = {}, 0
+    for _, page in ipairs(standin:pages(source)) do
+      if page.title:find "^reused %d+$" then
+        titles[page.title], count = true, count + 1
+      end
+    end
+    assert.equal(500, count)
+    for i = 1, 500 do
+      assert.is_true(titles["reused " .. i])
+    end
+    assert.equal(499, standin:ask("GET", "/_standin/counters").by_kind.page_create)
+  end)
+
   it("makes, reads, changes, trashes and restores pages", function()
     local long = ("long é💡 "):rep(2000)
     local page = named("plasma", { Summary = { "rich_text", long }, Rows = { "number", 42 },
