@@ -31,7 +31,8 @@ Steps.__index = Steps
 
 --- The steps of one change of phase.
 ---@param given {conn: table, another: (fun(): table), config: ligase.Config, phase: string, mirroring: string,
---- target: (fun(): ligase.notion_target), own_target: (fun(): ligase.notion_target), gates: ligase.gates, is_rehearsed: boolean|nil, say: fun(line: string)}
+--- target: (fun(): ligase.notion_target), own_target: (fun(): ligase.notion_target), gates: ligase.gates,
+--- is_rehearsed: boolean|nil, say: fun(line: string)}
 ---@return ligase.phase_steps
 function M.new(given)
   local self = { effects = {}, counts = {} }
