@@ -61,7 +61,12 @@ describe("a setting", function()
 
   it("USE_POSTGRES_AS_SOT=false keeps everything away from Postgres", function()
     local workspace = support.workspace()
-    local env = { USE_POSTGRES_AS_SOT = "false", NOTION_API_KEY = "key" }
+    local file = support.tmpfile("lipid,a\nPC 34:1,1\n")
+    local env = { USE_POSTGRES_AS_SOT = "false", NOTION_API_KEY = "key", NOTION_API_URL = "http://127.0.0.1:1" }
+    for _, words in ipairs { { "ingest", file }, { "run", "lipidomics", file } } do -- they write to Notion then
+      words.workspace, words.env, words.database = workspace, env, false
+      assert.matches("NOTION_EXP_DATA_DB_ID is not set", support.ligase(words).stderr, 1, true)
+    end
     for _, words in ipairs { { "datasets" }, { "show", "x" }, { "export", "x" }, { "runs" }, { "sql", "SELECT 1" } } do
       words.workspace, words.env, words.database = workspace, env, false
       local result = support.ligase(words)

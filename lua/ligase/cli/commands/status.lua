@@ -22,7 +22,7 @@ M.description = "Shows on one screen what is in the database and how it is: sche
   .. "(ligase phase measures them anew). The exit status is 1 when the database cannot be used."
 M.example = [[
   ligase status
-  ligase status --json | jq .outbox]]
+  ligase status --json]]
 
 M.surplus = "status takes only options"
 
