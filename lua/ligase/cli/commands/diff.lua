@@ -14,7 +14,7 @@ M.description = "Sets two revisions side by side: rows and columns that were add
   .. "differences; --format csv or jsonl writes all of them, and the counts to standard error."
 M.example = [[
   ligase diff plasma_lipids@1 plasma_lipids@2
-  ligase diff plasma_lipids@1 plasma_lipids        with the revision that counts
+  ligase diff plasma_lipids@1 plasma_lipids        # with the revision that counts
   ligase diff --format csv plasma_lipids@1 plasma_lipids@2 > changes.csv]]
 
 local FORMATS = { "table", "csv", "jsonl" }

@@ -11,10 +11,10 @@ M.description = "Undoes a run exactly: datasets go back to their earlier revisio
   .. "changed or deleted is as it was before. It is refused when later runs built on it, with their list. A rollback "
   .. "is a run itself, and rolling that back does everything again. One transaction: all or nothing."
 M.example = [[
-  ligase rollback --dry-run last        what undoing the latest run would do
+  ligase rollback --dry-run last        # what undoing the latest run would do
   ligase rollback 01a1fb8f-7d85
-  ligase rollback --cascade 01a1fb8f    with all that built on it
-  ligase rollback --batch last          all files of one ingest]]
+  ligase rollback --cascade 01a1fb8f    # with all that built on it
+  ligase rollback --batch last          # all files of one ingest]]
 
 --- Effects that are named without --dry-run.
 local NAMED_MOST = 10
