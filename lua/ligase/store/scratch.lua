@@ -42,7 +42,7 @@ end
 local function create(conninfo)
   local conn <close> = pg.connect(conninfo)
   drop_forgotten(conn)
-  local name = ("%s%d_%s"):format(PREFIX, sys.now() // 1, sys.uuid7():gsub("-", ""):sub(-12))
+  local name = ("%s%d_%d_%s"):format(PREFIX, sys.now() // 1, sys.pid(), sys.uuid7():gsub("-", ""):sub(-12))
   local like = conn:query(LIKE_THIS)[1]
   conn:script(("CREATE DATABASE %s TEMPLATE template0 ENCODING %s LC_COLLATE %s LC_CTYPE %s"):format(name,
     literal(like.encoding), literal(like.datcollate), literal(like.datctype)))

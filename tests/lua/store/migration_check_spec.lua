@@ -31,6 +31,9 @@ describe("migrate check", function()
         found[step.name] = table.concat(step.differences, "\n")
       end
     end
+    local conn <close> = pg.connect(server)
+    assert.equal(0, #conn:query("SELECT FROM pg_database WHERE datname ~ $1", -- other specs have theirs
+      ("^ligase_scratch_[0-9]+_%d_"):format(sys.pid())))
     return found
   end
 
@@ -41,8 +44,6 @@ describe("migrate check", function()
       assert.matches("ok   " .. step.name, result.stdout, 1, true)
     end
     assert.matches("scratch database on the server", result.stdout, 1, true)
-    local conn <close> = pg.connect(server)
-    assert.equal(0, #conn:query("SELECT FROM pg_database WHERE starts_with(datname, 'ligase_scratch_')"))
   end)
 
   it("finds what a step leaves behind and what it loses", function()
