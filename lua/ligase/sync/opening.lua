@@ -1,6 +1,6 @@
 --- Notion, and a relay to it, as the settings and the policy say.
-local local_limiter = require "ligase.sync.local_limiter"
 local notion = require "ligase.io.notion"
+local pace = require "ligase.io.pace"
 local policy_of = require "ligase.sync.policy"
 local rate_limit = require "ligase.store.rate_limit"
 local relay_of = require "ligase.sync.relay"
@@ -25,7 +25,7 @@ end
 function M.target(config, given)
   given = given or {}
   local limiter = given.conn and shared_limiter(config, given.conn)
-    or local_limiter.new(config:get "NOTION_REQUESTS_PER_MINUTE")
+    or pace.new(config:get "NOTION_REQUESTS_PER_MINUTE")
   return target_of.new { config = config, policy = given.policy or policy_of.load(config.workspace),
     phase = given.phase, client = notion.from_config(config, { limiter = limiter, retries = given.retries,
       total_s = given.total_s }) }

@@ -4,8 +4,8 @@ local config_of = require "ligase.base.config"
 local host = require "host"
 local http = require "ligase.io.http"
 local json = require "ligase.base.json"
-local local_limiter = require "ligase.sync.local_limiter"
 local notion = require "ligase.io.notion"
+local pace = require "ligase.io.pace"
 local policy_of = require "ligase.sync.policy"
 local relay_of = require "ligase.sync.relay"
 local support = require "tests.support"
@@ -134,7 +134,7 @@ end
 ---@param options table|nil as for relays; and policy, settings
 function Lab:relay(conn, options)
   options = options or {}
-  local limiter = relay_of.limiter(local_limiter.new(60000))
+  local limiter = relay_of.limiter(pace.new(60000))
   local config = self:config(options.settings)
   local target = target_of.new { config = config, policy = options.policy or self.policy,
     client = notion.from_config(config, { limiter = limiter, retries = 0 }) }
