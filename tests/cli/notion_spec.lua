@@ -3,7 +3,7 @@ local standins = require "tests.lua.io.notion_standin"
 local support = require "tests.support"
 local sys = require "sys"
 
-local STUBS = { NOTION_API_KEY = "spec", USE_POSTGRES_AS_SOT = "false" }
+local SETTINGS = { NOTION_API_KEY = "spec", USE_POSTGRES_AS_SOT = "false" }
 
 local standin, databases, sources
 
@@ -12,7 +12,7 @@ local function run(words, env)
   for i, word in ipairs(words) do
     call[i] = word
   end
-  for name, value in pairs(STUBS) do
+  for name, value in pairs(SETTINGS) do
     call.env[name] = value
   end
   for name, value in pairs(env or {}) do

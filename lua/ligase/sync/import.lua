@@ -10,6 +10,7 @@ local mirrors = require "ligase.store.mirrors"
 local options_of = require "ligase.base.options"
 local properties = require "ligase.io.notion.properties"
 local taking = require "ligase.sync.taking"
+local values = require "ligase.sync.values"
 
 local M = {}
 
@@ -44,10 +45,6 @@ local OPTIONS = { types = { type = "table", required = true }, since = { type = 
   bodies = { type = "boolean", default = true }, delete = { type = "boolean" }, rehearse = { type = "boolean" },
   tell = { type = "function" } }
 
-local function digits(id)
-  return (id:gsub("%-", ""):lower())
-end
-
 --- Seconds since 1970 of a time as Notion writes it (UTC).
 local function seconds_of(timestamp)
   local y, mo, d, time = timestamp:match "^(%d%d%d%d)-(%d%d)-(%d%d)(.*)$"
@@ -81,7 +78,7 @@ local function is_taken(self, page)
   if self.since_s then
     return edited_s < self.since_s - M.OVERLAP_S
   end
-  local mark = self.marks[digits(page.id)]
+  local mark = self.marks[values.page_key(page.id)]
   return not self.all and mark ~= nil and edited_s <= mark.edited_s and mark.taken_s - edited_s > M.OVERLAP_S
 end
 
@@ -109,7 +106,7 @@ local function read_pages(self)
   for page in self.target.client:query(source.id, { about = self.policy.kind.plural }) do
     if not (page.in_trash or page.archived) then
       self.report.pages = self.report.pages + 1
-      self.listed[digits(page.id)] = true
+      self.listed[values.page_key(page.id)] = true
       if is_taken(self, page) then
         self.report.skipped = self.report.skipped + 1
       else

@@ -1,6 +1,7 @@
 --- Writing while Notion is the source of truth: pages are made and changed directly, each with
 --- an id of ligase's, and Postgres is never asked. `ligase import notion` finds them later by
 --- that id.
+local entities = require "ligase.store.entities"
 local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
 local notion_properties = require "ligase.io.notion.properties"
@@ -43,14 +44,12 @@ local function pages_with(self, entity_type, property, kind, word, about)
   return pages
 end
 
-local UUID = "^" .. ("%x"):rep(8) .. ("%-" .. ("%x"):rep(4)):rep(3) .. "%-" .. ("%x"):rep(12) .. "$"
-
 --- The page that a word means: by its address or id, by ligase's id, by its title; nil when
 --- there is none.
 local function lookup(self, policy, word)
   local about = ("%s '%s'"):format(policy.kind.name, text.shown(word, 60))
   local pages = pages_with(self, policy.type, policy.properties[1].name, "title", word, about)
-  if #pages == 0 and word:find(UUID) then
+  if #pages == 0 and entities.is_id(word) then
     pages = pages_with(self, policy.type, policy.id_property, "rich_text", word:lower(), about)
   end
   if #pages > 1 then

@@ -4,6 +4,7 @@
 --- nothing is held of what is equal. What still lies in the outbox is on its way and no
 --- difference. What differs says on which side it was changed since both were last the same:
 --- that side is the newer one, and never the one to be repaired without being told.
+local is_id = require("ligase.store.entity_finding").is_id
 local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
 local mirrors = require "ligase.store.mirrors"
@@ -39,12 +40,6 @@ local PAGES_AT_ONCE, ENTITIES_AT_ONCE = 100, 500
 ---@field claims table<string, table[]> further pages by the id that they carry
 local Comparing = {}
 Comparing.__index = Comparing
-
-local UUID = "^" .. ("%x"):rep(8) .. ("%-" .. ("%x"):rep(4)):rep(3) .. "%-" .. ("%x"):rep(12) .. "$"
-
-local function digits(id)
-  return (id:gsub("%-", ""):lower())
-end
 
 local function add(self, finding)
   local list, counts = self.result.findings, self.result.counts
@@ -128,12 +123,12 @@ end
 
 --- The entity that a page belongs to, and whether Postgres knows it as its page.
 local function owner_of(self, page, said)
-  local owner = self.owners[digits(page.id)]
+  local owner = self.owners[values.page_key(page.id)]
   if owner then
     return owner, true
   end
   local id = said[self.result.policy.id_property]
-  return type(id) == "string" and id:find(UUID) and id:lower() or nil, false
+  return type(id) == "string" and is_id(id) and id:lower() or nil, false
 end
 
 local function take_pages(self, pages)

@@ -44,12 +44,6 @@ Taking.__index = Taking
 ---@field untaken table<string, boolean> properties that stay as each side has them
 ---@field id string|nil of its entity, once it is stored
 
-local UUID = "^" .. ("%x"):rep(8) .. ("%-" .. ("%x"):rep(4)):rep(3) .. "%-" .. ("%x"):rep(12) .. "$"
-
-local function digits(id)
-  return (id:gsub("%-", ""):lower())
-end
-
 local function problem(self, one, message, hint)
   local list = self.taken.problems
   list[#list + 1] = { page_id = one.page.id, name = one.name, message = message, hint = hint }
@@ -59,7 +53,7 @@ end
 
 local function claimed_id(self, said)
   local id = said[self.policy.id_property]
-  return type(id) == "string" and id:find(UUID) and id:lower() or nil
+  return type(id) == "string" and entities.is_id(id) and id:lower() or nil
 end
 
 --- What a page says in these columns, with \0 in between; nil when it does not say.
@@ -97,7 +91,7 @@ end
 local function find_entities(self, list)
   local kind, claimed, ids = self.policy.kind, {}, {}
   for _, one in ipairs(list) do
-    one.id = self.owners[digits(one.page.id)] or claimed_id(self, one.said)
+    one.id = self.owners[values.page_key(one.page.id)] or claimed_id(self, one.said)
     claimed[#claimed + 1] = one.id
   end
   local known = mirrors.read(self.conn, kind, claimed)
@@ -122,7 +116,7 @@ end
 --- Whether an entity has another live page: then two pages say they are it.
 local function has_other_page(one)
   local entity = one.entity
-  return entity and entity.page_id and digits(entity.page_id) ~= digits(one.page.id)
+  return entity and entity.page_id and values.page_key(entity.page_id) ~= values.page_key(one.page.id)
     and not (entity.mirror and entity.mirror.trashed_at)
 end
 
@@ -169,8 +163,9 @@ end
 --- The properties of a page that are taken into the entity that is there.
 local function choose(self, one)
   local mirror = one.entity.mirror
-  mirror = mirror and mirror.page_id and digits(mirror.page_id) == digits(one.page.id) and mirror.delivered_s and mirror
-    or nil
+  local is_of_page = mirror and mirror.page_id and mirror.delivered_s
+    and values.page_key(mirror.page_id) == values.page_key(one.page.id)
+  mirror = is_of_page and mirror or nil
   local wanted = values.wanted(self.policy, one.entity)
   local only = {}
   for name, difference in pairs(values.differences(self.policy, wanted, one.said, mirror and mirror.properties)) do
@@ -287,7 +282,7 @@ local function settle(self, list)
   local ids = {}
   for i, one in ipairs(list) do
     ids[i] = one.id
-    self.owners[digits(one.page.id)] = one.id
+    self.owners[values.page_key(one.page.id)] = one.id
   end
   local now = mirrors.read(self.conn, self.policy.kind, ids)
   self.conn:transaction(function()

@@ -136,7 +136,10 @@ end
 
 -- ---- whether two values are the same ---------------------------------------
 
-local function page_digits(id)
+--- A page's id as it is compared: without hyphens, in small letters.
+---@param id string
+---@return string
+function M.page_key(id)
   return (tostring(id):gsub("%-", ""):lower())
 end
 
@@ -180,7 +183,7 @@ end
 --- What two values of a type have in common exactly when they are the same.
 local function key_of(property_type, value)
   if property_type == "relation" then
-    return set_key(value, page_digits)
+    return set_key(value, M.page_key)
   elseif property_type == "multi_select" then
     return set_key(value, tostring)
   elseif property_type == "files" then
@@ -360,7 +363,7 @@ local function take(entity_policy, property, value, ids_of_pages, fields, unknow
   if property.link then
     local ids = {}
     for _, page_id in ipairs(value or {}) do
-      local id = ids_of_pages[page_digits(page_id)]
+      local id = ids_of_pages[M.page_key(page_id)]
       if id then
         ids[#ids + 1] = id
       else
