@@ -32,7 +32,7 @@ PGconn *lig_conn_check(lua_State *L, int index) {
 PGconn *lig_conn_idle(lua_State *L, int index) {
     PGconn *pg = lig_conn_check(L, index);
     if (PQtransactionStatus(pg) == PQTRANS_ACTIVE) {
-        lig_error_usage(L, "the connection is busy with a COPY; finish or close it first");
+        lig_error_usage(L, "the connection is busy with a COPY or a pipeline; finish or close it first");
     }
     return pg;
 }
@@ -68,8 +68,12 @@ static int conn_tostring(lua_State *L) {
 
 /* conn:close() */
 static int conn_close(lua_State *L) {
-    if (lig_conn_get(L, 1)->echoing) {
+    const lig_conn *conn = lig_conn_get(L, 1);
+    if (conn->echoing) {
         lig_error_usage(L, "an echo function cannot close its connection");
+    }
+    if (conn->pg != NULL && PQpipelineStatus(conn->pg) != PQ_PIPELINE_OFF) {
+        lig_error_usage(L, "what runs during a pipeline cannot close its connection");
     }
     return conn_release(L);
 }

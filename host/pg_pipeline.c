@@ -5,7 +5,8 @@
  * them all: outside a transaction they commit together or not at all.
  *
  * Everything that may raise happens before the first byte is sent or after the
- * connection has left pipeline mode.
+ * connection has left pipeline mode.  What the caller does meanwhile is protected for
+ * the same reason.
  */
 #include "pg.h"
 
@@ -201,7 +202,22 @@ static bool steps_commit(const step *steps, int count) {
     return false;
 }
 
-static void steps_run(lua_State *L, const step *steps, const lig_params *params, lig_result *box) {
+/* Calls the function at `meanwhile` while the server works, and takes it off, so that it
+ * runs once.  Returns whether it raised; the error is then on the stack. */
+static bool meanwhile_run(lua_State *L, int meanwhile, PGconn *pg,
+                          struct lig_pg_patience *patience) {
+    if (!lua_isfunction(L, meanwhile)) {
+        return false;
+    }
+    (void)lig_pg_pump(pg, LIG_PG_FLUSHED, patience);
+    lua_pushvalue(L, meanwhile);
+    lua_pushnil(L);
+    lua_replace(L, meanwhile);
+    return lua_pcall(L, 0, 0, 0) != LUA_OK;
+}
+
+static void steps_run(lua_State *L, const step *steps, const lig_params *params, lig_result *box,
+                      int meanwhile) {
     PGconn *pg = lig_conn_idle(L, 1);
     lig_conn *conn = lua_touserdata(L, 1);
     bool outside = lig_conn_is_outside(conn);
@@ -217,9 +233,16 @@ static void steps_run(lua_State *L, const step *steps, const lig_params *params,
             lig_pg_raise_conn(L, pg, NULL);
         }
         steps_send(pg, steps, box->count, params, &patience);
+        bool raised = meanwhile_run(L, meanwhile, pg, &patience);
+        if (raised) {
+            (void)lig_pg_cancel(pg);
+        }
         results_read(pg, box, &patience);
         for (int s = 0; s < box->count; s++) {
             lig_conn_echo(L, 1, steps[s].target.sql, started_s);
+        }
+        if (raised) {
+            (void)lua_error(L);
         }
         int failed = failure_find(box);
         if (patience.interrupted) {
@@ -244,36 +267,40 @@ static void steps_run(lua_State *L, const step *steps, const lig_params *params,
     }
 }
 
-/* conn:pipeline(function(p) ... end) -> array of results */
+/* conn:pipeline(function(p) ... end, meanwhile?) -> array of results */
 int lig_conn_pipeline(lua_State *L) {
     (void)lig_conn_idle(L, 1);
     const lig_conn *conn = lua_touserdata(L, 1);
-    lua_settop(L, 2);
-    if (!lua_isfunction(L, 2)) {
-        lig_error_usage(L, "conn:pipeline wants a function");
+    lua_settop(L, 3);
+    if (!lua_isfunction(L, 2) || !(lua_isnil(L, 3) || lua_isfunction(L, 3))) {
+        lig_error_usage(L, "conn:pipeline wants a function, and perhaps a second one");
     }
-    pipeline *p = lua_newuserdatauv(L, sizeof *p, 1); // 3
+    pipeline *p = lua_newuserdatauv(L, sizeof *p, 1); // 4
     *p = (pipeline){.conn = conn};
     luaL_setmetatable(L, PIPELINE_CLASS);
-    lua_newtable(L); // 4
-    lua_pushvalue(L, 4);
-    lua_setiuservalue(L, 3, 1);
+    lua_newtable(L); // 5
+    lua_pushvalue(L, 5);
+    lua_setiuservalue(L, 4, 1);
     lua_pushvalue(L, 2);
-    lua_pushvalue(L, 3);
+    lua_pushvalue(L, 4);
     lua_call(L, 1, 0);
     p->conn = NULL;
 
     int count = p->statements;
     if (count == 0) {
+        if (!lua_isnil(L, 3)) {
+            lua_pushvalue(L, 3);
+            lua_call(L, 0, 0);
+        }
         lua_newtable(L);
         return 1;
     }
     lig_params params;
-    lig_params_new(L, &params, p->params);                                // 5
-    step *steps = lua_newuserdatauv(L, (size_t)count * sizeof *steps, 0); // 6
-    steps_read(L, 4, p, conn, steps, &params);
-    lig_result *box = lig_result_new(L, count); // 7
-    steps_run(L, steps, &params, box);
+    lig_params_new(L, &params, p->params);                                // 6
+    step *steps = lua_newuserdatauv(L, (size_t)count * sizeof *steps, 0); // 7
+    steps_read(L, 5, p, conn, steps, &params);
+    lig_result *box = lig_result_new(L, count); // 8
+    steps_run(L, steps, &params, box, 3);
     for (int s = 0; s < count; s++) {
         lig_conn_check_committed(L, 1, box->items[s], steps[s].target.sql);
     }

@@ -46,6 +46,15 @@ local function contestant(conninfo, words)
   end }
 end
 
+local PSQL = "psql -c 'select 1'"
+
+--- What a process that links libpq, and a server's process for it, cost by themselves.
+local function psql(conninfo)
+  return { name = PSQL, run = function()
+    server.run({ server.psql(), "-X", "-q", "-d", conninfo, "-c", "select 1" })
+  end }
+end
+
 --- The same in this process, on a connection that was opened before: without the start of a
 --- process and of a server's process.
 local function in_process(conn, name, limit)
@@ -67,12 +76,14 @@ function M.run(context)
     contestants[i] = contestant(conninfo, words)
     server.ligase(conninfo, words) -- warm
   end
+  contestants[#contestants + 1] = psql(conninfo)
   contestants[#contestants + 1] = in_process(conn, name, 10)
   local medians = measure.rounds(context.rounds, contestants)
   local rows = { { "", "ms, start to exit" } }
   for _, words in ipairs(asked) do
     rows[#rows + 1] = { "ligase " .. table.concat(words, " "), ("%.0f"):format(medians[words] * 1000) }
   end
+  rows[#rows + 1] = { PSQL, ("%.0f"):format(medians[PSQL] * 1000) }
   -- It goes through everything and leaves nothing else in the server's memory: last, and once.
   local all = measure.seconds(server.ligase, conninfo, { "features", "--min", "2" })
   rows[#rows + 1] = { "ligase features --min 2, once", ("%.0f"):format(all * 1000) }

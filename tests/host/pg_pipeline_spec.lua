@@ -31,6 +31,56 @@ describe("pg", function()
       assert.are.equal(501, places[501])
     end)
 
+    it("leave time for something else while the server works", function()
+      local other <close> = pg.connect(db.conninfo)
+      other:script "SELECT pg_advisory_lock(1)"
+      local seen = { calls = 0 }
+      local results = conn:pipeline(function(p)
+        p:query "SELECT 1 AS v, pg_advisory_lock(1)"
+        p:query "SELECT 2 AS v"
+      end, function()
+        seen.calls = seen.calls + 1
+        seen.use, seen.close = failure(conn.query, conn, "SELECT 3"), failure(conn.close, conn)
+        other:script "SELECT pg_advisory_unlock(1)" -- before this the pipeline cannot end
+      end)
+      assert.are.same({ 1, 2 }, { results[1][1].v, results[2][1].v })
+      assert.are.equal(1, seen.calls)
+      assert.are.equal("usage", seen.use.kind)
+      assert.matches("busy", seen.use.message, 1, true)
+      assert.are.equal("usage", seen.close.kind)
+    end)
+
+    it("call it once when a statement had to be prepared anew, and without statements too", function()
+      conn:script "CREATE TEMP TABLE p (a int)"
+      local s, calls = conn:prepare "SELECT * FROM p", 0
+      local function meanwhile()
+        calls = calls + 1
+      end
+      conn:query(s)
+      conn:script "ALTER TABLE p ADD b int"
+      conn:pipeline(function(p)
+        p:query(s)
+      end, meanwhile)
+      assert.are.equal(1, calls)
+      conn:pipeline(function() end, meanwhile)
+      assert.are.equal(2, calls)
+    end)
+
+    it("cancel when it raises, and raise its error", function()
+      local other <close> = pg.connect(db.conninfo)
+      other:script "SELECT pg_advisory_lock(1)"
+      conn:begin()
+      local e = refused("pipeline", function(p)
+        p:query "SELECT pg_advisory_lock(1)" -- for ever
+      end, function()
+        error({ mine = true })
+      end)
+      assert.is_true(e.mine)
+      assert.are.equal("failed", conn:transaction_status())
+      conn:rollback()
+      assert.are.equal(7, conn:query("SELECT 7 AS v")[1].v)
+    end)
+
     it("may be empty", function()
       assert.are.same({}, conn:pipeline(function() end))
     end)

@@ -231,12 +231,29 @@ local function keep_nameless(raws, olds, keys)
   end
 end
 
---- Links the rows of one piece.
----@return integer moved
-local function link_piece(state, target, moves, piece, known)
-  local conn, raws = state.conn, piece.names
-  local keys, any_null = keys_of(target.resolver, raws, known)
-  count_keys(moves.found, keys)
+--- What is remembered of a dataset while its pieces go by.
+local function new_moves()
+  return { first_old = {}, mixed = {}, rows = {}, places = {}, links = {}, found = { seen = {}, count = 0 },
+    known = {}, moved = 0 }
+end
+
+--- Reads the names of a piece. A resolver that asks alias tables uses the connection here.
+local function read_names(piece)
+  piece.keys, piece.any_null = {}, false
+  if piece.n > 0 then
+    piece.keys, piece.any_null = keys_of(piece.target.resolver, piece.names, piece.moves.known)
+    count_keys(piece.moves.found, piece.keys)
+  end
+end
+
+--- Notes what the links of a piece are now, and gives what LINK is to be sent, if anything
+--- differs.
+---@return table|nil parameters packed
+local function update_of(state, piece)
+  local conn, target, moves, raws, keys = state.conn, piece.target, piece.moves, piece.names, piece.keys
+  if piece.n == 0 then
+    return nil
+  end
   local is_whole = piece.n == piece.last - piece.first + 1
   local ordinals = not is_whole and conn:query(conn:prepare(ORDINALS), target.id, target.revision, piece.first,
     piece.last)[1].ordinals
@@ -249,7 +266,7 @@ local function link_piece(state, target, moves, piece, known)
   if target.linked then
     olds = olds or NONE_LINKED
     if note_moves(state, moves, raws, olds, keys, ordinal_of) == 0 then
-      return 0
+      return nil
     end
   else
     for i = 1, olds and #raws or 0 do
@@ -257,13 +274,14 @@ local function link_piece(state, target, moves, piece, known)
     end
   end
   local sent = ordinals and spread(keys, ordinals) or keys
-  return conn:query(conn:prepare(LINK), target.id, target.revision, keys_parameter(sent, any_null or ordinals ~= false),
-    piece.first, piece.last).affected
+  return table.pack(target.id, target.revision, keys_parameter(sent, piece.any_null or ordinals ~= false),
+    piece.first, piece.last)
 end
 
 --- What a dataset was before goes into the plan when anything of it changed.
-local function finish_dataset(state, target, moves, moved)
-  if moved == 0 and target.linked then
+local function finish_dataset(state, target, moves)
+  state.counts.rows = state.counts.rows + moves.moved
+  if moves.moved == 0 and target.linked then
     return
   end
   local conn, found = state.conn, moves.found
@@ -279,26 +297,81 @@ local function finish_dataset(state, target, moves, moved)
   table.insert(state.plan.datasets, dataset)
 end
 
-local function link_dataset(state, target)
-  local conn, resolver, known = state.conn, target.resolver, {}
-  local moves = { first_old = {}, mixed = {}, rows = {}, places = {}, links = {}, found = { seen = {}, count = 0 } }
-  local after, moved = -1, 0
-  while true do
-    local piece = conn:query(conn:prepare(NAMES), target.id, target.revision, after, ROWS_AT_ONCE)[1]
-    if piece.n == 0 then
-      break
-    end
-    moved = moved + link_piece(state, target, moves, piece, known)
-    after = piece.last
-    if resolver:waiting_count() > WAITING_MOST then
-      remember(state, resolver)
-    end
-    if piece.n < ROWS_AT_ONCE then
-      break
-    end
+-- ---- piece by piece --------------------------------------------------------
+
+--- The targets' rows in pieces: `place` and `after` say which comes next.
+local function new_walk(targets)
+  return { targets = targets, place = 1, after = -1, moves = new_moves() }
+end
+
+--- What NAMES is to be sent for the next piece; nil when there is none.
+---@return table|nil parameters packed
+local function next_names(walk)
+  local target = walk.targets[walk.place]
+  return target and table.pack(target.id, target.revision, walk.after, ROWS_AT_ONCE)
+end
+
+--- Takes the piece that NAMES gave, and goes on to the one after it.
+local function take(walk, piece)
+  piece.target, piece.moves = walk.targets[walk.place], walk.moves
+  piece.is_last = piece.n < ROWS_AT_ONCE
+  if piece.is_last then
+    walk.place, walk.after, walk.moves = walk.place + 1, -1, new_moves()
+  else
+    walk.after = piece.last
   end
-  finish_dataset(state, target, moves, moved)
-  state.counts.rows = state.counts.rows + moved
+  return piece
+end
+
+local function fetch(state, walk)
+  local parameters = next_names(walk)
+  return parameters and take(walk, state.conn:query(state.conn:prepare(NAMES), table.unpack(parameters))[1])
+end
+
+--- Links one piece and fetches the one after the next; while Postgres does both, the names
+--- of the next are read.
+---@return table|nil piece the one fetched
+local function link_piece(state, walk, piece, next_piece)
+  local conn = state.conn
+  local update, names = update_of(state, piece), next_names(walk)
+  local link, fetched = conn:prepare(LINK), conn:prepare(NAMES)
+  local reads_alone = next_piece and not next_piece.target.resolver.read_all
+  local results = conn:pipeline(function(p)
+    if update then
+      p:query(link, table.unpack(update, 1, update.n))
+    end
+    if names then
+      p:query(fetched, table.unpack(names, 1, names.n))
+    end
+  end, reads_alone and function()
+    read_names(next_piece)
+  end or nil)
+  piece.moves.moved = piece.moves.moved + (update and results[1].affected or 0)
+  if next_piece and not reads_alone then
+    read_names(next_piece)
+  end
+  return names and take(walk, results[#results][1])
+end
+
+local function link_pieces(state, targets)
+  local walk = new_walk(targets)
+  local piece = fetch(state, walk)
+  local next_piece = piece and fetch(state, walk)
+  if piece then
+    read_names(piece)
+  end
+  while piece do
+    local after_next = link_piece(state, walk, piece, next_piece)
+    if piece.is_last then
+      finish_dataset(state, piece.target, piece.moves)
+    end
+    for _, each in ipairs { piece, next_piece } do
+      if each.target.resolver:waiting_count() > WAITING_MOST then
+        remember(state, each.target.resolver)
+      end
+    end
+    piece, next_piece = next_piece, after_next
+  end
 end
 
 -- ---- all of them -----------------------------------------------------------
@@ -322,9 +395,7 @@ local function link_all(conn, run, targets, resolvers, outbox)
     state.counts.features_described = state.counts.features_described + features.fill_sums(conn, resolver)
   end
   conn:script(BY_ROWS)
-  for _, target in ipairs(targets) do
-    link_dataset(state, target)
-  end
+  link_pieces(state, targets)
   for _, resolver in ipairs(resolvers) do
     remember(state, resolver)
   end
