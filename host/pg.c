@@ -32,7 +32,8 @@ PGconn *lig_conn_check(lua_State *L, int index) {
 PGconn *lig_conn_idle(lua_State *L, int index) {
     PGconn *pg = lig_conn_check(L, index);
     if (PQtransactionStatus(pg) == PQTRANS_ACTIVE) {
-        lig_error_usage(L, "the connection is busy with a COPY or a pipeline; finish or close it first");
+        lig_error_usage(
+            L, "the connection is busy with a COPY or a pipeline; finish or close it first");
     }
     return pg;
 }
