@@ -5,7 +5,7 @@
 -- column whose name ends in ? may be absent. A function `change` may compute what is in no
 -- column, or return false to leave a row out on purpose.
 
-local sqlite_map = require "ligase.sqlite_map"
+local sqlite_map = require "ligase.intake.sqlite_map"
 
 --- Old files say "0" and "" where they mean nothing.
 local function without_empty_numbers(fields)

@@ -3,7 +3,7 @@
 -- Copy this file into the recipes/ folder of your workspace and edit it there: your
 -- copy is used instead of this one, from the next run on.
 
-local feature_recipe = require "ligase.feature_recipe"
+local feature_recipe = require "ligase.intake.feature_recipe"
 local gene = require "ligase.omics.names.gene"
 local lipid = require "ligase.omics.names.lipid"
 local metabolite = require "ligase.omics.names.metabolite"

@@ -3,7 +3,7 @@
 -- Copy this file into the recipes/ folder of your workspace and edit it there: your
 -- copy is used instead of this one, from the next run on.
 
-local entity_recipe = require "ligase.entity_recipe"
+local entity_recipe = require "ligase.intake.entity_recipe"
 
 return entity_recipe.recipe {
   entity = "program",

@@ -4,7 +4,7 @@
 -- copy is used instead of this one, from the next run on. What a campaign declares
 -- (direction, hit rule, controls) stands with the campaign: ligase campaign --help.
 
-local screening_recipe = require "ligase.screening_recipe"
+local screening_recipe = require "ligase.intake.screening_recipe"
 
 return screening_recipe.recipe {
   -- For each field the headers that may stand over it; case, blanks and marks do not

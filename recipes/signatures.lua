@@ -5,7 +5,7 @@
 -- copy is used instead of this one, from the next run on. What the command line says
 -- wins over the file's own comments ("# disease: ALS; FTD"), and these over this recipe.
 
-local signature_recipe = require "ligase.signature_recipe"
+local signature_recipe = require "ligase.intake.signature_recipe"
 
 return signature_recipe.recipe {
   -- How the names are read is said by the recipes of datasets: lipidomics.lua for lipids,

@@ -174,7 +174,7 @@ describe("files of entities", function()
     os.execute("mkdir -p '" .. workspace .. "/recipes'")
     local file <close> = assert(io.open(workspace .. "/recipes/ours.lua", "w"))
     file:write([[
-return require("ligase.entity_recipe").recipe { entity = "program", columns = { name = { "what" } } }]])
+return require("ligase.intake.entity_recipe").recipe { entity = "program", columns = { name = { "what" } } }]])
     file:close()
     local result = run { "run", "ours", "-", stdin = "what\nALS\n", workspace = workspace }
     assert.equal(0, result.code, result.stderr)

@@ -169,7 +169,7 @@ CREATE TABLE werte (stoff INTEGER, pos TEXT, lum REAL, assay TEXT);
 INSERT INTO werte VALUES (1, 'A1', 5, 'a'), (3, 'A2', 9, 'a'), (NULL, 'H1', 1, 'a');]]
     sys.mkdir(workspace .. "/recipes")
     sys.write_file(workspace .. "/recipes/german.lua", [[
-local sqlite_map = require "ligase.sqlite_map"
+local sqlite_map = require "ligase.intake.sqlite_map"
 return sqlite_map.map {
   system = "lims",
   compounds = { { table = "stoffe", key = "nr", columns = { name = "bez", programs = "projekt" },
@@ -201,7 +201,7 @@ return sqlite_map.map {
   it("says what is wrong with a map, and where", function()
     sys.mkdir(workspace .. "/recipes")
     local function refused(code, why, text)
-      sys.write_file(workspace .. "/recipes/m.lua", 'return require("ligase.sqlite_map").map {' .. text .. "}")
+      sys.write_file(workspace .. "/recipes/m.lua", 'return require("ligase.intake.sqlite_map").map {' .. text .. "}")
       local result = import("--map", "m")
       assert.equal(code, result.code, result.stdout .. result.stderr)
       assert.matches(why, result.stderr, 1, true)

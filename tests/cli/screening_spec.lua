@@ -268,7 +268,7 @@ SELECT plate, count(*) AS n, min(ordinal) AS o FROM campaign_results GROUP BY pl
     make()
     sys.mkdir(workspace .. "/recipes")
     sys.write_file(workspace .. "/recipes/reader.lua", [[
-local screening_recipe = require "ligase.screening_recipe"
+local screening_recipe = require "ligase.intake.screening_recipe"
 return screening_recipe.recipe {
   columns = { well = { "Pos" }, value = { "Lum" } },
   roles = { positive = { "HPE" } }, controls = { negative = { "column 12" } }, unit = "RLU",
@@ -280,7 +280,7 @@ return screening_recipe.recipe {
       { rows[1], rows[2] })
     assert.equal("negative", rows[5].role)
     sys.write_file(workspace .. "/recipes/bad.lua", [[
-return require "ligase.screening_recipe".recipe { columns = { wel = { "x" } } }]])
+return require "ligase.intake.screening_recipe".recipe { columns = { wel = { "x" } } }]])
     refused(2, "a screening table has no 'wel'", "screening", "--campaign", "kinases", "--recipe", "bad", file(PLATE))
   end)
 

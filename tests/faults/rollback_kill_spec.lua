@@ -3,7 +3,7 @@
 ---
 --- LIGASE_TEST_ROLLBACK_KILLS=500 makes it the long test.
 local host = require "host"
-local ingest = require "ligase.ingest"
+local ingest = require "ligase.intake.ingest"
 local ingesting = require "tests.lua.store.ingesting"
 local ledger = require "tests.faults.ledger"
 local rolling = require "tests.lua.store.rolling"

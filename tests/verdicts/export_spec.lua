@@ -4,7 +4,7 @@
 local datasets = require "ligase.store.datasets"
 local detect_omics = require "ligase.omics.detect_omics"
 local host = require "host"
-local ingest = require "ligase.ingest"
+local ingest = require "ligase.intake.ingest"
 local json = require "ligase.base.json"
 local pg = require "pg"
 local pipeline = require "ligase.omics.pipeline"

@@ -1,7 +1,7 @@
 --- What `ligase program`, `experiment`, `compound` and `dataset` have in common: their
 --- actions, and options made of the fields that ligase.store.entity_kinds knows.
 local entities = require "ligase.store.entities"
-local entity_recipe = require "ligase.entity_recipe"
+local entity_recipe = require "ligase.intake.entity_recipe"
 local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
 local kinds = require "ligase.store.entity_kinds"

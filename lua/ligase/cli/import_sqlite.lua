@@ -1,14 +1,14 @@
 --- `ligase import sqlite FILE --map MAP`: old chemistry data into Postgres. Its words are
 --- declared in ligase.cli.commands.import.
 local errors = require "ligase.base.errors"
-local entity_recipe = require "ligase.entity_recipe"
+local entity_recipe = require "ligase.intake.entity_recipe"
 local failing = require "ligase.cli.failing"
 local kinds = require "ligase.store.entity_kinds"
 local output = require "ligase.cli.output"
 local report = require "ligase.screening.report"
 local runs = require "ligase.store.runs"
-local sqlite_import = require "ligase.sqlite_import"
-local sqlite_map = require "ligase.sqlite_map"
+local sqlite_import = require "ligase.intake.sqlite_import"
+local sqlite_map = require "ligase.intake.sqlite_map"
 local sys = require "sys"
 local text = require "ligase.base.text"
 

@@ -1,12 +1,12 @@
 --- What `ligase ingest` and `ligase run` share: their options, and going through files
---- that were named, one by one. What happens to one file is in ligase.ingest; folders and
+--- that were named, one by one. What happens to one file is in ligase.intake.ingest; folders and
 --- many files at a time are ligase.cli.batch's.
 local batch = require "ligase.cli.batch"
 local datasets = require "ligase.store.datasets"
 local errors = require "ligase.base.errors"
 local failing = require "ligase.cli.failing"
 local finding = require "ligase.cli.finding"
-local ingest = require "ligase.ingest"
+local ingest = require "ligase.intake.ingest"
 local inputs = require "ligase.io.inputs"
 local mirroring = require "ligase.cli.mirroring"
 local parsing = require "ligase.cli.parsing"

@@ -3,7 +3,7 @@
 local errors = require "ligase.base.errors"
 local failing = require "ligase.cli.failing"
 local finding = require "ligase.cli.finding"
-local ingest = require "ligase.ingest"
+local ingest = require "ligase.intake.ingest"
 local notion_first = require "ligase.sync.notion_first"
 local opening = require "ligase.sync.opening"
 local requests = require "ligase.cli.requests"

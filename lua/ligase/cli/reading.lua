@@ -78,7 +78,7 @@ function M.dialect_of(arguments)
   return { dialect = dialect_answers(arguments), set = roles_set(arguments.set) }
 end
 
---- What the options say, as ligase.ingest takes it.
+--- What the options say, as ligase.intake.ingest takes it.
 ---@param arguments table as parsed
 ---@return {dialect: table, set: table, format: string|nil, samples: ligase.sample_table|nil}
 function M.options_of(arguments)

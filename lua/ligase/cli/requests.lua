@@ -1,7 +1,7 @@
 --- What the options of `ligase ingest` and `ligase run` mean for each of their files.
 local alias_lookup = require "ligase.store.alias_lookup"
 local errors = require "ligase.base.errors"
-local ingest = require "ligase.ingest"
+local ingest = require "ligase.intake.ingest"
 local ingestion = require "ligase.store.ingestion"
 local parsing = require "ligase.cli.parsing"
 local reading = require "ligase.cli.reading"
@@ -17,7 +17,7 @@ local function names_of(given)
   return given
 end
 
---- What the options say, as ligase.ingest takes it, for all files.
+--- What the options say, as ligase.intake.ingest takes it, for all files.
 ---@param arguments table as parsed
 ---@param context ligase.context
 ---@param command string what the journal calls it

@@ -44,7 +44,7 @@ end
 --- is open, so that a failure leaves the ingest as it is.
 ---@param conn table
 ---@param name string the dataset's, for the warning
----@param report table of ligase.ingest
+---@param report table of ligase.intake.ingest
 ---@return {signatures: integer, matches: integer}|nil counts
 function Scorer:score(conn, name, report)
   if self.session == false or report.outcome ~= "created" and report.outcome ~= "revised" then

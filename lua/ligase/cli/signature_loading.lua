@@ -5,7 +5,7 @@ local errors = require "ligase.base.errors"
 local failing = require "ligase.cli.failing"
 local inputs = require "ligase.io.inputs"
 local output = require "ligase.cli.output"
-local signature_recipe = require "ligase.signature_recipe"
+local signature_recipe = require "ligase.intake.signature_recipe"
 local text = require "ligase.base.text"
 
 local M = {}

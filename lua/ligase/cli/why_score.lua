@@ -3,7 +3,7 @@ local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
 local output = require "ligase.cli.output"
 local pg = require "pg"
-local score_receipt = require "ligase.score_receipt"
+local score_receipt = require "ligase.scoring.receipt"
 local signatures = require "ligase.store.signatures"
 local text = require "ligase.base.text"
 

@@ -5,7 +5,7 @@
 --- look was for nothing and nothing else happened.
 local errors = require "ligase.base.errors"
 local failing = require "ligase.cli.failing"
-local ingest = require "ligase.ingest"
+local ingest = require "ligase.intake.ingest"
 local jobs = require "ligase.store.jobs"
 local json = require "ligase.base.json"
 local pg = require "pg"

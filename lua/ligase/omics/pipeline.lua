@@ -2,7 +2,7 @@
 ---
 --- A recipe's stages see every frame of a source in turn; the three that every recipe
 --- has are here. What is written and how is in ligase.store.ingestion; reading and
---- writing meet in ligase.ingest.
+--- writing meet in ligase.intake.ingest.
 local columns = require "ligase.omics.columns"
 local dictionary = require "dictionary"
 local errors = require "ligase.base.errors"

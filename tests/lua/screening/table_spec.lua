@@ -8,7 +8,7 @@ local host = require "host"
 local json = require "ligase.base.json"
 local recipes = require "ligase.omics.recipes"
 local report = require "ligase.screening.report"
-local screening_recipe = require "ligase.screening_recipe"
+local screening_recipe = require "ligase.intake.screening_recipe"
 local tables = require "ligase.screening.table"
 
 local null = host.null

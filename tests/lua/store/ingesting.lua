@@ -1,6 +1,6 @@
 --- What the specs of the store share: one file read into Postgres as the commands do
 --- it, without a command line in between.
-local ingest = require "ligase.ingest"
+local ingest = require "ligase.intake.ingest"
 local ingestion = require "ligase.store.ingestion"
 local pg = require "pg"
 local pipeline = require "ligase.omics.pipeline"

@@ -2,6 +2,7 @@
 --- run, the second what was there after it, bit for bit.
 local aliases = require "ligase.store.aliases"
 local entities = require "ligase.store.entities"
+local intake = require "ligase.intake.ingest"
 local ingesting = require "tests.lua.store.ingesting"
 local inputs = require "ligase.io.inputs"
 local json = require "ligase.base.json"
@@ -264,9 +265,9 @@ local function score(options)
 end
 
 local function add_scored(name, effect)
-  local request <close> = require("ligase.ingest").request(support.tmpfile(EFFECTS:format(effect), name .. ".csv"),
+  local request <close> = intake.request(support.tmpfile(EFFECTS:format(effect), name .. ".csv"),
     recipes.load "lipidomics", { name = name })
-  return require("ligase.ingest").store(conn, request).run_id
+  return intake.store(conn, request).run_id
 end
 
 describe("rollback of signatures and scores", function()
@@ -465,9 +466,9 @@ describe("rollback", function()
     local before = rolling.counting(conn)
     local batch = require("sys").uuid7()
     for i = 1, 3 do
-      local request <close> = require("ligase.ingest").request(support.tmpfile("lipid,a\nx,1\n"), ingesting.recipe(),
+      local request <close> = intake.request(support.tmpfile("lipid,a\nx,1\n"), ingesting.recipe(),
         { name = "batch " .. i, batch_id = batch, program = "BP", create = true })
-      require("ligase.ingest").store(conn, request)
+      intake.store(conn, request)
     end
     local after = rolling.snapshot(conn)
     local report = rollback.run(conn, { batch = batch })

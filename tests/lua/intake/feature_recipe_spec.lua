@@ -1,5 +1,5 @@
 local errors = require "ligase.base.errors"
-local feature_recipe = require "ligase.feature_recipe"
+local feature_recipe = require "ligase.intake.feature_recipe"
 local ingesting = require "tests.lua.store.ingesting"
 local inputs = require "ligase.io.inputs"
 local names = require "ligase.omics.names"

@@ -1,13 +1,13 @@
 --- Datasets scored by signatures, in the database: a planted example, the same bits in every batch,
 --- contrasts, levels of matching, and what is stored.
-local ingest = require "ligase.ingest"
+local ingest = require "ligase.intake.ingest"
 local inputs = require "ligase.io.inputs"
 local json = require "ligase.base.json"
 local pg = require "pg"
 local profiles = require "ligase.store.profiles"
 local recipes = require "ligase.omics.recipes"
 local samples = require "ligase.omics.samples"
-local score_inputs = require "ligase.score_inputs"
+local score_inputs = require "ligase.scoring.inputs"
 local scores = require "ligase.store.scores"
 local scoring = require "ligase.scoring"
 local signatures = require "ligase.omics.signatures"

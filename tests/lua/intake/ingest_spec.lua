@@ -3,7 +3,7 @@
 local alias_lookup = require "ligase.store.alias_lookup"
 local alias_store = require "ligase.store.aliases"
 local errors = require "ligase.base.errors"
-local ingest = require "ligase.ingest"
+local ingest = require "ligase.intake.ingest"
 local ingesting = require "tests.lua.store.ingesting"
 local pipeline = require "ligase.omics.pipeline"
 local support = require "tests.support"

@@ -9,7 +9,7 @@
 --- signature and the parameters; nothing else of the batch enters it.
 local containment = require "ligase.omics.scoring.containment"
 local errors = require "ligase.base.errors"
-local inputs_of = require "ligase.score_inputs"
+local inputs_of = require "ligase.scoring.inputs"
 local json = require "ligase.base.json"
 local methods_of = require "ligase.omics.score"
 local options_of = require "ligase.base.options"

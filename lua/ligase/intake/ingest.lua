@@ -1,7 +1,7 @@
 --- One file into one revision of one dataset: the main path as a function, for the
 --- command line and for scripts.
 ---
----   local ingest = require "ligase.ingest"
+---   local ingest = require "ligase.intake.ingest"
 ---   local request = ingest.request("plasma.csv", require("ligase.omics.recipes").load "lipidomics")
 ---   print(ingest.store(conn, request).counts.rows)
 ---

@@ -5,7 +5,7 @@
 --- row says beside its name is kept with the feature: members of its attributes, ids in other
 --- systems.
 local entities = require "ligase.store.entities"
-local entity_recipe = require "ligase.entity_recipe"
+local entity_recipe = require "ligase.intake.entity_recipe"
 local errors = require "ligase.base.errors"
 local features = require "ligase.store.features"
 local frame = require "frame"

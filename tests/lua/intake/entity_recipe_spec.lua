@@ -1,4 +1,4 @@
-local entity_recipe = require "ligase.entity_recipe"
+local entity_recipe = require "ligase.intake.entity_recipe"
 local errors = require "ligase.base.errors"
 local inputs = require "ligase.io.inputs"
 local recipes = require "ligase.omics.recipes"
