@@ -174,8 +174,9 @@ function actions.create(kind, arguments, context, own)
   end), duplicates)
 end
 
-function actions.update(kind, arguments, context, own)
-  local word, fields = one_word(kind, arguments, "which one"), fields_of(kind, arguments, own)
+--- Changes the one of this name or id.
+local function update(kind, word, arguments, context, own)
+  local fields = fields_of(kind, arguments, own)
   if next(fields) == nil then
     refuse(kind.name, "it is not said what to change")
   end
@@ -189,6 +190,10 @@ function actions.update(kind, arguments, context, own)
   if own.tell_updated then
     own.tell_updated(done, fields)
   end
+end
+
+function actions.update(kind, arguments, context, own)
+  update(kind, one_word(kind, arguments, "which one"), arguments, context, own)
 end
 
 function actions.list(kind, arguments, context)
@@ -287,6 +292,15 @@ function actions.delete(kind, arguments, context)
 end
 
 -- ---- commands --------------------------------------------------------------
+
+--- `update`, for a command of its own that has other actions beside.
+---@param kind_name string
+---@param id string of the one to change
+---@param arguments table action, words, and what the options say of fields and links
+---@param context ligase.context
+function M.update(kind_name, id, arguments, context)
+  update(kinds.get(kind_name), id, arguments, context, {})
+end
 
 --- A command for one kind of entity, complete but for its words for people.
 ---@param kind_name string

@@ -333,15 +333,18 @@ end
 --- The signatures with their figures, for a table.
 ---@param conn table
 ---@param all boolean|nil earlier versions too
+---@param program_id string|nil only those of this program
 ---@return table result as conn:table gives it
-function M.list(conn, all)
+function M.list(conn, all, program_id)
   return conn:table([[
 SELECT name, version, signature_type AS type, component_count AS components,
   (SELECT count(*) FROM signature_components AS c WHERE c.signature_id = s.id AND c.feature_key IS NULL) AS unmatched,
   array_to_string(disease, '; ') AS disease, array_to_string(matrix, '; ') AS matrix,
   to_char(created_at, 'YYYY-MM-DD HH24:MI') AS loaded, left(id::text, 13) AS id
 FROM (SELECT *, row_number() OVER (PARTITION BY name ORDER BY created_at DESC, id DESC) AS place FROM signatures) AS s
-WHERE $1::boolean OR place = 1 ORDER BY name, created_at]], all == true)
+WHERE ($1::boolean OR place = 1)
+  AND ($2::uuid IS NULL OR id IN (SELECT signature_id FROM program_signatures WHERE program_id = $2::uuid))
+ORDER BY name, created_at]], all == true, program_id or pg.null)
 end
 
 --- The components of a signature, in the order of its source.
@@ -369,11 +372,23 @@ function M.versions(conn, signature)
   return versions
 end
 
--- ---- deleting --------------------------------------------------------------
-
 local PROGRAMS = [[
 SELECT p.name FROM program_signatures AS x JOIN programs AS p ON p.id = x.program_id WHERE x.signature_id = $1
 ORDER BY p.name]]
+
+--- The names of the programs that a signature matters to.
+---@param conn table
+---@param id string
+---@return string[]
+function M.programs(conn, id)
+  local found = {}
+  for i, row in ipairs(conn:query(PROGRAMS, id)) do
+    found[i] = row.name
+  end
+  return found
+end
+
+-- ---- deleting --------------------------------------------------------------
 
 local SCORED = [[
 SELECT count(*) AS scores, count(DISTINCT x.dataset_id) AS datasets, min(d.name) AS example
@@ -381,8 +396,8 @@ FROM dataset_signatures AS x LEFT JOIN datasets AS d ON d.id = x.dataset_id WHER
 
 local function refuse_used(conn, signature, with_scores)
   local users = {}
-  for i, row in ipairs(conn:query(PROGRAMS, signature.id)) do
-    users[i] = ("the program '%s'"):format(row.name)
+  for i, name in ipairs(M.programs(conn, signature.id)) do
+    users[i] = ("the program '%s'"):format(name)
   end
   local linked = #users > 0
   local scored = conn:query(SCORED, signature.id)[1]
@@ -393,7 +408,8 @@ local function refuse_used(conn, signature, with_scores)
   if #users > 0 then
     errors.raise { kind = "usage", code = "in_use", message = ("the signature '%s' is referred to"):format(
       text.printable(signature.name)), detail = table.concat(users, "; "),
-      hint = linked and "Take it out of its programs first" or "To delete its scores too, say --scores" }
+      hint = linked and "Take it out of its programs first: ligase signature update NAME --program ''"
+        or "To delete its scores too, say --scores" }
   end
   return scored.scores
 end

@@ -1,4 +1,6 @@
 --- `ligase signature`: sets of features with directions and weights.
+local entities = require "ligase.store.entities"
+local entity_command = require "ligase.cli.entity_command"
 local errors = require "ligase.base.errors"
 local loading = require "ligase.cli.signature_loading"
 local output = require "ligase.cli.output"
@@ -13,7 +15,8 @@ local text = require "ligase.base.text"
 
 local M = {}
 
-M.description = "Loads, lists, shows and deletes signatures: named sets of features with directions and weights. A "
+M.description = "Loads, lists, shows and deletes signatures, and says which programs they matter to: named "
+  .. "sets of features with directions and weights. A "
   .. "table has a column of features and may have columns of directions (up, down, ↑, ↓, +1, -1), weights, feature "
   .. "types and signatures; GMT, GMX, rank files (.rnk) and plain lists are read too. Comments at the top of a file "
   .. "(# disease: ALS; FTD) and the options say what else is known. The same file again changes nothing; a changed "
@@ -21,21 +24,22 @@ M.description = "Loads, lists, shows and deletes signatures: named sets of featu
 M.example = [[
   ligase signature load als_core.tsv --disease ALS --matrix CSF
   ligase signature load hallmarks.gmt --type MSigDB --version 7.0
-  ligase signature list
+  ligase signature update als_core --program ALS
+  ligase signature list --program ALS
   ligase signature show als_core
   ligase signature delete HALLMARK_HYPOXIA@7.0]]
 
-M.surplus = "load takes FILE..., show and delete take a signature"
+M.surplus = "load takes FILE..., update, show and delete take a signature"
 
-local ACTIONS = { "load", "list", "show", "delete" }
+local ACTIONS = { "load", "update", "list", "show", "delete" }
 
 --- Declares the command's words.
 ---@param parser table argparse's
 function M.configure(parser)
-  parser:argument("ACTION", "load, list, show or delete."):target("action"):argname("ACTION")
+  parser:argument("ACTION", "load, update, list, show or delete."):target("action"):argname("ACTION")
     :convert(parsing.one_of("the action", ACTIONS))
-  parser:argument("WORD", "load: FILE...; show, delete: a signature's name, NAME@VERSION or id."):target("words")
-    :argname("WORD"):args("*")
+  parser:argument("WORD", "load: FILE...; update, show, delete: a signature's name, NAME@VERSION or id.")
+    :target("words"):argname("WORD"):args("*")
   parser:option("--name", "load: its name; the file's without its ending."):argname("NAME")
     :convert(parsing.name("--name"))
   parser:option("--version", "load: its version; counted from 1 without it."):argname("VERSION")
@@ -59,6 +63,9 @@ function M.configure(parser)
   parser:option("--recipe", "load: a recipe of signatures."):argname("NAME"):default("signatures")
   parser:option("--file-format", "load: " .. table.concat(signatures.FORMATS, ", ") .. ", instead of detection.")
     :argname("NAME"):convert(parsing.one_of("--file-format", signatures.FORMATS))
+  parser:option("--program", "update: a program that it matters to; may be given again, and replaces what it had; '' "
+    .. "takes all away. list: only those of this program."):argname("PROGRAM"):target("programs"):count("*")
+  parser:flag("--create", "update: make programs that are not there.")
   parser:flag("--all", "list: earlier versions too.")
   parser:flag("--scores", "delete: its scores too.")
   reading.configure_dialect(parser, "load: a column's role: feature, direction, weight, feature_type, signature or "
@@ -121,13 +128,26 @@ end
 
 -- ---- the others ------------------------------------------------------------
 
+function actions.update(arguments, context)
+  local word = one_word(arguments.words, "update")
+  if #arguments.programs == 0 then
+    refuse("it is not said which programs it matters to", "Say --program PROGRAM. What else is said of a signature is "
+      .. "part of its version: load its file again, with --replace to change this one")
+  end
+  local id = store.find(context:open_existing(), word).id
+  entity_command.update("signature", id, { action = "update", words = { word }, programs = arguments.programs,
+    create = arguments.create }, context)
+end
+
 function actions.list(arguments, context)
   if #arguments.words > 0 then
     refuse("'signature list' takes no words")
   end
   local conn = context:open_if_there()
   if conn then
-    output.print(store.list(conn, arguments.all), arguments.format)
+    local program = arguments.programs[1]
+    output.print(store.list(conn, arguments.all, program and entities.find(conn, "program", program).id),
+      arguments.format)
   end
 end
 
@@ -150,6 +170,7 @@ function actions.show(arguments, context)
     { "disease", or_dash(table.concat(signature.disease, "; ")) },
     { "matrix", or_dash(table.concat(signature.matrix, "; ")) },
     { "organism", or_dash(table.concat(signature.organism, "; ")) },
+    { "programs", or_dash(table.concat(store.programs(conn, signature.id), "; ")) },
     { "loaded", ("%s by run %s"):format(signature.created_at, or_dash(signature.run_id)) },
     { "id", signature.id },
   })
