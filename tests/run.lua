@@ -36,6 +36,8 @@ local function parse(words)
       table.move(words, i - 1, i, #options.words + 1, options.words)
     elseif words[i]:find("^%-") then
       errors.raise { kind = "usage", code = "usage", message = USAGE }
+    elseif not sys.stat(words[i]) then
+      errors.raise { kind = "usage", code = "usage", message = ("there is no '%s'"):format(words[i]), hint = USAGE }
     else
       files[#files + 1] = words[i]
     end

@@ -207,6 +207,56 @@ describe("screening", function()
     refused(2, "prints plates, and has no columns", "screening", "--campaign", "kinases", "--set", "x=value", two)
   end)
 
+  it("takes from a layout what is in the wells of plates that readers print", function()
+    make("--hit-rule", "percent >= 50")
+    local grid = file("Plate: P7\n,1,2,3,4,5,6\nA,100,10,20,90,5,0\nB,100,10,80,90,,0\n", "reader.txt")
+    local layout = file("plate,well,compound,content,conc (nM)\nP7,a1,,neg,\nP7,B1,,neg,\nP7,A2,S1,pos,1\n"
+      .. "P7,B2,S1,pos,1\nP7,A03,C1,,1000\nP7,B3,C2,,10x\nP7,A4,C1,,500\nP7,B4,,,\nP7,C6,C9,,1\nP8,A1,C3,,1\n",
+      "layout.csv")
+    local said = done("screening", "--campaign", "kinases", "--layout", layout, grid)
+    assert.matches("layout   .*layout.csv: 10 wells", said)
+    assert.matches("1 well of .*layout.csv in no file that was read: P7 C06", said)
+    assert.matches("2 compounds named: 0 known, 2 unknown and kept as text (C1, C2;", said, 1, true)
+    local null = host.null
+    local rows = conn:table("SELECT well, role, source_name, concentration_m, cells FROM campaign_results ORDER BY 1")
+    assert.same({
+      { "A01", "negative", null, null, null }, { "A02", "positive", "S1", "1e-09", null },
+      { "A03", "sample", "C1", "1e-06", null }, { "A04", "sample", "C1", "5e-07", null },
+      { "A05", "empty", null, null, null }, { "A06", "empty", null, null, null },
+      { "B01", "negative", null, null, null }, { "B02", "positive", "S1", "1e-09", null },
+      { "B03", "sample", "C2", null, '{"layout 5": "10x"}' }, { "B04", "empty", null, null, null },
+      { "B06", "empty", null, null, null } }, table.move(rows, 1, #rows, 1, {}))
+    assert.equal(1, one "SELECT hit_count AS n FROM campaign_plates".n)
+    assert.matches("unchanged", done("screening", "--campaign", "kinases", "--layout", layout, grid))
+    local stored = one "SELECT sources FROM screening_revisions".sources[1].layout
+    assert.same({ 10, 64 }, { stored.wells, #stored.sha256 })
+    file(sys.read_file(layout):gsub("P7,A4,C1", "P7,A4,C2"), "layout.csv")
+    assert.matches("revision 2", done("screening", "--campaign", "kinases", "--layout", layout, grid))
+  end)
+
+  it("takes one layout for all plates, and for tables of wells; refuses what it cannot mean", function()
+    make()
+    local layout = file("row,col,cpd\nA,1,C1\nA,2,C2\n", "layout.csv")
+    local two = file("Plate: P7\n,1,2,3,4,5,6\nA,1,2,,,,\n\nPlate: P8\n,1,2,3,4,5,6\nA,3,4,,,,\n", "two.txt")
+    local tabled = file("plate,well,signal\nP9,A01,5\nP9,A02,6\n", "wells.csv")
+    done("screening", "--campaign", "kinases", "--layout", layout, two, tabled)
+    local rows = conn:table("SELECT plate, source_name, value FROM campaign_results ORDER BY value")
+    assert.same({ { "P7", "C1", "1" }, { "P7", "C2", "2" }, { "P8", "C1", "3" }, { "P8", "C2", "4" },
+      { "P9", "C1", "5" }, { "P9", "C2", "6" } }, table.move(rows, 1, #rows, 1, {}))
+    local function wrong(content, why, path)
+      return refused(1, why, "screening", "--campaign", "kinases", "--layout", file(content, "bad.csv"), path or two)
+    end
+    wrong("well,compound\nA1,C1\na01,C2\n", "bad.csv:3:1: well A01 stands twice, first in line 2")
+    wrong("well,compound\nZ99,C1\n", "bad.csv:2:1: 'Z99' is no well")
+    wrong("plate,well,compound\nP7,A1,C1\nP7,A2,C1\nX8,A1,C1\n", "it says nothing of plate 'P8'")
+    wrong("plate,compound\nP7,C1\n", "no column names wells")
+    wrong("plate,well\nP7,A1\n", "no column says what is in the wells")
+    wrong("well,type\nA1,HPE\nA2,HPE\n", "bad.csv:2:2: nobody knows the role 'HPE'")
+    refused(1, "cannot read", "screening", "--campaign", "kinases", "--layout", workspace .. "/none.csv", two)
+    refused(2, 'says what the layout says too', "screening", "--campaign", "kinases", "--layout", layout,
+      file("well,compound,signal\nA1,C1,5\n", "named.csv"))
+  end)
+
   it("reads again when compounds became known", function()
     make()
     assert.matches("4 unknown and kept as text", done("screening", "--campaign", "kinases", file(PLATE)))

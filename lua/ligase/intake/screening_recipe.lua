@@ -15,7 +15,9 @@ local derive = require "ligase.screening.derive"
 local entities = require "ligase.store.entities"
 local errors = require "ligase.base.errors"
 local host = require "host"
+local inputs = require "ligase.io.inputs"
 local json = require "ligase.base.json"
+local layouts = require "ligase.screening.layout"
 local options_of = require "ligase.base.options"
 local recipes = require "ligase.omics.recipes"
 local report = require "ligase.screening.report"
@@ -168,7 +170,8 @@ end
 --- What else decides how files are read, as it is compared and stored.
 local function given_of(options)
   local given = { reading_version = M.READING_VERSION, plate = options.plate, unit = options.unit,
-    concentration_unit = options.concentration_unit, duplicates = options.duplicates }
+    concentration_unit = options.concentration_unit, duplicates = options.duplicates,
+    layout = options.layout and options.layout.sha256 }
   for _, name in ipairs { "set", "dialect", "controls", "roles" } do
     given[name] = options[name] and next(options[name]) and options[name] or nil
   end
@@ -240,9 +243,10 @@ local function store_in(changes, definition, sources, options)
   local plates, hits = derive.run(results, { direction = or_nil(campaign.direction),
     rule = or_nil(campaign.hit_rule) })
   local content = M.complete({ results = results, plates = plates, hits = hits, recipe = options.recipe, sources = read,
-    doubts = report.reading_doubts(results, map),
+    doubts = report.reading_doubts(results, map, options.layout),
     reckoning_doubts = report.reckoning_doubts(plates, hits, campaign) }, earlier, given, changes.noted.run.id)
-  local outcome = { campaign = campaign, content = content, compounds = compounds, details = details }
+  local outcome = { campaign = campaign, content = content, compounds = compounds, details = details,
+    layout = options.layout }
   if not options.force and screening.is_current(state, content) then
     outcome.unchanged, outcome.revision = true, state.revision.revision
   else
@@ -255,6 +259,10 @@ end
 local function store(definition, conn, sources, options)
   if options.controls then
     options.controls = controls.checked(options.controls)
+  end
+  if options.layout_path then
+    local source <close> = inputs.open(options.layout_path)
+    options.layout = layouts.read(definition, source)
   end
   local shown = {}
   for i, source in ipairs(sources) do

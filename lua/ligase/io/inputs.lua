@@ -41,7 +41,8 @@ function M.name_of(path)
 end
 
 local function refuse_read(path, why)
-  errors.raise { kind = "system", code = "read", message = ("cannot read %s: %s"):format(shown_name(path), why) }
+  errors.raise { kind = "system", code = "read", message = ("cannot read %s: %s"):format(shown_name(path), why),
+    hint = "Check the path, and whether you may read it; relative paths start at the current folder" }
 end
 
 --- Copies what is left of `from` into the file.

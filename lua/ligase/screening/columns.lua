@@ -17,6 +17,9 @@ M.FIELDS = {
   pac50 = { result = "ac50", logarithm = true },
 }
 
+--- What stands in a cell that says nothing.
+M.MISSING = { "", "NA", "N/A", "n/a", "#N/A", "null", "NULL", "NaN", "nan", "-" }
+
 ---@class ligase.screening_column
 ---@field position integer
 ---@field header string
@@ -130,7 +133,7 @@ end
 ---@param headers string[]
 ---@param by_word table<string, string> from M.by_word
 ---@param set table<string, string> field by header, or "ignore", as a person says it
----@param where {file: string, line: integer} of the header
+---@param where {file: string, line: integer, without_results: boolean|nil} of the header; what kind of table it is
 ---@return {columns: ligase.screening_column[], at: table<string, ligase.screening_column>, results:
 --- ligase.screening_column[]}
 function M.plan(headers, by_word, set, where)
@@ -159,7 +162,7 @@ function M.plan(headers, by_word, set, where)
       text.printable(one.header)))
   end
   plan.results = results_of(plan)
-  if #plan.results == 0 then
+  if #plan.results == 0 and not where.without_results then
     refuse(where, nil, "no column holds results",
       "Its header may be: value, signal, % inhibition, IC50, EC50, ...; or say which one does: --set COLUMN=value")
   end

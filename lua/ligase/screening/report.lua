@@ -90,9 +90,11 @@ end
 --- What is doubtful about results as they were read now.
 ---@param results ligase.screening_results
 ---@param map ligase.control_map
+---@param layout ligase.plate_layout|nil
 ---@return string[]
-function M.reading_doubts(results, map)
+function M.reading_doubts(results, map, layout)
   local doubts = M.note_doubts(results.notes)
+  doubts[#doubts + 1] = layout and layout:doubt()
   for _, unseen in ipairs(map:unseen()) do
     doubts[#doubts + 1] = ("the %s control '%s' occurs nowhere"):format(unseen.role, text.shown(unseen.word, 40))
   end
@@ -222,6 +224,7 @@ function M.of(result, outcome, run_id)
     say("columns", used)
     say("left", left)
   end
+  say("layout", result.layout and ("%s: %s"):format(result.layout.shown, text.count(result.layout.count, "well")))
   say("plates", plates_line(content.plates))
   say("linked", M.compounds_line(result.compounds))
   if hits then

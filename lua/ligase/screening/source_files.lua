@@ -13,9 +13,6 @@ local text = require "ligase.base.text"
 
 local M = {}
 
---- What stands in a cell that says nothing.
-local MISSING = { "", "NA", "N/A", "n/a", "#N/A", "null", "NULL", "NaN", "nan", "-" }
-
 local function merged(base, over)
   local result = {}
   for _, answers in ipairs { base or {}, over or {} } do
@@ -143,8 +140,8 @@ local function read_grids(definition, source, results, options, given, content, 
   name_plates(printed, source, options)
   local plan = columns.plan(GRID_COLUMNS, definition.by_word, {}, { file = source.shown, line = printed[1].line })
   local frame = frame_over(printed, decimal)
-  results:read({ shown = source.shown, plan = plan, decimal = decimal, missing = set_of(given.missing or MISSING) },
-    columns.FIELDS, function()
+  results:read({ shown = source.shown, plan = plan, decimal = decimal, layout = options.layout,
+    missing = set_of(given.missing or columns.MISSING) }, columns.FIELDS, function()
       local now = frame
       frame = nil
       return now
@@ -185,8 +182,8 @@ local function read_source(definition, source, results, options)
     plate = source.name or errors.raise { kind = "usage", code = "plate", message = "no column names the plate",
       hint = "Say which it is: --plate NAME" }
   end
-  results:read({ shown = source.shown, plan = plan, decimal = found.decimal, plate = plate,
-    missing = set_of(given.missing or MISSING) }, columns.FIELDS, function()
+  results:read({ shown = source.shown, plan = plan, decimal = found.decimal, plate = plate, layout = options.layout,
+    missing = set_of(given.missing or columns.MISSING) }, columns.FIELDS, function()
     return reader()
   end)
   local info, read = reader:info(), results.sources[#results.sources]
@@ -210,6 +207,7 @@ function M.read_all(definition, sources, results, options)
       result.file = result.file == source.path and source.shown or result.file
       error(result, 0)
     end
+    result.layout = options.layout and options.layout:described()
     read[i], details[i] = result, detail
   end
   results:finish()

@@ -87,11 +87,15 @@ end
 ---@field decimal string
 ---@field missing table<string, boolean>
 ---@field plate string|nil of all rows, where no column names plates
+---@field layout ligase.plate_layout|nil what is in the wells, where the table does not say it
 
 local function refuse(state, line, field, message, hint)
-  local column = field and state.source.plan.at[field]
-  errors.raise { kind = "input", code = "table", file = state.source.shown, line = line,
-    column = column and column.position, message = message, hint = hint }
+  local column, shown = field and state.at[field], state.source.shown
+  if column and column.is_laid then
+    shown, line, column = state.source.layout.shown, state.laid and state.laid.line, column.laid
+  end
+  errors.raise { kind = "input", code = "table", file = shown, line = line, column = column and column.position,
+    message = message, hint = hint }
 end
 
 local function plate_of(state, cell, line)
@@ -250,6 +254,15 @@ local function add_result(state, row, line, column, shared, kept, is_first)
   note_well(state, i)
 end
 
+--- What the layout says of the row's well, as if the row said it.
+local function lay_out(state, row, shared)
+  local layout = state.source.layout
+  state.laid = layout:of(shared.plate ~= null and shared.plate or nil, shared.well ~= null and shared.well or nil)
+  for field in pairs(layout.columns) do
+    state.cells[field][row] = state.laid and state.laid[field] or false
+  end
+end
+
 --- The cells of columns that nobody asked for.
 local function left_cells(state, row)
   local kept
@@ -265,9 +278,12 @@ end
 local function add_row(state, frame, row)
   local results, line = state.results, frame:line(row)
   results.rows = results.rows + 1
-  local shared = { compound = state.at.compound and state.cells.compound[row] or nil }
-  shared.plate = plate_of(state, state.at.plate and state.cells.plate[row], line)
-  shared.well = well_of(state, row, line)
+  local shared = { plate = plate_of(state, state.at.plate and state.cells.plate[row], line),
+    well = well_of(state, row, line) }
+  if state.source.layout then
+    lay_out(state, row, shared)
+  end
+  shared.compound = state.at.compound and state.cells.compound[row] or nil
   shared.role = role_of(state, row, line, shared.well, shared.compound)
   if state.at.measure then
     local cell = state.cells.measure[row]
@@ -301,12 +317,14 @@ end
 local function open_frame(state, frame)
   state.cells, state.texts, state.numbers = {}, {}, {}
   for field, column in pairs(state.at) do
-    local texts <close> = frame:text(column.position)
-    local list = trimmed(texts:values())
-    state.texts[column.position] = list
     local cells = {}
-    for i, cell in ipairs(list) do
-      cells[i] = cell ~= null and not state.source.missing[cell] and cell or false
+    if not column.is_laid then
+      local texts <close> = frame:text(column.position)
+      local list = trimmed(texts:values())
+      state.texts[column.position] = list
+      for i, cell in ipairs(list) do
+        cells[i] = cell ~= null and not state.source.missing[cell] and cell or false
+      end
     end
     state.cells[field] = cells
   end
@@ -320,9 +338,30 @@ local function open_frame(state, frame)
   end
 end
 
+--- By field the columns that say it: the table's own, and the layout's.
+local function places_of(source)
+  local at = {}
+  for field, column in pairs(source.plan.at) do
+    at[field] = column
+  end
+  for field, column in pairs(source.layout and source.layout.columns or {}) do
+    if at[field] then
+      errors.raise { kind = "usage", code = "layout", message = ('"%s" of %s says what the layout says too'):format(
+        text.printable(at[field].header), source.shown), hint = ("Leave the layout out, or: --set '%s=ignore'"):format(
+        text.printable(at[field].header)) }
+    end
+    at[field] = { position = ("layout %d"):format(column.position), header = column.header, unit = column.unit,
+      is_laid = true, laid = column }
+  end
+  return at
+end
+
 local function state_of(results, source, fields)
-  local state = { results = results, source = source, reading = results.reading, at = source.plan.at, columns = {},
+  local state = { results = results, source = source, reading = results.reading, at = places_of(source), columns = {},
     left = {}, keys = {}, known_wells = {}, known_roles = {}, known_measures = {}, known_doses = {} }
+  for _, column in pairs(state.at) do
+    state.keys[column.position] = ('"%s":'):format(column.position)
+  end
   for _, column in ipairs(source.plan.columns) do
     state.keys[column.position] = ('"%d":'):format(column.position)
     if not column.field then

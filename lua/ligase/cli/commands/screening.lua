@@ -17,6 +17,7 @@ M.example = [[
   ligase screening --campaign kinases --positive 'column 23' --negative A24:P24 screen/plate_*.csv
   ligase screening --campaign kinases screen/plate_17.csv
   ligase screening --campaign kinases --role HPE=positive --role ZPE=negative screen/reader.csv
+  ligase screening --campaign kinases --layout layout.csv screen/reader_P7.txt
   ligase screening --campaign potency --create --unit nM screen/ic50.csv
   ligase campaign show kinases]]
 
@@ -35,6 +36,8 @@ function M.configure(parser)
     :target("roles"):argname("WORD=ROLE"):count("*")
   parser:option("--plate", "The plate, where no column names it; without it, the file's name."):argname("NAME")
     :convert(parsing.name("--plate"))
+  parser:option("--layout", "A table that says what is in which well: well, compound, and perhaps plate, "
+    .. "concentration, role."):argname("FILE")
   parser:option("--unit", "The unit of values, where the file says none."):argname("UNIT")
     :convert(parsing.name("--unit"))
   parser:option("--concentration-unit", "The unit of concentrations, where the file says none: M, mM, µM, nM, pM.")
@@ -81,7 +84,7 @@ function M.run(arguments, context)
   return other_files.store_all(arguments, context, recipe, "screening", {
     controls = declared, roles = roles_of(arguments.roles), plate = arguments.plate, unit = arguments.unit,
     concentration_unit = arguments.concentration_unit, duplicates = arguments.duplicates, force = arguments.again,
-    only = arguments.only,
+    only = arguments.only, layout_path = arguments.layout,
   })
 end
 
