@@ -1,3 +1,4 @@
+local entities = require "ligase.store.entities"
 local host = require "host"
 local labs = require "tests.lua.sync.lab"
 local support = require "tests.support"
@@ -62,6 +63,81 @@ describe("the dual write on the command line", function()
     end
     has(done({ "sync", "--jobs", "2" }).stdout, "24 changes delivered")
     assert.equal(24, one(conn, "SELECT count(notion_page_id) AS n FROM programs").n)
+  end)
+
+  --- `ligase sync` as a process of its own.
+  local function relay(...)
+    local env, said = { POSTGRES_URL = url }, support.tmpfile("", "said")
+    for name, value in pairs(lab.env) do
+      env[name] = value
+    end
+    return sys.spawn({ host.executable, "sync", ... }, { env = env, stdout = said .. ".out", stderr = said }), said
+  end
+
+  local function wait_until(what, holds)
+    local deadline = sys.monotonic() + 20
+    while not holds() do
+      assert(sys.monotonic() < deadline, what)
+      sys.sleep(0.05)
+    end
+  end
+
+  local function make(first, last)
+    entities.change(conn, { command = "spec", outbox = true }, function(changes)
+      for i = first, last do
+        changes:create("program", { name = "P" .. i })
+      end
+    end)
+  end
+
+  local function wait_for_pages(count)
+    wait_until(count .. " pages", function()
+      return one(conn, "SELECT count(notion_page_id) AS n FROM programs").n == count
+        and one(conn, "SELECT count(*) AS n FROM outbox WHERE state <> 'done'").n == 0
+    end)
+  end
+
+  for _, jobs in ipairs { "1", "2" } do
+    it("watches on when its connections are lost, with --jobs " .. jobs, function()
+      local process <close>, said = relay("--watch", "--jobs", jobs)
+      make(1, 3)
+      wait_for_pages(3)
+      lab:faults("slow@page_create", { slow_s = 0.5 })
+      make(4, 8)
+      wait_until("a claim", function()
+        return one(conn, "SELECT count(*) AS n FROM outbox WHERE state = 'running'").n > 0
+      end)
+      conn:query [[SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()]]
+      lab:faults()
+      wait_for_pages(8) -- long before the lease of what was in hand is over
+      assert.is_nil(process:wait(0))
+      has(sys.read_file(said), "terminating connection")
+      has(sys.read_file(said), "ligase: Postgres is back; the relay goes on")
+      local pages = {}
+      for _, page in ipairs(lab:pages "programs") do
+        pages[page.key] = (pages[page.key] or 0) + 1
+      end
+      for _, program in ipairs(conn:query "SELECT id, name FROM programs") do
+        assert.equal(1, pages[program.id], program.name)
+      end
+      process:kill "TERM"
+      assert.same({ code = 130 }, process:wait(10))
+      has(sys.read_file(said .. ".out"), "8 changes delivered\n")
+    end)
+  end
+
+  it("reports of two at once what each of them delivered", function()
+    make(1, 30)
+    lab:faults("slow", { slow_s = 0.02 })
+    local first <close>, first_said = relay()
+    local second <close>, second_said = relay("--jobs", "2")
+    assert.same({ { code = 0 }, { code = 0 } }, { first:wait(30), second:wait(30) })
+    local function delivered(said)
+      return tonumber(sys.read_file(said .. ".out"):match "^(%d+) changes? delivered\n$")
+    end
+    assert.equal(30, delivered(first_said) + delivered(second_said))
+    assert.is_true(delivered(first_said) > 0 and delivered(second_said) > 0)
   end)
 
   it("makes the page of one dataset while the sync is off", function()
