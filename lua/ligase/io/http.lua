@@ -9,6 +9,7 @@
 --- says in `outcome` whether the request may have arrived.
 local errors = require "ligase.base.errors"
 local http = require "http"
+local instants = require "ligase.base.instants"
 local json = require "ligase.base.json"
 local options_of = require "ligase.base.options"
 local sys = require "sys"
@@ -190,9 +191,15 @@ local function date_seconds(date)
   if not month then
     return nil
   end
-  local y = tonumber(year) - (month <= 2 and 1 or 0) -- years that begin in March end with the leap day
-  local days = 365 * y + y // 4 - y // 100 + y // 400 + (153 * ((month + 9) % 12) + 2) // 5 + tonumber(day) - 719469
+  local days = instants.days(math.tointeger(year), month, math.tointeger(day))
   return ((days * 24 + hour) * 60 + minute) * 60 + second
+end
+
+--- The server's time when it answered, by its Date; nil when it does not say.
+---@param response ligase.HttpResponse
+---@return number|nil seconds since 1970
+function M.date_s(response)
+  return date_seconds(response.headers.date)
 end
 
 --- How long the server asks to be left alone: of Retry-After (seconds or a date) and
@@ -210,7 +217,7 @@ function M.retry_after_s(response, now_s)
     return tonumber(seconds)
   end
   local at = date_seconds(after)
-  return at and math.max(0, at - (date_seconds(response.headers.date) or now_s or sys.now()))
+  return at and math.max(0, at - (M.date_s(response) or now_s or sys.now()))
 end
 
 --- Statuses that another attempt may mend. The first two are given instead of an answer to

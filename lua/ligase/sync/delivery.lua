@@ -8,6 +8,7 @@
 local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
 local mirrors = require "ligase.store.mirrors"
+local notion = require "ligase.io.notion"
 local properties = require "ligase.io.notion.properties"
 local values = require "ligase.sync.values"
 
@@ -62,10 +63,6 @@ local function written(self, said)
     made[name] = result
   end
   return made
-end
-
-local function edited_at(page)
-  return type(page.last_edited_time) == "string" and page.last_edited_time or nil
 end
 
 local function report(self, outcome, told, extra)
@@ -135,7 +132,7 @@ local function settled(self, page_id, plan, wanted, page)
   end
   local is_shown = self.rule.conflict == "show"
   local has_conflict = next(plan.conflicts) ~= nil
-  return { page_id = page_id, properties = says, edited_at = page and edited_at(page),
+  return { page_id = page_id, properties = says, edited_at = page and notion.settled_edit(page),
     sha256 = not (has_conflict and self.rule.conflict ~= "postgres") and values.sha256(self.policy, wanted) or nil,
     conflict = is_shown and plan.conflicts or nil }
 end
@@ -229,7 +226,7 @@ end
 
 local function created(self, page_id, wanted, page)
   return report(self, "created", { page_id = page_id, properties = wanted,
-    sha256 = values.sha256(self.policy, wanted), edited_at = page and edited_at(page) })
+    sha256 = values.sha256(self.policy, wanted), edited_at = page and notion.settled_edit(page) })
 end
 
 local function create(self, wanted)

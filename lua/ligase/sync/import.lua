@@ -5,8 +5,10 @@
 --- entities. Pages are read and stored some at a time; nothing is written to Notion.
 local entities = require "ligase.store.entities"
 local errors = require "ligase.base.errors"
+local instants = require "ligase.base.instants"
 local markdown = require "ligase.io.notion.markdown"
 local mirrors = require "ligase.store.mirrors"
+local notion = require "ligase.io.notion"
 local options_of = require "ligase.base.options"
 local properties = require "ligase.io.notion.properties"
 local taking = require "ligase.sync.taking"
@@ -15,10 +17,6 @@ local values = require "ligase.sync.values"
 local M = {}
 
 local PAGES_AT_ONCE = 100
-
---- Notion's times are rounded down to the minute, and clocks differ: what was edited so shortly
---- before it was taken is taken again.
-M.OVERLAP_S = 180
 
 --- So many pages that are not listed any more are looked at one by one; more of them, and it is
 --- the database that changed.
@@ -45,22 +43,6 @@ local OPTIONS = { types = { type = "table", required = true }, since = { type = 
   bodies = { type = "boolean", default = true }, delete = { type = "boolean" }, rehearse = { type = "boolean" },
   tell = { type = "function" } }
 
---- Seconds since 1970 of a time as Notion writes it (UTC).
-local function seconds_of(timestamp)
-  local y, mo, d, time = timestamp:match "^(%d%d%d%d)-(%d%d)-(%d%d)(.*)$"
-  local h, mi, s = (time or ""):match "^[T ](%d%d):(%d%d):?(%d*)%.?%d*Z?$"
-  if not y or not h and time ~= "" then
-    return nil
-  end
-  local year, month = tonumber(y), tonumber(mo)
-  local a = (14 - month) // 12
-  local days = tonumber(d) + (153 * (month + 12 * a - 3) + 2) // 5 + 365 * (year - a) + (year - a) // 4
-    - (year - a) // 100 + (year - a) // 400 - 719469
-  return days * 86400 + (tonumber(h) or 0) * 3600 + (tonumber(mi) or 0) * 60 + (tonumber(s) or 0)
-end
-
-M.seconds_of = seconds_of
-
 local function merge(report, taken)
   for _, name in ipairs { "created", "updated", "unchanged", "bodies" } do
     report[name] = report[name] + taken[name]
@@ -74,12 +56,12 @@ end
 
 --- Whether a page was taken as it is.
 local function is_taken(self, page)
-  local edited_s = seconds_of(page.last_edited_time)
+  local edited_s = instants.seconds(page.last_edited_time)
   if self.since_s then
-    return edited_s < self.since_s - M.OVERLAP_S
+    return edited_s < self.since_s - notion.SETTLED_AFTER_S
   end
   local mark = self.marks[values.page_key(page.id)]
-  return not self.all and mark ~= nil and edited_s <= mark.edited_s and mark.taken_s - edited_s > M.OVERLAP_S
+  return not self.all and mark ~= nil and edited_s <= mark.edited_s
 end
 
 --- The bodies of pages, by their ids.
@@ -194,7 +176,7 @@ local function import_type(conn, target, entity_type, options, owners)
   local policy = target:entity(entity_type)
   local self = setmetatable({ conn = conn, target = target, policy = policy, report = report, owners = owners,
     marks = mirrors.marks(conn, policy.kind), listed = {}, all = options.all, bodies = options.bodies,
-    delete = options.delete, rehearse = options.rehearse, since_s = options.since and seconds_of(options.since),
+    delete = options.delete, rehearse = options.rehearse, since_s = options.since and instants.seconds(options.since),
     tell = options.tell or function() end }, Importing)
   read_pages(self)
   look_for_gone(self)
@@ -212,7 +194,7 @@ end
 ---@return ligase.notion_import[]
 function M.run(conn, target, options)
   options = options_of.check(options, OPTIONS, "import.run")
-  if options.since and not seconds_of(options.since) then
+  if options.since and not instants.seconds(options.since) then
     errors.raise { kind = "usage", code = "option", message = ("'%s' is no time"):format(options.since),
       hint = "Write it as 2026-05-01, or 2026-05-01T08:30:00Z (UTC)" }
   end

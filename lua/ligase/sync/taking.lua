@@ -11,6 +11,7 @@ local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
 local mirrors = require "ligase.store.mirrors"
 local narratives = require "ligase.store.narratives"
+local notion = require "ligase.io.notion"
 local outbox = require "ligase.store.outbox"
 local properties = require "ligase.io.notion.properties"
 local values = require "ligase.sync.values"
@@ -296,7 +297,7 @@ local function settle(self, list)
       local wanted = values.wanted(self.policy, entity)
       local is_equal = not next(values.differences(self.policy, wanted, one.said))
       mirrors.settle(self.conn, entity, { page_id = one.page.id, properties = delivered,
-        sha256 = is_equal and values.sha256(self.policy, wanted) or nil, edited_at = one.page.last_edited_time })
+        sha256 = is_equal and values.sha256(self.policy, wanted) or nil, edited_at = notion.settled_edit(one.page) })
       if not is_equal and self.rule.is_mirrored then
         outbox.tell(self.conn, entity.type, entity.id, "update", json.encode { name = one.name })
       end

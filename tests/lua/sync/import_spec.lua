@@ -5,6 +5,7 @@ local narratives = require "ligase.store.narratives"
 local reconcile = require "ligase.sync.reconcile"
 local rollback = require "ligase.store.rollback"
 local support = require "tests.support"
+local sys = require "sys"
 
 local TYPES = { "programs", "experiments", "datasets", "signatures", "compounds" }
 
@@ -170,6 +171,42 @@ describe("import notion", function()
     assert.same({ pages = 2, updated = 1, unchanged = 1 }, counts(run { types = { "programs" } }))
     local als = one "SELECT description, disease FROM programs WHERE name = 'ALS'"
     assert.same({ "upper and lower motor neurons", 1 }, { als.description, #als.disease })
+  end)
+
+  --- Runs with this machine's clock put forward (or back).
+  local function with_clock(ahead_s, work)
+    local now, timestamp = sys.now, sys.timestamp
+    sys.now = function() return now() + ahead_s end -- luacheck: ignore
+    sys.timestamp = function(seconds) return timestamp(seconds or sys.now()) end -- luacheck: ignore
+    local done, problem = pcall(work)
+    sys.now, sys.timestamp = now, timestamp -- luacheck: ignore
+    assert(done, problem)
+  end
+
+  it("misses no second edit within a minute when this machine's clock is wrong", function()
+    for _, ahead_s in ipairs { 3 * 3600, -3 * 3600 } do
+      local id = page("programs", { Name = title("clock " .. ahead_s), Description = rich "first" })
+      with_clock(ahead_s, function()
+        run { types = { "programs" } }
+        lab:edit(id, { Description = rich "second" })
+        run { types = { "programs" } }
+      end)
+      assert.equal("second", one("SELECT description FROM programs WHERE notion_page_id = $1", id).description)
+    end
+  end)
+
+  it("passes over what was taken long enough after its last edit, by Notion's clock", function()
+    local fast <close> = setmetatable({ lab = labs.start { clock = 600 } }, { -- ten minutes in a second
+      __close = function(self) self.lab:close() end })
+    fast.lab:ask("POST", "/v1/pages", { parent = { type = "data_source_id",
+      data_source_id = fast.lab.sources.programs }, properties = { Name = title "old" } })
+    local function import_again()
+      return counts(import.run(conn, fast.lab:relay(conn).target, { types = { "programs" } }))
+    end
+    assert.same({ pages = 1, created = 1 }, import_again())
+    sys.sleep(0.5)
+    assert.same({ pages = 1, unchanged = 1 }, import_again())
+    assert.same({ pages = 1, skipped = 1 }, import_again())
   end)
 
   it("shows what was changed on both sides; Notion wins where it is written first", function()
