@@ -42,16 +42,25 @@ local function copied(t)
   return copy
 end
 
---- A request as the host understands it: `json`, a value, becomes the body and its
---- Content-Type. The table given is left as it is.
----@param request table as for http.request
----@return table request
-function M.prepare(request)
+--- What is wrong with a request is the caller's fault; level as for errors.raise, from here.
+local function refuse(problem, method, level)
+  local misfit = type(problem) == "string" and problem:match "bad argument #%d+ to '[^']*' %((.*)%)"
+  if misfit then
+    errors.raise({ kind = "usage", message = ("http.%s: %s"):format(method, misfit) }, level + 1)
+  elseif errors.is(problem, "usage") and problem.code == "usage" then
+    problem.where = nil
+    errors.raise(problem, level + 1)
+  end
+  error(problem, 0)
+end
+
+--- As M.prepare; level as for errors.raise, from here.
+local function prepare(request, body, level)
   if type(request) ~= "table" or request.json == nil then
     return request
   end
-  if request.body ~= nil then
-    errors.raise({ kind = "usage", message = "http: a request has a body or json, not both" }, 2)
+  if request.body ~= nil or body ~= nil then
+    errors.raise({ kind = "usage", message = "http: a request has a body or json, not both" }, level + 1)
   end
   local prepared, headers = copied(request), copied(request.headers or {})
   for name, value in pairs { ["Content-Type"] = "application/json", Accept = "application/json" } do
@@ -61,6 +70,28 @@ function M.prepare(request)
   end
   prepared.json, prepared.headers, prepared.body = nil, headers, json.encode(request.json)
   return prepared
+end
+
+--- A request as the host understands it: `json`, a value, becomes the body and its
+--- Content-Type. The table given is left as it is.
+---@param request table as for http.request
+---@return table request
+function M.prepare(request)
+  local prepared = prepare(request, nil, 2)
+  return prepared
+end
+
+--- Asks the host, for who called the function of this module that calls it.
+local function ask(method, options, ...)
+  local count = select("#", ...)
+  local body = count > 1 and select(2, ...) or nil
+  local arguments = table.pack(...)
+  arguments[count + 1] = prepare(options, body, 3)
+  local done, result = pcall(http[method], table.unpack(arguments, 1, count + 1))
+  if not done then
+    refuse(result, method, 3)
+  end
+  return result
 end
 
 local function refuse_json(response, what, detail)
@@ -124,7 +155,8 @@ http.response_methods.json = M.json
 ---@param request ligase.HttpRequest
 ---@return ligase.HttpResponse
 function M.request(request)
-  return http.request(M.prepare(request))
+  local response = ask("request", request)
+  return response
 end
 
 --- GET, once.
@@ -132,7 +164,8 @@ end
 ---@param options? ligase.HttpRequest what else there is to say
 ---@return ligase.HttpResponse
 function M.get(url, options)
-  return http.get(url, M.prepare(options))
+  local response = ask("get", options, url)
+  return response
 end
 
 --- HEAD, once.
@@ -140,7 +173,8 @@ end
 ---@param options? ligase.HttpRequest what else there is to say
 ---@return ligase.HttpResponse
 function M.head(url, options)
-  return http.head(url, M.prepare(options))
+  local response = ask("head", options, url)
+  return response
 end
 
 --- DELETE, once.
@@ -148,7 +182,8 @@ end
 ---@param options? ligase.HttpRequest what else there is to say
 ---@return ligase.HttpResponse
 function M.delete(url, options)
-  return http.delete(url, M.prepare(options))
+  local response = ask("delete", options, url)
+  return response
 end
 
 --- POST, once.
@@ -157,7 +192,8 @@ end
 ---@param options? ligase.HttpRequest what else there is to say, such as json
 ---@return ligase.HttpResponse
 function M.post(url, body, options)
-  return http.post(url, body, M.prepare(options))
+  local response = ask("post", options, url, body)
+  return response
 end
 
 --- PUT, once.
@@ -166,7 +202,8 @@ end
 ---@param options? ligase.HttpRequest what else there is to say, such as json
 ---@return ligase.HttpResponse
 function M.put(url, body, options)
-  return http.put(url, body, M.prepare(options))
+  local response = ask("put", options, url, body)
+  return response
 end
 
 --- PATCH, once.
@@ -175,7 +212,8 @@ end
 ---@param options? ligase.HttpRequest what else there is to say, such as json
 ---@return ligase.HttpResponse
 function M.patch(url, body, options)
-  return http.patch(url, body, M.prepare(options))
+  local response = ask("patch", options, url, body)
+  return response
 end
 
 -- ---- asking again ----------------------------------------------------------
@@ -270,7 +308,7 @@ local function attempt(request, limiter)
   if done then
     return result
   elseif not errors.is(result, "network") then
-    error(result, 0)
+    refuse(result, "request", 3)
   end
   return nil, result
 end
@@ -299,8 +337,11 @@ end
 ---@param policy? ligase.HttpPolicy
 ---@return ligase.HttpResponse
 function M.retrying(request, policy)
+  if type(request) ~= "table" then
+    errors.raise({ kind = "usage", message = "http.retrying: a request is a table" }, 2)
+  end
   policy = options_of.check(policy, POLICY, "http.retrying")
-  request = copied(M.prepare(request))
+  request = copied(prepare(request, nil, 2))
   local limiter, clock = policy.limiter, policy.clock
   if limiter and request.resend == nil then
     request.resend = false
