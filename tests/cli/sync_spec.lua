@@ -210,6 +210,16 @@ describe("the dual write on the command line", function()
     assert.equal(0, done({ "sync" }).code)
   end)
 
+  it("shows what people changed, by the entity's kind and name", function()
+    done { "program", "create", "ALS", "--description", "ours" }
+    done { "sync" }
+    lab:edit(one(conn, "SELECT notion_page_id AS id FROM programs").id,
+      { Description = { rich_text = { { text = { content = "theirs" } } } } })
+    done { "program", "update", "ALS", "--description", "newer" }
+    has(run({ "sync" }).stderr, "program 'ALS': 'Description' was changed in Notion to 'theirs'")
+    has(done({ "outbox" }).stdout, "conflict  program 'ALS': Description is 'theirs', should be 'newer'\n")
+  end)
+
   it("writes to Notion alone while Notion is the source of truth", function()
     local file = support.tmpfile(TABLE, "notion_first.csv")
     local env = { USE_POSTGRES_AS_SOT = "false", ENABLE_DUAL_WRITE = "false" }

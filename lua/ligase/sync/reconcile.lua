@@ -9,7 +9,6 @@ local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
 local mirrors = require "ligase.store.mirrors"
 local properties = require "ligase.io.notion.properties"
-local sys = require "sys"
 local values = require "ligase.sync.values"
 
 local M = {}
