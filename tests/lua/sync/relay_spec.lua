@@ -1,9 +1,11 @@
 local entities = require "ligase.store.entities"
 local errors = require "ligase.base.errors"
+local host = require "host"
 local labs = require "tests.lua.sync.lab"
 local outbox = require "ligase.store.outbox"
 local policy_of = require "ligase.sync.policy"
 local support = require "tests.support"
+local sys = require "sys"
 
 local function change(conn, work)
   return (entities.change(conn, { command = "spec", outbox = true, create = true }, work))
@@ -224,6 +226,48 @@ describe("the relay", function()
     change(conn, function(changes) changes:update("program", "P7", { disease = "y" }) end)
     assert.equal(1, lab:deliver(conn).created)
     assert.equal(0, one(conn, "SELECT count(*) AS n FROM outbox WHERE state = 'dead'").n)
+  end)
+
+  it("sets aside more relations or options than Notion takes; the policy may show them as a text", function()
+    local programs, terms = {}, {}
+    for i = 1, 101 do
+      programs[i], terms[i] = "Program " .. i, "disease " .. i
+    end
+    change(conn, function(changes)
+      changes:create("experiment", { name = "E", programs = programs })
+      changes:create("program", { name = "P", disease = terms })
+    end)
+    local counts, events = lab:deliver(conn)
+    assert.same({ 101, 2 }, { counts.created, counts.dead })
+    local said = of_kind(events, "dead")
+    assert.matches("experiment 'E': property 'Programs' (relation) has 101 relations, and Notion takes 100 in one "
+      .. "property. No further request can add the rest: let recipes/policy.lua show them in a rich_text property",
+      said, 1, true)
+    assert.matches("program 'P': property 'Disease' (multi_select) has 101 options", said, 1, true)
+    lab:ask("PATCH", "/v1/data_sources/" .. lab.sources.programs, { properties = {
+      ["Diseases"] = { rich_text = {} } } })
+    lab:ask("PATCH", "/v1/data_sources/" .. lab.sources.experiments, { properties = {
+      ["All Programs"] = { rich_text = {} } } })
+    local folder = support.workspace()
+    sys.mkdir(folder .. "/recipes")
+    local source = sys.read_file(host.home .. "/recipes/policy.lua")
+    source = source:gsub('%["Disease"%] = { type = "multi_select", column = "disease" }',
+      '["Diseases"] = { type = "rich_text", column = "disease" }', 1)
+    source = source:gsub('%["Programs"%] = { type = "relation", link = "programs" }', [[["All Programs"] = {
+      type = "rich_text", write = function(entity)
+        local names = {}
+        for i, program in ipairs(entity.links.programs) do
+          names[i] = program.name
+        end
+        return names
+      end }]], 1)
+    sys.write_file(folder .. "/recipes/policy.lua", source)
+    outbox.try_again(conn)
+    assert.equal(2, lab:deliver(conn, { policy = policy_of.load(folder) }).created)
+    assert.matches("disease 1; .*disease 101$", lab:said(one(conn,
+      "SELECT notion_page_id AS id FROM programs WHERE name = 'P'").id).Diseases)
+    assert.matches("Program 101", lab:said(one(conn, "SELECT notion_page_id AS id FROM experiments").id)["All Programs"],
+      1, true)
   end)
 
   it("gives up a change that fails again and again while others succeed", function()
