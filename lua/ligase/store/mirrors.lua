@@ -216,6 +216,19 @@ function M.marks(conn, kind)
   return marks
 end
 
+local FILLED = [[
+SELECT count(*) AS n FROM mirrors WHERE entity_type = $1 AND target = 'notion' AND page_id IS NOT NULL
+  AND trashed_at IS NULL AND properties -> $2 NOT IN ('null', '""', '[]', 'false')]]
+
+--- How many pages had a value of a property when they were last the same as Postgres.
+---@param conn table
+---@param entity_type string
+---@param property string
+---@return integer
+function M.filled(conn, entity_type, property)
+  return conn:query(FILLED, entity_type, property)[1].n
+end
+
 -- ---- how far a page is -----------------------------------------------------
 
 --- A page of an entity that is gone may become another entity's.

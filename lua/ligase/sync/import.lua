@@ -3,6 +3,7 @@
 ---
 --- Types come in the order in which they refer to each other, so that relations find their
 --- entities. Pages are read and stored some at a time; nothing is written to Notion.
+local emptied = require "ligase.sync.emptied"
 local entities = require "ligase.store.entities"
 local errors = require "ligase.base.errors"
 local instants = require "ligase.base.instants"
@@ -41,7 +42,7 @@ Importing.__index = Importing
 
 local OPTIONS = { types = { type = "table", required = true }, since = { type = "string" }, all = { type = "boolean" },
   bodies = { type = "boolean", default = true }, delete = { type = "boolean" }, rehearse = { type = "boolean" },
-  tell = { type = "function" } }
+  allow_empty = { type = "boolean" }, tell = { type = "function" } }
 
 local function merge(report, taken)
   for _, name in ipairs { "created", "updated", "unchanged", "bodies" } do
@@ -49,6 +50,15 @@ local function merge(report, taken)
   end
   for _, name in ipairs { "conflicts", "problems", "notes" } do
     table.move(taken[name], 1, #taken[name], #report[name] + 1, report[name])
+  end
+  for _, held in ipairs(taken.held) do
+    local same = report.held[held.property]
+    if same then
+      same.pages = same.pages + held.pages
+    else
+      report.held[held.property] = held
+      table.insert(report.held, held)
+    end
   end
 end
 
@@ -78,6 +88,7 @@ local function take(self, pages)
   if #pages > 0 then
     merge(self.report, taking.take(self.conn, self.target, self.policy.type, pages, { command = COMMAND,
       arguments = { entity = self.policy.type }, rehearse = self.rehearse, owners = self.owners,
+      emptied = self.emptied,
       markdown = not self.rehearse and bodies_of(self, pages) or nil }))
   end
   self.tell(self.report)
@@ -177,6 +188,7 @@ local function import_type(conn, target, entity_type, options, owners)
   local self = setmetatable({ conn = conn, target = target, policy = policy, report = report, owners = owners,
     marks = mirrors.marks(conn, policy.kind), listed = {}, all = options.all, bodies = options.bodies,
     delete = options.delete, rehearse = options.rehearse, since_s = options.since and instants.seconds(options.since),
+    emptied = not options.allow_empty and emptied.new(conn, target, entity_type) or nil,
     tell = options.tell or function() end }, Importing)
   read_pages(self)
   look_for_gone(self)
@@ -188,9 +200,10 @@ end
 ---@param conn table outside a transaction
 ---@param target ligase.notion_target
 ---@param options {types: string[], since: string|nil, all: boolean|nil, bodies: boolean|nil, delete: boolean|nil,
---- rehearse: boolean|nil, tell: fun(so_far: ligase.notion_import)|nil} types: in the order of the policy; since: only
+--- rehearse: boolean|nil, allow_empty: boolean|nil, tell: fun(so_far: ligase.notion_import)|nil} types: in the order of the policy; since: only
 --- pages edited from then on (UTC, as 2026-05-01T00:00:00Z); all: also those that were taken as they are; bodies: false
---- leaves the pages' texts out; delete: entities whose page lies in the trash are deleted; rehearse: nothing is kept
+--- leaves the pages' texts out; delete: entities whose page lies in the trash are deleted; rehearse: nothing is kept;
+--- allow_empty: values are emptied also when most pages lost theirs
 ---@return ligase.notion_import[]
 function M.run(conn, target, options)
   options = options_of.check(options, OPTIONS, "import.run")

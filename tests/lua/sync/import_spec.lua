@@ -3,6 +3,7 @@ local import = require "ligase.sync.import"
 local labs = require "tests.lua.sync.lab"
 local narratives = require "ligase.store.narratives"
 local reconcile = require "ligase.sync.reconcile"
+local repair = require "ligase.sync.repair"
 local rollback = require "ligase.store.rollback"
 local support = require "tests.support"
 local sys = require "sys"
@@ -207,6 +208,71 @@ describe("import notion", function()
     sys.sleep(0.5)
     assert.same({ pages = 1, unchanged = 1 }, import_again())
     assert.same({ pages = 1, skipped = 1 }, import_again())
+  end)
+
+  describe("of a property that was removed", function()
+    local ids
+
+    local function descriptions()
+      return one("SELECT count(description) AS n FROM programs").n
+    end
+
+    local function set_description(definition)
+      lab:ask("PATCH", "/v1/data_sources/" .. lab.sources.programs, { properties = { Description = definition } })
+    end
+
+    before_each(function()
+      ids = {}
+      for i = 1, 6 do
+        ids[i] = page("programs", { Name = title("P" .. i), Description = rich("about " .. i) })
+      end
+      run { types = { "programs" } }
+      lab:deliver(conn)
+    end)
+
+    it("takes nothing while it is missing", function()
+      set_description(labs.json.null)
+      local done, failure = pcall(run, { types = { "programs" }, all = true })
+      set_description { rich_text = {} }
+      assert.is_false(done)
+      assert.matches("'Description' (rich_text) is missing", failure.message, 1, true)
+      assert.equal(6, descriptions())
+    end)
+
+    it("keeps the values when it was made again, and empties them only when asked to", function()
+      set_description(labs.json.null)
+      set_description { rich_text = {} }
+      lab:edit(ids[1], { Description = rich "written anew" })
+      local report = run({ types = { "programs" }, all = true })[1]
+      assert.same({ 1, 0, 6 }, { report.updated, #report.problems, descriptions() })
+      assert.equal("written anew", one("SELECT description FROM programs WHERE name = 'P1'").description)
+      assert.same({ "Description", 5 }, { report.held[1].property, report.held[1].pages })
+      assert.equal("1 of the 6 pages that had a value still has one", report.held[1].message)
+      report = run({ types = { "programs" } })[1] -- what was held is looked at again
+      assert.equal(5, report.held[1].pages)
+      report = run({ types = { "programs" }, allow_empty = true })[1]
+      assert.same({ 5, 0, 1 }, { report.updated, #report.held, descriptions() })
+    end)
+
+    it("keeps them in a repair, too", function()
+      set_description(labs.json.null)
+      set_description { rich_text = {} }
+      local target = lab:relay(conn).target
+      local comparison = reconcile.compare(conn, target, "programs")
+      assert.equal(6, comparison.counts.differing)
+      repair.repair(conn, target, comparison, { side = "postgres" })
+      assert.equal(6, descriptions())
+      assert.matches("'Description' is empty on this page and most others", comparison.findings[1].details.note, 1, true)
+      repair.repair(conn, target, reconcile.compare(conn, target, "programs"), { side = "notion", overwrite = true })
+      lab:deliver(conn)
+      assert.equal("about 3", lab:said(ids[3]).Description)
+    end)
+
+    it("takes what people emptied page by page", function()
+      lab:edit(ids[2], { Description = { rich_text = labs.json.array() } })
+      assert.equal(1, run({ types = { "programs" } })[1].updated)
+      assert.equal(5, descriptions())
+    end)
   end)
 
   it("shows what was changed on both sides; Notion wins where it is written first", function()
