@@ -318,7 +318,8 @@ local function settle(self, list)
       local wanted = values.wanted(self.policy, entity)
       local is_equal = not next(values.differences(self.policy, wanted, one.said))
       mirrors.settle(self.conn, entity, { page_id = one.page.id, properties = delivered,
-        sha256 = is_equal and values.sha256(self.policy, wanted) or nil, edited_at = not one.is_held and notion.settled_edit(one.page) or nil })
+        sha256 = is_equal and values.sha256(self.policy, wanted) or nil,
+        edited_at = not one.is_held and notion.settled_edit(one.page) or nil })
       if not is_equal and self.rule.is_mirrored then
         outbox.tell(self.conn, entity.type, entity.id, "update", json.encode { name = one.name })
       end
@@ -339,8 +340,8 @@ end
 ---@param entity_type string
 ---@param pages table[] as Notion gives them, all of the type's database
 ---@param given {command: string, arguments: table|nil, markdown: table<string, string>|nil, rehearse: boolean|nil,
---- owners: table<string, string>|nil, emptied: ligase.emptied|nil} markdown: bodies by the page's id; rehearse: nothing is kept; owners: entities of
---- all kinds by page (ligase.store.mirrors.ids_of_pages), to which those that are new are added; emptied: holds values
+--- owners: table<string, string>|nil, emptied: ligase.emptied|nil} markdown: bodies by the page's id; rehearse: nothing
+--- is kept; owners: entities of all kinds by page (ligase.store.mirrors.ids_of_pages), to which those that are new are added; emptied: holds values
 --- of properties that most pages lost
 ---@return ligase.taken
 function M.take(conn, target, entity_type, pages, given)
