@@ -76,8 +76,8 @@ function M.run(context)
     rows[#rows + 1] = { one[1], ("%.0f"):format(FILES / seconds * 60), measure.ratio(medians.off, seconds),
       tostring(one[2].lines) }
   end
-  measure.print_table(("10. %d files of %d rows, with and without the outbox (%d changes in it at the end)"):format(FILES,
-    ROWS, told), rows)
+  local title = "10. %d files of %d rows, with and without the outbox (%d changes in it at the end)"
+  measure.print_table(title:format(FILES, ROWS, told), rows)
 end
 
 return M
