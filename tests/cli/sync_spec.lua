@@ -112,7 +112,7 @@ describe("the dual write on the command line", function()
       lab:faults()
       wait_for_pages(8) -- long before the lease of what was in hand is over
       assert.is_nil(process:wait(0))
-      has(sys.read_file(said), "terminating connection")
+      has(sys.read_file(said), "ligase: Postgres is gone (")
       has(sys.read_file(said), "ligase: Postgres is back; the relay goes on")
       local pages = {}
       for _, page in ipairs(lab:pages "programs") do

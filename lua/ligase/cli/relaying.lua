@@ -141,7 +141,7 @@ local function endure(self, failure)
     error(failure, 0)
   elseif not self.is_gone then
     self.is_gone = true
-    say(self, ("%s (the relay connects again by itself)"):format(errors.describe(failure):match "^[^\n]*"))
+    say(self, ("Postgres is gone (%s); the relay connects again by itself"):format(failure.message:match "^[^\n]*"))
   end
   local stop = sys.monotonic() + math.min(PAUSE_MOST_S, PAUSE_S * 2 ^ self.tries) * (0.5 + 0.5 * math.random())
   self.tries = self.tries + 1

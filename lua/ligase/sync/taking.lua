@@ -341,8 +341,8 @@ end
 ---@param pages table[] as Notion gives them, all of the type's database
 ---@param given {command: string, arguments: table|nil, markdown: table<string, string>|nil, rehearse: boolean|nil,
 --- owners: table<string, string>|nil, emptied: ligase.emptied|nil} markdown: bodies by the page's id; rehearse: nothing
---- is kept; owners: entities of all kinds by page (ligase.store.mirrors.ids_of_pages), to which those that are new are added; emptied: holds values
---- of properties that most pages lost
+--- is kept; owners: entities of all kinds by page (ligase.store.mirrors.ids_of_pages), to which those that are new are
+--- added; emptied: holds values of properties that most pages lost
 ---@return ligase.taken
 function M.take(conn, target, entity_type, pages, given)
   local policy = target:entity(entity_type)
