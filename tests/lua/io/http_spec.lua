@@ -49,6 +49,11 @@ local function key_of(url)
 end
 
 describe("what is wrong with a request", function()
+  it("is said without a line when the line is not known any more", function()
+    local typed = assert(load("return http.get(nil)", "=typed", "t", { http = http })) -- a tail call, as in the REPL
+    assert.equal("http: the request has no url", tostring(failure_of(function() local _ = typed() end)))
+  end)
+
   it("is said of the line that made it", function()
     local here = debug.getinfo(1, "S").short_src
     for said, wrong in pairs {
