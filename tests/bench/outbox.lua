@@ -71,10 +71,11 @@ function M.run(context)
   conn:close()
   server.drop(conninfo)
   local rows = { { "", "datasets/min", "to off", "lines on stderr" } }
-  for _, one in ipairs { { "Notion sync off", off }, { "dual write on", on }, { "dual write on, Notion down", down } } do
-    local seconds = medians[one[2].name]
-    rows[#rows + 1] = { one[1], ("%.0f"):format(FILES / seconds * 60), measure.ratio(medians.off, seconds),
-      tostring(one[2].lines) }
+  local labels = { off = "Notion sync off", on = "dual write on", down = "dual write on, Notion down" }
+  for _, one in ipairs { off, on, down } do
+    local seconds = medians[one.name]
+    rows[#rows + 1] = { labels[one.name], ("%.0f"):format(FILES / seconds * 60), measure.ratio(medians.off, seconds),
+      tostring(one.lines) }
   end
   local title = "10. %d files of %d rows, with and without the outbox (%d changes in it at the end)"
   measure.print_table(title:format(FILES, ROWS, told), rows)

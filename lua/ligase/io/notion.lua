@@ -242,8 +242,8 @@ local function refuse_sources(database, about)
     ids[i] = ("%s (%s)"):format(source.id, source.name)
   end
   errors.raise { kind = "notion", code = "multiple_data_sources", outcome = "refused", about = about,
-    data_sources = ids, message = ("the Notion database %s%s has %d data sources"):format(database.id,
-      about and " of " .. about or "", #ids),
+    data_sources = ids, message = ("the Notion database%s has %d data sources (GET /v1/databases/%s)"):format(
+      about and " of " .. about or "", #ids, database.id),
     hint = "Set the id of the one that is meant instead: " .. table.concat(ids, ", ") }
 end
 

@@ -36,6 +36,11 @@ local function is_in_trash(page)
   return page.in_trash == true or page.archived == true
 end
 
+local function name_of(row, payload)
+  local name = row and (row.code ~= json.null and row.code or row.name) or payload.name
+  return type(name) == "string" and name or nil
+end
+
 local function is_missing(failure)
   return errors.is(failure, "notion") and failure.status == 404
 end
@@ -44,11 +49,6 @@ end
 local function says_trash(failure)
   return errors.is(failure, "notion") and failure.status == 400
     and (failure.message:find("archived", 1, true) or failure.message:find("in the trash", 1, true)) ~= nil
-end
-
-local function refuse(self, code, message, hint)
-  errors.raise { kind = "notion", code = code, outcome = "refused", about = self.about, final = true,
-    message = ("%s: %s"):format(self.about, message), hint = hint }
 end
 
 --- Values as a page takes them.
@@ -79,6 +79,24 @@ local function read(self, page)
   return properties.read_all(page)
 end
 
+--- Notion does not find the page of an entity that this one refers to: that page is the matter,
+--- or all of its database.
+local function blame_linked(self, failure, linked)
+  local kind = self.target:entity(linked.type).kind
+  self.target:forget(linked.type)
+  local shared, problem = errors.try(self.target.source, self.target, linked.type)
+  if not shared and is_missing(problem) then
+    failure.entity_type = self.entity.type
+    failure.hint = ("The database of %s is not shared with the integration any more: share it (its menu, Connections)")
+      :format(kind.plural)
+    return
+  end
+  failure.final = true
+  failure.hint = ("It refers to the page of %s '%s': share that page with the integration, or let a new one be made: "
+    .. "ligase %s update '%s' --notion-page ''; then: ligase outbox --retry all"):format(kind.name, linked.name,
+    kind.name, linked.name)
+end
+
 --- Says which of the pages that an entity refers to Notion does not find, when it is one of
 --- them that is missing and not the entity's own page or database.
 local function name_missing(self, failure)
@@ -89,11 +107,7 @@ local function name_missing(self, failure)
   for _, links in pairs(self.entity.links) do
     for _, linked in ipairs(links) do
       if linked.page_id and message:find((linked.page_id:gsub("%-", ""):lower()), 1, true) then
-        local kind = self.target:entity(linked.type).kind.name
-        failure.final = true
-        failure.hint = ("It refers to the page of %s '%s': share that page with the integration, or let a new one be "
-          .. "made: ligase %s update NAME --notion-page ''; then: ligase outbox --retry all"):format(kind, linked.name,
-          kind)
+        return blame_linked(self, failure, linked)
       end
     end
   end
@@ -138,8 +152,9 @@ local function settled(self, page_id, plan, wanted, page)
 end
 
 local function refuse_trashed(self, page_id)
-  refuse(self, "archived", ("its page %s lies in Notion's trash, where somebody put it"):format(page_id),
-    "Restore the page in Notion, then: ligase outbox --retry all")
+  errors.raise { kind = "notion", code = "archived", outcome = "refused", about = self.about, final = true,
+    message = ("cannot update the page of %s in Notion: it lies in the trash, where somebody put it (GET /v1/pages/%s)")
+      :format(self.about, page_id), hint = "Restore the page in Notion, then: ligase outbox --retry all" }
 end
 
 --- The page as it is, out of the trash where the policy says so.
@@ -192,14 +207,16 @@ end
 local change_known
 
 --- The page cannot be found: it is gone for good, or nobody may see the database.
-local function replace_missing(self, wanted, page_id)
+local function replace_missing(self, wanted, failure)
   self.target:forget(self.entity.type)
   self.target:source(self.entity.type) -- raises what is wrong with the database itself
   local page = find(self)
   if not page then
-    refuse(self, "page_missing", ("its page %s is gone, or no longer shared"):format(page_id),
-      ("Share the page with the integration, or let a new one be made: ligase %s update NAME --notion-page ''"):format(
-        self.policy.kind.name))
+    failure.final, failure.code = true, "page_missing"
+    failure.hint = ("The page is gone, or no longer shared: share it with the integration, or let a new one be made: "
+      .. "ligase %s update '%s' --notion-page ''; then: ligase outbox --retry all"):format(self.policy.kind.name,
+      name_of(self.entity.row, {}))
+    error(failure, 0)
   end
   return change(self, page.id, wanted, {}, page)
 end
@@ -217,7 +234,7 @@ change_known = function(self, wanted)
   if done then
     return result
   elseif is_missing(result) and not result.final then
-    return replace_missing(self, wanted, page_id)
+    return replace_missing(self, wanted, result)
   end
   error(result, 0)
 end
@@ -282,11 +299,6 @@ local function remove(self, payload)
 end
 
 -- ---- one entity ------------------------------------------------------------
-
-local function name_of(row, payload)
-  local name = row and (row.code ~= json.null and row.code or row.name) or payload.name
-  return type(name) == "string" and name or nil
-end
 
 --- What an entity is called in messages: "dataset plasma".
 ---@param entity_policy ligase.entity_policy

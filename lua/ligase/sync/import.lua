@@ -202,8 +202,8 @@ end
 ---@param options {types: string[], since: string|nil, all: boolean|nil, bodies: boolean|nil, delete: boolean|nil,
 --- rehearse: boolean|nil, allow_empty: boolean|nil, tell: fun(so_far: ligase.notion_import)|nil} types: in the order of
 --- the policy; since: only pages edited from then on (UTC, as 2026-05-01T00:00:00Z); all: also those that were taken as
---- they are; bodies: false leaves the pages' texts out; delete: entities whose page lies in the trash are deleted; rehearse: nothing is kept;
---- allow_empty: values are emptied also when most pages lost theirs
+--- they are; bodies: false leaves the pages' texts out; delete: entities whose page lies in the trash are deleted;
+--- rehearse: nothing is kept; allow_empty: values are emptied also when most pages lost theirs
 ---@return ligase.notion_import[]
 function M.run(conn, target, options)
   options = options_of.check(options, OPTIONS, "import.run")

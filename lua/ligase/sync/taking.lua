@@ -44,7 +44,7 @@ Taking.__index = Taking
 ---@field entity ligase.mirrored_entity|nil
 ---@field fields table<string, any>
 ---@field untaken table<string, boolean> properties that stay as each side has them
----@field is_held boolean|nil it is to be looked at again
+---@field held table<string, boolean>|nil properties whose emptiness was not taken; it is to be looked at again
 ---@field id string|nil of its entity, once it is stored
 
 local function problem(self, one, message, hint)
@@ -170,7 +170,8 @@ local function is_held(self, one, name, difference)
   if not suspicion then
     return false
   end
-  one.is_held = true
+  one.held = one.held or {}
+  one.held[name] = true
   for _, held in ipairs(self.taken.held) do
     if held.property == name then
       held.pages = held.pages + 1
@@ -299,6 +300,16 @@ local function store_all(self, list)
   return stored
 end
 
+--- Whether a page differs only in values that are held: then there is nothing to tell Notion.
+local function is_only_held(self, one, wanted)
+  for name in pairs(values.differences(self.policy, wanted, one.said)) do
+    if not (one.held and one.held[name]) then
+      return false
+    end
+  end
+  return true
+end
+
 --- Both sides are noted as the same where they are.
 local function settle(self, list)
   local ids = {}
@@ -319,8 +330,8 @@ local function settle(self, list)
       local is_equal = not next(values.differences(self.policy, wanted, one.said))
       mirrors.settle(self.conn, entity, { page_id = one.page.id, properties = delivered,
         sha256 = is_equal and values.sha256(self.policy, wanted) or nil,
-        edited_at = not one.is_held and notion.settled_edit(one.page) or nil })
-      if not is_equal and self.rule.is_mirrored then
+        edited_at = not one.held and notion.settled_edit(one.page) or nil })
+      if not is_equal and self.rule.is_mirrored and not is_only_held(self, one, wanted) then
         outbox.tell(self.conn, entity.type, entity.id, "update", json.encode { name = one.name })
       end
     end

@@ -248,6 +248,7 @@ describe("import notion", function()
       assert.equal("written anew", one("SELECT description FROM programs WHERE name = 'P1'").description)
       assert.same({ "Description", 5 }, { report.held[1].property, report.held[1].pages })
       assert.equal("1 of the 6 pages that had a value still has one", report.held[1].message)
+      assert.equal(0, one("SELECT count(*) AS n FROM outbox WHERE state = 'pending'").n)
       report = run({ types = { "programs" } })[1] -- what was held is looked at again
       assert.equal(5, report.held[1].pages)
       report = run({ types = { "programs" }, allow_empty = true })[1]

@@ -193,12 +193,13 @@ local function tell_unconfigured(conn, context)
   local policy, phase = policy_of.load(context.workspace), policy_of.phase_of(context.config)
   for entity_type, count in pairs(outbox.pending_by_type(conn)) do
     local entity, rule = policy.entities[entity_type], policy:rule(entity_type, phase)
+    local waiting = ("%s of %s %s"):format(text.count(count, "change"), entity_type, count == 1 and "waits" or "wait")
     if entity and not context.config:get(entity.database) then
-      io.stderr:write(("ligase: Notion sync skipped (error): %s of %s wait: %s is not set. Set it to the database's id "
-        .. "or link\n"):format(text.count(count, "change"), entity.type, entity.database))
+      io.stderr:write(("ligase: Notion sync skipped (error): %s: %s is not set. Set it to the database's id or link\n")
+        :format(waiting, entity.database))
     elseif not (rule and rule.is_mirrored) then
-      io.stderr:write(("ligase: Notion sync skipped (error): %s of %s wait: in phase %s the policy does not mirror "
-        .. "them. See: ligase policy check\n"):format(text.count(count, "change"), entity_type, phase))
+      io.stderr:write(("ligase: Notion sync skipped (error): %s: in phase %s the policy does not mirror them. See: "
+        .. "ligase policy check\n"):format(waiting, phase))
     end
   end
 end
