@@ -181,6 +181,9 @@ describe("the dual write on the command line", function()
     assert.equal(1, select(2, result.stderr:gsub("\n", "")))
     has(result.stderr, "ligase: Notion sync skipped (error): 2 changes waiting in the outbox; the last reason: "
       .. "cannot connect. See: ligase outbox; deliver with: ligase sync")
+    conn:query("UPDATE outbox SET last_error = 'cannot connect. Does it run?' WHERE last_error IS NOT NULL")
+    has(run({ "ingest", "--omics", "lipidomics", "--force", file, env = down }).stderr,
+      "cannot connect. Does it run? See: ligase outbox")
   end)
 
   it("says what is wrong with the key, and leaves everything", function()
@@ -218,6 +221,13 @@ describe("the dual write on the command line", function()
     done { "program", "update", "ALS", "--description", "newer" }
     has(run({ "sync" }).stderr, "program 'ALS': 'Description' was changed in Notion to 'theirs'")
     has(done({ "outbox" }).stdout, "conflict  program 'ALS': Description is 'theirs', should be 'newer'\n")
+  end)
+
+  it("says once what is left to do about a page that was made in Notion", function()
+    local page = lab:ask("POST", "/v1/pages", { parent = { type = "data_source_id",
+      data_source_id = lab.sources.signatures }, properties = { Name = { title = { { text = { content = "S" } } } } } })
+    local said = run({ "reconcile", "--entity", "signatures", "--fix", "notion" }).stdout
+    has(said, ("extra      signature 'S': page %s: it was made in Notion; take it over with --fix postgres, or: ligase import notion\n"):format(page.id))
   end)
 
   it("writes to Notion alone while Notion is the source of truth", function()

@@ -125,22 +125,22 @@ local function notion_extra(self, finding)
   if finding.why == "gone" then
     return notion_trash(self, finding)
   end
-  left(finding, "it was made in Notion: take it over with --fix postgres, or: ligase import notion")
+  left(finding, "take it over with --fix postgres, or: ligase import notion")
 end
 
 -- ---- Postgres --------------------------------------------------------------
 
 local function postgres_missing(_, finding)
-  left(finding, "it is in Postgres and has no page: make one with --fix notion, or delete it")
+  left(finding, "make one with --fix notion, or delete the entity")
 end
 
 local function postgres_duplicate(_, finding)
-  left(finding, "the page is one too many: put it into the trash with --fix notion")
+  left(finding, "put it into the trash with --fix notion")
 end
 
 local function postgres_extra(self, finding)
   if finding.why == "gone" then
-    return left(finding, "its entity was deleted in Postgres: put the page into the trash with --fix notion")
+    return left(finding, "put the page into the trash with --fix notion")
   end
   local taken = taking.take(self.conn, self.target, self.comparison.entity_type, { finding.page },
     { command = "reconcile" })
