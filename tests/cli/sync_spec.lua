@@ -227,7 +227,8 @@ describe("the dual write on the command line", function()
     local page = lab:ask("POST", "/v1/pages", { parent = { type = "data_source_id",
       data_source_id = lab.sources.signatures }, properties = { Name = { title = { { text = { content = "S" } } } } } })
     local said = run({ "reconcile", "--entity", "signatures", "--fix", "notion" }).stdout
-    has(said, ("extra      signature 'S': page %s: it was made in Notion; take it over with --fix postgres, or: ligase import notion\n"):format(page.id))
+    has(said, ("extra      signature 'S': page %s: it was made in Notion; take it over with --fix postgres, or: ligase "
+      .. "import notion\n"):format(page.id))
   end)
 
   it("writes to Notion alone while Notion is the source of truth", function()

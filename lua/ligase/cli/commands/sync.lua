@@ -55,10 +55,13 @@ local function note_for_parent()
   io.stdout:flush()
 end
 
+--- Notes a delivery of the relay in this process.
 function Tally:note()
   self.count = self.count + 1
 end
 
+--- How many changes were delivered so far.
+---@return integer
 function Tally:delivered()
   local found = self.path and sys.stat(self.path)
   return found and found.size_bytes or self.count
@@ -78,7 +81,10 @@ local View = {}
 View.__index = View
 
 --- Asks the outbox; nil when Postgres is gone.
-function View:ask(question, ...)
+---@param question fun(conn: table, argument: any): any
+---@param argument any
+---@return any
+function View:ask(question, argument)
   if not (self.conn and self.conn:is_open()) then
     if sys.monotonic() < (self.next_at or 0) then
       return nil
@@ -87,9 +93,9 @@ function View:ask(question, ...)
     local opened, conn = errors.try(relaying.open, self.context, true)
     self.conn = opened and conn or nil
   end
-  local asked, answer = errors.try(function(...)
-    return self.conn and question(self.conn, ...)
-  end, ...)
+  local asked, answer = errors.try(function()
+    return self.conn and question(self.conn, argument)
+  end)
   if asked then
     return answer or nil
   elseif not failing.is_lost(answer) then
