@@ -1,3 +1,4 @@
+local entities = require "ligase.store.entities"
 local host = require "host"
 local labs = require "tests.lua.sync.lab"
 local support = require "tests.support"
@@ -64,6 +65,81 @@ describe("the dual write on the command line", function()
     assert.equal(24, one(conn, "SELECT count(notion_page_id) AS n FROM programs").n)
   end)
 
+  --- `ligase sync` as a process of its own.
+  local function relay(...)
+    local env, said = { POSTGRES_URL = url }, support.tmpfile("", "said")
+    for name, value in pairs(lab.env) do
+      env[name] = value
+    end
+    return sys.spawn({ host.executable, "sync", ... }, { env = env, stdout = said .. ".out", stderr = said }), said
+  end
+
+  local function wait_until(what, holds)
+    local deadline = sys.monotonic() + 20
+    while not holds() do
+      assert(sys.monotonic() < deadline, what)
+      sys.sleep(0.05)
+    end
+  end
+
+  local function make(first, last)
+    entities.change(conn, { command = "spec", outbox = true }, function(changes)
+      for i = first, last do
+        changes:create("program", { name = "P" .. i })
+      end
+    end)
+  end
+
+  local function wait_for_pages(count)
+    wait_until(count .. " pages", function()
+      return one(conn, "SELECT count(notion_page_id) AS n FROM programs").n == count
+        and one(conn, "SELECT count(*) AS n FROM outbox WHERE state <> 'done'").n == 0
+    end)
+  end
+
+  for _, jobs in ipairs { "1", "2" } do
+    it("watches on when its connections are lost, with --jobs " .. jobs, function()
+      local process <close>, said = relay("--watch", "--jobs", jobs)
+      make(1, 3)
+      wait_for_pages(3)
+      lab:faults("slow@page_create", { slow_s = 0.5 })
+      make(4, 8)
+      wait_until("a claim", function()
+        return one(conn, "SELECT count(*) AS n FROM outbox WHERE state = 'running'").n > 0
+      end)
+      conn:query [[SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()]]
+      lab:faults()
+      wait_for_pages(8) -- long before the lease of what was in hand is over
+      assert.is_nil(process:wait(0))
+      has(sys.read_file(said), "ligase: Postgres is gone (")
+      has(sys.read_file(said), "ligase: Postgres is back; the relay goes on")
+      local pages = {}
+      for _, page in ipairs(lab:pages "programs") do
+        pages[page.key] = (pages[page.key] or 0) + 1
+      end
+      for _, program in ipairs(conn:query "SELECT id, name FROM programs") do
+        assert.equal(1, pages[program.id], program.name)
+      end
+      process:kill "TERM"
+      assert.same({ code = 130 }, process:wait(10))
+      has(sys.read_file(said .. ".out"), "8 changes delivered\n")
+    end)
+  end
+
+  it("reports of two at once what each of them delivered", function()
+    make(1, 30)
+    lab:faults("slow", { slow_s = 0.02 })
+    local first <close>, first_said = relay()
+    local second <close>, second_said = relay("--jobs", "2")
+    assert.same({ { code = 0 }, { code = 0 } }, { first:wait(30), second:wait(30) })
+    local function delivered(said)
+      return tonumber(sys.read_file(said .. ".out"):match "^(%d+) changes? delivered\n$")
+    end
+    assert.equal(30, delivered(first_said) + delivered(second_said))
+    assert.is_true(delivered(first_said) > 0 and delivered(second_said) > 0)
+  end)
+
   it("makes the page of one dataset while the sync is off", function()
     local file = support.tmpfile(TABLE, "plasma.csv")
     done { "ingest", "--omics", "lipidomics", file, env = OFF }
@@ -105,6 +181,9 @@ describe("the dual write on the command line", function()
     assert.equal(1, select(2, result.stderr:gsub("\n", "")))
     has(result.stderr, "ligase: Notion sync skipped (error): 2 changes waiting in the outbox; the last reason: "
       .. "cannot connect. See: ligase outbox; deliver with: ligase sync")
+    conn:query("UPDATE outbox SET last_error = 'cannot connect. Does it run?' WHERE last_error IS NOT NULL")
+    has(run({ "ingest", "--omics", "lipidomics", "--force", file, env = down }).stderr,
+      "cannot connect. Does it run? See: ligase outbox")
   end)
 
   it("says what is wrong with the key, and leaves everything", function()
@@ -132,6 +211,24 @@ describe("the dual write on the command line", function()
     has(done({ "outbox", "--discard", id }).stdout, "was discarded")
     assert.equal(2, run({ "outbox", "--discard", id }).code)
     assert.equal(0, done({ "sync" }).code)
+  end)
+
+  it("shows what people changed, by the entity's kind and name", function()
+    done { "program", "create", "ALS", "--description", "ours" }
+    done { "sync" }
+    lab:edit(one(conn, "SELECT notion_page_id AS id FROM programs").id,
+      { Description = { rich_text = { { text = { content = "theirs" } } } } })
+    done { "program", "update", "ALS", "--description", "newer" }
+    has(run({ "sync" }).stderr, "program 'ALS': 'Description' was changed in Notion to 'theirs'")
+    has(done({ "outbox" }).stdout, "conflict  program 'ALS': Description is 'theirs', should be 'newer'\n")
+  end)
+
+  it("says once what is left to do about a page that was made in Notion", function()
+    local page = lab:ask("POST", "/v1/pages", { parent = { type = "data_source_id",
+      data_source_id = lab.sources.signatures }, properties = { Name = { title = { { text = { content = "S" } } } } } })
+    local said = run({ "reconcile", "--entity", "signatures", "--fix", "notion" }).stdout
+    has(said, ("extra      signature 'S': page %s: it was made in Notion; take it over with --fix postgres, or: ligase "
+      .. "import notion\n"):format(page.id))
   end)
 
   it("writes to Notion alone while Notion is the source of truth", function()

@@ -44,10 +44,11 @@ function M.new(fields)
   return setmetatable(made, host.error_metatable)
 end
 
---- The place in Lua that is `level` calls up, as "file:line: ", or nil in C.
+--- The place in Lua that is `level` calls up, as "file:line: ", or nil in C. Whoever made a tail
+--- call is not there any more, and the one above knows nothing of it.
 local function position(level)
-  local info = debug.getinfo(level + 1, "Sl")
-  if info and info.currentline > 0 then
+  local called, info = debug.getinfo(level, "t"), debug.getinfo(level + 1, "Sl")
+  if info and info.currentline > 0 and not called.istailcall then
     return ("%s:%d: "):format(info.short_src, info.currentline)
   end
 end

@@ -49,6 +49,11 @@ local function tell(report, is_rehearsed)
   say_some("note", report.notes, function(one)
     return ("'%s': %s"):format(text.shown(one.name, 40), one.message)
   end)
+  say_some("held", report.held, function(one)
+    return ("'%s': %s, so Postgres keeps those of %s. Was the property removed and made again? Give Notion the values "
+      .. "back with: ligase reconcile --fix notion --overwrite; or empty them here with: ligase import notion "
+      .. "--allow-empty"):format(one.property, one.message, text.count(one.pages, "entity", "entities"))
+  end)
   say_some("gone", report.trashed, function(one)
     return ("'%s': %s"):format(text.shown(one.name, 40), one.message)
   end)
@@ -61,7 +66,7 @@ end
 --- Runs the command.
 ---@param arguments table as parsed
 ---@param context ligase.context
----@return integer status 1 when some pages were left out
+---@return integer status 1 when some pages were left out, or values held
 function M.run(arguments, context)
   local conn = context:open { when_off = true }
   local target = opening.target(context.config, { conn = context:open { when_off = true } })
@@ -71,6 +76,7 @@ function M.run(arguments, context)
   for _, entity_type in ipairs(syncing.types(target, arguments.databases)) do
     local report = import.run(conn, target, { types = { entity_type }, since = arguments.since, all = arguments.all,
       bodies = not arguments.no_bodies, delete = arguments.delete, rehearse = arguments.dry_run,
+      allow_empty = arguments.allow_empty,
       tell = function(so_far)
         if is_shown then
           line:draw(("%s: %s read, %s taken over"):format(entity_type, text.count(so_far.pages, "page"),
@@ -79,7 +85,7 @@ function M.run(arguments, context)
       end })[1]
     line:close()
     tell(report, arguments.dry_run)
-    status = #report.problems > 0 and 1 or status
+    status = (#report.problems > 0 or #report.held > 0) and 1 or status
   end
   say("took", "%s", text.duration(sys.monotonic() - started))
   return status

@@ -68,8 +68,9 @@ local function trouble(open)
   end
   local parts = { waiting > 0 and text.count(waiting, "change") .. " waiting in the outbox" or nil }
   parts[#parts + 1] = open.dead > 0 and text.count(open.dead, "change") .. " set aside" or nil
-  return ("%s%s. See: ligase outbox; deliver with: ligase sync"):format(table.concat(parts, ", "),
-    open.last_error ~= pg.null and "; the last reason: " .. open.last_error:gsub("%.$", "") or "")
+  local reason = open.last_error ~= pg.null and "; the last reason: " .. open.last_error or ""
+  local line = table.concat(parts, ", ") .. reason
+  return line .. (line:find "[.?!]$" and "" or ".") .. " See: ligase outbox; deliver with: ligase sync"
 end
 
 --- Says in one line what keeps Notion from being told of changes in these tables, if anything

@@ -9,6 +9,7 @@
 --- says in `outcome` whether the request may have arrived.
 local errors = require "ligase.base.errors"
 local http = require "http"
+local instants = require "ligase.base.instants"
 local json = require "ligase.base.json"
 local options_of = require "ligase.base.options"
 local sys = require "sys"
@@ -41,16 +42,25 @@ local function copied(t)
   return copy
 end
 
---- A request as the host understands it: `json`, a value, becomes the body and its
---- Content-Type. The table given is left as it is.
----@param request table as for http.request
----@return table request
-function M.prepare(request)
+--- What is wrong with a request is the caller's fault; level as for errors.raise, from here.
+local function refuse(problem, method, level)
+  local misfit = type(problem) == "string" and problem:match "bad argument #%d+ to '[^']*' %((.*)%)"
+  if misfit then
+    errors.raise({ kind = "usage", message = ("http.%s: %s"):format(method, misfit) }, level + 1)
+  elseif errors.is(problem, "usage") and problem.code == "usage" then
+    problem.where = nil
+    errors.raise(problem, level + 1)
+  end
+  error(problem, 0)
+end
+
+--- As M.prepare; level as for errors.raise, from here.
+local function prepare(request, body, level)
   if type(request) ~= "table" or request.json == nil then
     return request
   end
-  if request.body ~= nil then
-    errors.raise({ kind = "usage", message = "http: a request has a body or json, not both" }, 2)
+  if request.body ~= nil or body ~= nil then
+    errors.raise({ kind = "usage", message = "http: a request has a body or json, not both" }, level + 1)
   end
   local prepared, headers = copied(request), copied(request.headers or {})
   for name, value in pairs { ["Content-Type"] = "application/json", Accept = "application/json" } do
@@ -60,6 +70,28 @@ function M.prepare(request)
   end
   prepared.json, prepared.headers, prepared.body = nil, headers, json.encode(request.json)
   return prepared
+end
+
+--- A request as the host understands it: `json`, a value, becomes the body and its
+--- Content-Type. The table given is left as it is.
+---@param request table as for http.request
+---@return table request
+function M.prepare(request)
+  local prepared = prepare(request, nil, 2)
+  return prepared
+end
+
+--- Asks the host, for who called the function of this module that calls it.
+local function ask(method, options, ...)
+  local count = select("#", ...)
+  local body = count > 1 and select(2, ...) or nil
+  local arguments = table.pack(...)
+  arguments[count + 1] = prepare(options, body, 3)
+  local done, result = pcall(http[method], table.unpack(arguments, 1, count + 1))
+  if not done then
+    refuse(result, method, 3)
+  end
+  return result
 end
 
 local function refuse_json(response, what, detail)
@@ -123,7 +155,8 @@ http.response_methods.json = M.json
 ---@param request ligase.HttpRequest
 ---@return ligase.HttpResponse
 function M.request(request)
-  return http.request(M.prepare(request))
+  local response = ask("request", request)
+  return response
 end
 
 --- GET, once.
@@ -131,7 +164,8 @@ end
 ---@param options? ligase.HttpRequest what else there is to say
 ---@return ligase.HttpResponse
 function M.get(url, options)
-  return http.get(url, M.prepare(options))
+  local response = ask("get", options, url)
+  return response
 end
 
 --- HEAD, once.
@@ -139,7 +173,8 @@ end
 ---@param options? ligase.HttpRequest what else there is to say
 ---@return ligase.HttpResponse
 function M.head(url, options)
-  return http.head(url, M.prepare(options))
+  local response = ask("head", options, url)
+  return response
 end
 
 --- DELETE, once.
@@ -147,7 +182,8 @@ end
 ---@param options? ligase.HttpRequest what else there is to say
 ---@return ligase.HttpResponse
 function M.delete(url, options)
-  return http.delete(url, M.prepare(options))
+  local response = ask("delete", options, url)
+  return response
 end
 
 --- POST, once.
@@ -156,7 +192,8 @@ end
 ---@param options? ligase.HttpRequest what else there is to say, such as json
 ---@return ligase.HttpResponse
 function M.post(url, body, options)
-  return http.post(url, body, M.prepare(options))
+  local response = ask("post", options, url, body)
+  return response
 end
 
 --- PUT, once.
@@ -165,7 +202,8 @@ end
 ---@param options? ligase.HttpRequest what else there is to say, such as json
 ---@return ligase.HttpResponse
 function M.put(url, body, options)
-  return http.put(url, body, M.prepare(options))
+  local response = ask("put", options, url, body)
+  return response
 end
 
 --- PATCH, once.
@@ -174,7 +212,8 @@ end
 ---@param options? ligase.HttpRequest what else there is to say, such as json
 ---@return ligase.HttpResponse
 function M.patch(url, body, options)
-  return http.patch(url, body, M.prepare(options))
+  local response = ask("patch", options, url, body)
+  return response
 end
 
 -- ---- asking again ----------------------------------------------------------
@@ -190,9 +229,15 @@ local function date_seconds(date)
   if not month then
     return nil
   end
-  local y = tonumber(year) - (month <= 2 and 1 or 0) -- years that begin in March end with the leap day
-  local days = 365 * y + y // 4 - y // 100 + y // 400 + (153 * ((month + 9) % 12) + 2) // 5 + tonumber(day) - 719469
+  local days = instants.days(math.tointeger(year), month, math.tointeger(day))
   return ((days * 24 + hour) * 60 + minute) * 60 + second
+end
+
+--- The server's time when it answered, by its Date; nil when it does not say.
+---@param response ligase.HttpResponse
+---@return number|nil seconds since 1970
+function M.date_s(response)
+  return date_seconds(response.headers.date)
 end
 
 --- How long the server asks to be left alone: of Retry-After (seconds or a date) and
@@ -210,7 +255,7 @@ function M.retry_after_s(response, now_s)
     return tonumber(seconds)
   end
   local at = date_seconds(after)
-  return at and math.max(0, at - (date_seconds(response.headers.date) or now_s or sys.now()))
+  return at and math.max(0, at - (M.date_s(response) or now_s or sys.now()))
 end
 
 --- Statuses that another attempt may mend. The first two are given instead of an answer to
@@ -263,7 +308,7 @@ local function attempt(request, limiter)
   if done then
     return result
   elseif not errors.is(result, "network") then
-    error(result, 0)
+    refuse(result, "request", 3)
   end
   return nil, result
 end
@@ -292,8 +337,11 @@ end
 ---@param policy? ligase.HttpPolicy
 ---@return ligase.HttpResponse
 function M.retrying(request, policy)
+  if type(request) ~= "table" then
+    errors.raise({ kind = "usage", message = "http.retrying: a request is a table" }, 2)
+  end
   policy = options_of.check(policy, POLICY, "http.retrying")
-  request = copied(M.prepare(request))
+  request = copied(prepare(request, nil, 2))
   local limiter, clock = policy.limiter, policy.clock
   if limiter and request.resend == nil then
     request.resend = false

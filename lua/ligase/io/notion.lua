@@ -12,11 +12,13 @@
 local api = require "ligase.io.notion.api"
 local blocks = require "ligase.io.notion.blocks"
 local errors = require "ligase.base.errors"
+local instants = require "ligase.base.instants"
 local json = require "ligase.base.json"
 local limits = require "ligase.io.notion.limits"
 local options = require "ligase.base.options"
 local properties = require "ligase.io.notion.properties"
 local query = require "ligase.io.notion.query"
+local sys = require "sys"
 
 local M = {}
 
@@ -173,6 +175,26 @@ function Client:page(id, given)
   return self:complete(page, { about = about })
 end
 
+--- When a page was read, by Notion's clock.
+---@param page table as a method of a client gave it
+---@return number seconds since 1970
+function M.read_s(page)
+  return api.answered_s(page) or sys.now()
+end
+
+--- Notion's times are whole minutes: a page may have been edited again in the minute of its
+--- last_edited_time, after it was read. So long after it, that is certain not to be.
+M.SETTLED_AFTER_S = 180
+
+--- The last_edited_time of a page that was read so long after it that there can be no later edit
+--- of the same time; nil otherwise.
+---@param page table as a method of a client gave it
+---@return string|nil
+function M.settled_edit(page)
+  local edited_s = instants.seconds(page.last_edited_time)
+  return edited_s and M.read_s(page) - edited_s > M.SETTLED_AFTER_S and page.last_edited_time or nil
+end
+
 -- ---- data sources ----------------------------------------------------------
 
 --- An iterator over all pages of a data source that fit a filter: also more than 10,000. Without
@@ -185,8 +207,12 @@ function Client:query(data_source, given)
   local checked = options.check(given, { filter = { type = "table" }, sorts = { type = "table" },
     page_size = { type = "integer", min = 1, max = limits.PAGE_SIZE }, about = CALL.about }, "client:query")
   return query.pages(function(body)
-    return self.api:call { method = "POST", path = api.path("/v1/data_sources/%s/query", data_source),
+    local answer = self.api:call { method = "POST", path = api.path("/v1/data_sources/%s/query", data_source),
       what = "query the data source", about = checked.about, repeats = true, body = body }
+    for _, page in ipairs(answer.results or {}) do
+      api.note_part(page, answer)
+    end
+    return answer
   end, checked)
 end
 
@@ -216,8 +242,8 @@ local function refuse_sources(database, about)
     ids[i] = ("%s (%s)"):format(source.id, source.name)
   end
   errors.raise { kind = "notion", code = "multiple_data_sources", outcome = "refused", about = about,
-    data_sources = ids, message = ("the Notion database %s%s has %d data sources"):format(database.id,
-      about and " of " .. about or "", #ids),
+    data_sources = ids, message = ("the Notion database%s has %d data sources (GET /v1/databases/%s)"):format(
+      about and " of " .. about or "", #ids, database.id),
     hint = "Set the id of the one that is meant instead: " .. table.concat(ids, ", ") }
 end
 

@@ -213,4 +213,15 @@ function M.get(name)
   return kind
 end
 
+--- The kind whose entities stand in a table.
+---@param table_name string
+---@return ligase.entity_kind|nil
+function M.of_table(table_name)
+  for _, kind in pairs(kinds) do
+    if kind.table == table_name then
+      return kind
+    end
+  end
+end
+
 return M

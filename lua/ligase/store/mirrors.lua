@@ -198,23 +198,35 @@ end
 
 local MARKS = [[
 SELECT t.id, t.name, coalesce(t.notion_page_id, m.page_id) AS page_id,
-  coalesce(extract(epoch FROM m.edited_at), 0)::float8 AS edited_s,
-  coalesce(extract(epoch FROM m.delivered_at), 0)::float8 AS taken_s
+  coalesce(extract(epoch FROM m.edited_at), 0)::float8 AS edited_s
 FROM %s AS t LEFT JOIN mirrors AS m ON m.entity_id = t.id AND m.entity_type = '%s' AND m.target = 'notion'
 WHERE coalesce(t.notion_page_id, m.page_id) IS NOT NULL]]
 
 --- How old what is known of pages is.
 ---@param conn table
 ---@param kind ligase.entity_kind
----@return table<string, {id: string, name: string, page_id: string, edited_s: number, taken_s: number}> seconds since
---- 1970, by the page's id without hyphens
+---@return table<string, {id: string, name: string, page_id: string, edited_s: number}> by the page's id without
+--- hyphens; edited_s: seconds since 1970 up to which its edits are known, 0 when that is not certain
 function M.marks(conn, kind)
   local marks = {}
   for _, row in ipairs(conn:query(MARKS:format(kind.table, kind.table))) do
     marks[row.page_id:gsub("%-", ""):lower()] = { id = row.id, name = row.name, page_id = row.page_id,
-      edited_s = row.edited_s, taken_s = row.taken_s }
+      edited_s = row.edited_s }
   end
   return marks
+end
+
+local FILLED = [[
+SELECT count(*) AS n FROM mirrors WHERE entity_type = $1 AND target = 'notion' AND page_id IS NOT NULL
+  AND trashed_at IS NULL AND properties -> $2 NOT IN ('null', '""', '[]', 'false')]]
+
+--- How many pages had a value of a property when they were last the same as Postgres.
+---@param conn table
+---@param entity_type string
+---@param property string
+---@return integer
+function M.filled(conn, entity_type, property)
+  return conn:query(FILLED, entity_type, property)[1].n
 end
 
 -- ---- how far a page is -----------------------------------------------------
@@ -225,7 +237,8 @@ UPDATE mirrors SET page_id = NULL WHERE target = 'notion' AND page_id = $1 AND e
   AND trashed_at IS NOT NULL]]
 
 local INTEND = [[
-INSERT INTO mirrors (entity_type, entity_id, intent_at, properties, intended) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO mirrors (entity_type, entity_id, intent_at, properties, intended)
+VALUES ($1, $2, clock_timestamp(), $3, $4)
 ON CONFLICT (entity_id, entity_type, target) DO UPDATE SET intent_at = excluded.intent_at,
   properties = excluded.properties, intended = excluded.intended, page_id = NULL, trashed_at = NULL]]
 
@@ -236,7 +249,7 @@ ON CONFLICT (entity_id, entity_type, target) DO UPDATE SET intent_at = excluded.
 function M.intend(conn, entity, properties)
   local mirror = entity.mirror
   local before = mirror and mirror.intent_at and json.encode(mirror.properties) or pg.null
-  conn:query(conn:prepare(INTEND), entity.type, entity.id, sys.timestamp(), json.encode(properties), before)
+  conn:query(conn:prepare(INTEND), entity.type, entity.id, json.encode(properties), before)
 end
 
 local INTEND_CHANGE = [[
@@ -268,7 +281,9 @@ end
 
 local SETTLE = [[
 INSERT INTO mirrors (entity_type, entity_id, page_id, delivered_at, trashed_at, edited_at, properties,
-  properties_sha256, conflict, conflict_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+  properties_sha256, conflict, conflict_at)
+VALUES ($1, $2, $3, clock_timestamp(), CASE WHEN $4::bool THEN clock_timestamp() END, $5, $6, $7, $8,
+  CASE WHEN $8::jsonb IS NOT NULL THEN clock_timestamp() END)
 ON CONFLICT (entity_id, entity_type, target) DO UPDATE SET page_id = excluded.page_id,
   delivered_at = excluded.delivered_at, trashed_at = excluded.trashed_at, edited_at = excluded.edited_at,
   properties = excluded.properties, properties_sha256 = excluded.properties_sha256, conflict = excluded.conflict,
@@ -276,13 +291,14 @@ ON CONFLICT (entity_id, entity_type, target) DO UPDATE SET page_id = excluded.pa
 
 local LOCK = "SELECT pg_advisory_xact_lock($1)"
 
---- Notes what a page says now, and whose it is, in the caller's transaction.
+--- Notes what a page says now, and whose it is, in the caller's transaction. Times are the
+--- server's; edited_at is Notion's, and only given when there can be no later edit of that minute
+--- (ligase.io.notion.settled_edit).
 ---@param conn table
 ---@param entity ligase.mirrored_entity
 ---@param told {page_id: string|nil, properties: table<string, any>, sha256: string|nil, edited_at: string|nil,
 --- conflict: table|nil, trashed: boolean|nil} sha256: nil when the page does not say all it should
 function M.settle(conn, entity, told)
-  local now = sys.timestamp()
   local kind_table = entity.type
   if entity.row and told.page_id and entity.row.notion_page_id ~= told.page_id then
     -- Who changes entities writes whole rows: the page's id must not get lost in between.
@@ -294,9 +310,8 @@ function M.settle(conn, entity, told)
     conn:query(conn:prepare(LET_GO), told.page_id, entity.id)
   end
   local conflict = told.conflict and next(told.conflict) and json.encode(told.conflict) or pg.null
-  conn:query(conn:prepare(SETTLE), kind_table, entity.id, told.page_id or pg.null, now, told.trashed and now or pg.null,
-    told.edited_at or pg.null, json.encode(told.properties), told.sha256 or pg.null, conflict,
-    conflict ~= pg.null and now or pg.null)
+  conn:query(conn:prepare(SETTLE), kind_table, entity.id, told.page_id or pg.null, told.trashed == true,
+    told.edited_at or pg.null, json.encode(told.properties), told.sha256 or pg.null, conflict)
 end
 
 --- Forgets an entity's page, which is gone for good: the next delivery makes another one.

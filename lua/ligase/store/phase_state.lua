@@ -111,7 +111,7 @@ local function finish(conn, begun, state, ended)
 end
 
 local ENTER = [[
-INSERT INTO lab_phase (phase, entered_at, run_id) VALUES ($1, $2, $3)
+INSERT INTO lab_phase (phase, entered_at, run_id) VALUES ($1, clock_timestamp(), $2)
 ON CONFLICT (is_only) DO UPDATE SET phase = excluded.phase, entered_at = excluded.entered_at, run_id = excluded.run_id]]
 
 --- Enters the phase and ends the change, in the caller's transaction.
@@ -119,7 +119,7 @@ ON CONFLICT (is_only) DO UPDATE SET phase = excluded.phase, entered_at = exclude
 ---@param begun ligase.begun_change
 ---@param ended {gates: table[], overrides: table<string, string>, counts: table<string, integer>, became: table}
 function M.enter(conn, begun, ended)
-  conn:query(ENTER, begun.to, sys.timestamp(), begun.run.id)
+  conn:query(ENTER, begun.to, begun.run.id)
   finish(conn, begun, "done", ended)
 end
 

@@ -8,6 +8,7 @@
 local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
 local mirrors = require "ligase.store.mirrors"
+local notion = require "ligase.io.notion"
 local properties = require "ligase.io.notion.properties"
 local values = require "ligase.sync.values"
 
@@ -35,6 +36,11 @@ local function is_in_trash(page)
   return page.in_trash == true or page.archived == true
 end
 
+local function name_of(row, payload)
+  local name = row and (row.code ~= json.null and row.code or row.name) or payload.name
+  return type(name) == "string" and name or nil
+end
+
 local function is_missing(failure)
   return errors.is(failure, "notion") and failure.status == 404
 end
@@ -43,11 +49,6 @@ end
 local function says_trash(failure)
   return errors.is(failure, "notion") and failure.status == 400
     and (failure.message:find("archived", 1, true) or failure.message:find("in the trash", 1, true)) ~= nil
-end
-
-local function refuse(self, code, message, hint)
-  errors.raise { kind = "notion", code = code, outcome = "refused", about = self.about, final = true,
-    message = ("%s: %s"):format(self.about, message), hint = hint }
 end
 
 --- Values as a page takes them.
@@ -64,10 +65,6 @@ local function written(self, said)
   return made
 end
 
-local function edited_at(page)
-  return type(page.last_edited_time) == "string" and page.last_edited_time or nil
-end
-
 local function report(self, outcome, told, extra)
   local made = { entity = self.entity, outcome = outcome, told = told, notes = self.notes }
   for name, value in pairs(extra or {}) do
@@ -82,6 +79,24 @@ local function read(self, page)
   return properties.read_all(page)
 end
 
+--- Notion does not find the page of an entity that this one refers to: that page is the matter,
+--- or all of its database.
+local function blame_linked(self, failure, linked)
+  local kind = self.target:entity(linked.type).kind
+  self.target:forget(linked.type)
+  local shared, problem = errors.try(self.target.source, self.target, linked.type)
+  if not shared and is_missing(problem) then
+    failure.entity_type = self.entity.type
+    failure.hint = ("The database of %s is not shared with the integration any more: share it (its menu, Connections)")
+      :format(kind.plural)
+    return
+  end
+  failure.final = true
+  failure.hint = ("It refers to the page of %s '%s': share that page with the integration, or let a new one be made: "
+    .. "ligase %s update '%s' --notion-page ''; then: ligase outbox --retry all"):format(kind.name, linked.name,
+    kind.name, linked.name)
+end
+
 --- Says which of the pages that an entity refers to Notion does not find, when it is one of
 --- them that is missing and not the entity's own page or database.
 local function name_missing(self, failure)
@@ -92,11 +107,7 @@ local function name_missing(self, failure)
   for _, links in pairs(self.entity.links) do
     for _, linked in ipairs(links) do
       if linked.page_id and message:find((linked.page_id:gsub("%-", ""):lower()), 1, true) then
-        local kind = self.target:entity(linked.type).kind.name
-        failure.final = true
-        failure.hint = ("It refers to the page of %s '%s': share that page with the integration, or let a new one be "
-          .. "made: ligase %s update NAME --notion-page ''; then: ligase outbox --retry all"):format(kind, linked.name,
-          kind)
+        return blame_linked(self, failure, linked)
       end
     end
   end
@@ -135,14 +146,15 @@ local function settled(self, page_id, plan, wanted, page)
   end
   local is_shown = self.rule.conflict == "show"
   local has_conflict = next(plan.conflicts) ~= nil
-  return { page_id = page_id, properties = says, edited_at = page and edited_at(page),
+  return { page_id = page_id, properties = says, edited_at = page and notion.settled_edit(page),
     sha256 = not (has_conflict and self.rule.conflict ~= "postgres") and values.sha256(self.policy, wanted) or nil,
     conflict = is_shown and plan.conflicts or nil }
 end
 
 local function refuse_trashed(self, page_id)
-  refuse(self, "archived", ("its page %s lies in Notion's trash, where somebody put it"):format(page_id),
-    "Restore the page in Notion, then: ligase outbox --retry all")
+  errors.raise { kind = "notion", code = "archived", outcome = "refused", about = self.about, final = true,
+    message = ("cannot update the page of %s in Notion: it lies in the trash, where somebody put it (GET /v1/pages/%s)")
+      :format(self.about, page_id), hint = "Restore the page in Notion, then: ligase outbox --retry all" }
 end
 
 --- The page as it is, out of the trash where the policy says so.
@@ -195,14 +207,16 @@ end
 local change_known
 
 --- The page cannot be found: it is gone for good, or nobody may see the database.
-local function replace_missing(self, wanted, page_id)
+local function replace_missing(self, wanted, failure)
   self.target:forget(self.entity.type)
   self.target:source(self.entity.type) -- raises what is wrong with the database itself
   local page = find(self)
   if not page then
-    refuse(self, "page_missing", ("its page %s is gone, or no longer shared"):format(page_id),
-      ("Share the page with the integration, or let a new one be made: ligase %s update NAME --notion-page ''"):format(
-        self.policy.kind.name))
+    failure.final, failure.code = true, "page_missing"
+    failure.hint = ("The page is gone, or no longer shared: share it with the integration, or let a new one be made: "
+      .. "ligase %s update '%s' --notion-page ''; then: ligase outbox --retry all"):format(self.policy.kind.name,
+      name_of(self.entity.row, {}))
+    error(failure, 0)
   end
   return change(self, page.id, wanted, {}, page)
 end
@@ -220,7 +234,7 @@ change_known = function(self, wanted)
   if done then
     return result
   elseif is_missing(result) and not result.final then
-    return replace_missing(self, wanted, page_id)
+    return replace_missing(self, wanted, result)
   end
   error(result, 0)
 end
@@ -229,7 +243,7 @@ end
 
 local function created(self, page_id, wanted, page)
   return report(self, "created", { page_id = page_id, properties = wanted,
-    sha256 = values.sha256(self.policy, wanted), edited_at = page and edited_at(page) })
+    sha256 = values.sha256(self.policy, wanted), edited_at = page and notion.settled_edit(page) })
 end
 
 local function create(self, wanted)
@@ -285,11 +299,6 @@ local function remove(self, payload)
 end
 
 -- ---- one entity ------------------------------------------------------------
-
-local function name_of(row, payload)
-  local name = row and (row.code ~= json.null and row.code or row.name) or payload.name
-  return type(name) == "string" and name or nil
-end
 
 --- What an entity is called in messages: "dataset plasma".
 ---@param entity_policy ligase.entity_policy

@@ -3,10 +3,13 @@
 ---
 --- Types come in the order in which they refer to each other, so that relations find their
 --- entities. Pages are read and stored some at a time; nothing is written to Notion.
+local emptied = require "ligase.sync.emptied"
 local entities = require "ligase.store.entities"
 local errors = require "ligase.base.errors"
+local instants = require "ligase.base.instants"
 local markdown = require "ligase.io.notion.markdown"
 local mirrors = require "ligase.store.mirrors"
+local notion = require "ligase.io.notion"
 local options_of = require "ligase.base.options"
 local properties = require "ligase.io.notion.properties"
 local taking = require "ligase.sync.taking"
@@ -15,10 +18,6 @@ local values = require "ligase.sync.values"
 local M = {}
 
 local PAGES_AT_ONCE = 100
-
---- Notion's times are rounded down to the minute, and clocks differ: what was edited so shortly
---- before it was taken is taken again.
-M.OVERLAP_S = 180
 
 --- So many pages that are not listed any more are looked at one by one; more of them, and it is
 --- the database that changed.
@@ -43,23 +42,7 @@ Importing.__index = Importing
 
 local OPTIONS = { types = { type = "table", required = true }, since = { type = "string" }, all = { type = "boolean" },
   bodies = { type = "boolean", default = true }, delete = { type = "boolean" }, rehearse = { type = "boolean" },
-  tell = { type = "function" } }
-
---- Seconds since 1970 of a time as Notion writes it (UTC).
-local function seconds_of(timestamp)
-  local y, mo, d, time = timestamp:match "^(%d%d%d%d)-(%d%d)-(%d%d)(.*)$"
-  local h, mi, s = (time or ""):match "^[T ](%d%d):(%d%d):?(%d*)%.?%d*Z?$"
-  if not y or not h and time ~= "" then
-    return nil
-  end
-  local year, month = tonumber(y), tonumber(mo)
-  local a = (14 - month) // 12
-  local days = tonumber(d) + (153 * (month + 12 * a - 3) + 2) // 5 + 365 * (year - a) + (year - a) // 4
-    - (year - a) // 100 + (year - a) // 400 - 719469
-  return days * 86400 + (tonumber(h) or 0) * 3600 + (tonumber(mi) or 0) * 60 + (tonumber(s) or 0)
-end
-
-M.seconds_of = seconds_of
+  allow_empty = { type = "boolean" }, tell = { type = "function" } }
 
 local function merge(report, taken)
   for _, name in ipairs { "created", "updated", "unchanged", "bodies" } do
@@ -68,18 +51,27 @@ local function merge(report, taken)
   for _, name in ipairs { "conflicts", "problems", "notes" } do
     table.move(taken[name], 1, #taken[name], #report[name] + 1, report[name])
   end
+  for _, held in ipairs(taken.held) do
+    local same = report.held[held.property]
+    if same then
+      same.pages = same.pages + held.pages
+    else
+      report.held[held.property] = held
+      table.insert(report.held, held)
+    end
+  end
 end
 
 -- ---- pages -----------------------------------------------------------------
 
 --- Whether a page was taken as it is.
 local function is_taken(self, page)
-  local edited_s = seconds_of(page.last_edited_time)
+  local edited_s = instants.seconds(page.last_edited_time)
   if self.since_s then
-    return edited_s < self.since_s - M.OVERLAP_S
+    return edited_s < self.since_s - notion.SETTLED_AFTER_S
   end
   local mark = self.marks[values.page_key(page.id)]
-  return not self.all and mark ~= nil and edited_s <= mark.edited_s and mark.taken_s - edited_s > M.OVERLAP_S
+  return not self.all and mark ~= nil and edited_s <= mark.edited_s
 end
 
 --- The bodies of pages, by their ids.
@@ -96,6 +88,7 @@ local function take(self, pages)
   if #pages > 0 then
     merge(self.report, taking.take(self.conn, self.target, self.policy.type, pages, { command = COMMAND,
       arguments = { entity = self.policy.type }, rehearse = self.rehearse, owners = self.owners,
+      emptied = self.emptied,
       markdown = not self.rehearse and bodies_of(self, pages) or nil }))
   end
   self.tell(self.report)
@@ -194,7 +187,8 @@ local function import_type(conn, target, entity_type, options, owners)
   local policy = target:entity(entity_type)
   local self = setmetatable({ conn = conn, target = target, policy = policy, report = report, owners = owners,
     marks = mirrors.marks(conn, policy.kind), listed = {}, all = options.all, bodies = options.bodies,
-    delete = options.delete, rehearse = options.rehearse, since_s = options.since and seconds_of(options.since),
+    delete = options.delete, rehearse = options.rehearse, since_s = options.since and instants.seconds(options.since),
+    emptied = not options.allow_empty and emptied.new(conn, target, entity_type) or nil,
     tell = options.tell or function() end }, Importing)
   read_pages(self)
   look_for_gone(self)
@@ -206,13 +200,14 @@ end
 ---@param conn table outside a transaction
 ---@param target ligase.notion_target
 ---@param options {types: string[], since: string|nil, all: boolean|nil, bodies: boolean|nil, delete: boolean|nil,
---- rehearse: boolean|nil, tell: fun(so_far: ligase.notion_import)|nil} types: in the order of the policy; since: only
---- pages edited from then on (UTC, as 2026-05-01T00:00:00Z); all: also those that were taken as they are; bodies: false
---- leaves the pages' texts out; delete: entities whose page lies in the trash are deleted; rehearse: nothing is kept
+--- rehearse: boolean|nil, allow_empty: boolean|nil, tell: fun(so_far: ligase.notion_import)|nil} types: in the order of
+--- the policy; since: only pages edited from then on (UTC, as 2026-05-01T00:00:00Z); all: also those that were taken as
+--- they are; bodies: false leaves the pages' texts out; delete: entities whose page lies in the trash are deleted;
+--- rehearse: nothing is kept; allow_empty: values are emptied also when most pages lost theirs
 ---@return ligase.notion_import[]
 function M.run(conn, target, options)
   options = options_of.check(options, OPTIONS, "import.run")
-  if options.since and not seconds_of(options.since) then
+  if options.since and not instants.seconds(options.since) then
     errors.raise { kind = "usage", code = "option", message = ("'%s' is no time"):format(options.since),
       hint = "Write it as 2026-05-01, or 2026-05-01T08:30:00Z (UTC)" }
   end

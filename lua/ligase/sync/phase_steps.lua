@@ -68,7 +68,8 @@ function Steps:take_over()
   local sums = { pages = 0, created = 0, updated = 0, problems = 0 }
   for _, report in ipairs(import.run(self.conn, target, { types = configured, rehearse = self.is_rehearsed })) do
     sums.pages, sums.created = sums.pages + report.pages, sums.created + report.created
-    sums.updated, sums.problems = sums.updated + report.updated, sums.problems + #report.problems
+    sums.updated = sums.updated + report.updated
+    sums.problems = sums.problems + #report.problems + #report.held
   end
   count(self, "taken_over", sums.created + sums.updated)
   note(self, "%s of Notion's looked at: %s entities new and %s changed in Postgres%s", text.count(sums.pages, "page"),

@@ -25,9 +25,6 @@ M.PHASES = { "notion_primary", "dual_write", "postgres_primary", "postgres_only"
 --- one refers to comes before it.
 M.TYPES = { "programs", "experiments", "datasets", "signatures", "compounds", "screening_campaigns" }
 
-local KIND_OF = { programs = "program", experiments = "experiment", datasets = "dataset", signatures = "signature",
-  compounds = "compound", screening_campaigns = "campaign" }
-
 --- The types of property that can show something.
 local TYPES_OF_PROPERTY = { "title", "rich_text", "number", "select", "status", "multi_select", "relation", "url",
   "email", "phone_number", "checkbox", "date", "files" }
@@ -278,7 +275,7 @@ local ENTITY = { database = { type = "string", required = true },
 local function read_entity(entity_type, given, phases, place)
   local where = ("entity type '%s'"):format(entity_type)
   local entity = checked(given, ENTITY, where, place)
-  entity.type, entity.kind = entity_type, kinds.get(KIND_OF[entity_type])
+  entity.type, entity.kind = entity_type, kinds.of_table(entity_type)
   if not entity.database:find("^NOTION_[A-Z0-9_]+_DB_ID$") then
     place:refuse(("%s: '%s' is no setting for a Notion database"):format(where, entity.database),
       "Such settings are called NOTION_..._DB_ID", "database")
@@ -423,8 +420,8 @@ end
 ---@param kind_name string "program", "dataset", ...
 ---@return string|nil
 function M.type_of(kind_name)
-  for entity_type, name in pairs(KIND_OF) do
-    if name == kind_name then
+  for _, entity_type in ipairs(M.TYPES) do
+    if kinds.of_table(entity_type).name == kind_name then
       return entity_type
     end
   end

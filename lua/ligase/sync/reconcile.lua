@@ -9,7 +9,6 @@ local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
 local mirrors = require "ligase.store.mirrors"
 local properties = require "ligase.io.notion.properties"
-local sys = require "sys"
 local values = require "ligase.sync.values"
 
 local M = {}
@@ -271,11 +270,11 @@ end
 ---@return ligase.comparison
 function M.compare(conn, target, entity_type, tell)
   local policy = target:entity(entity_type)
-  local now = conn:query("SELECT extract(epoch FROM clock_timestamp())::float8 AS now")[1].now
+  local now = conn:query("SELECT extract(epoch FROM t)::float8 AS s, t::text AS at FROM clock_timestamp() AS t")[1]
   local self = setmetatable({ conn = conn, target = target, kind = policy.kind, source = target:source(entity_type),
-    owners = mirrors.ids_of_pages(conn, { policy.kind.name }), seen = {}, claims = {}, started_s = now,
+    owners = mirrors.ids_of_pages(conn, { policy.kind.name }), seen = {}, claims = {}, started_s = now.s,
     shown = target:shown_types(), tell = tell or function() end,
-    result = { entity_type = entity_type, policy = policy, started_at = sys.timestamp(), counts = new_counts(),
+    result = { entity_type = entity_type, policy = policy, started_at = now.at, counts = new_counts(),
       findings = {} } }, Comparing)
   read_pages(self)
   read_claims(self)

@@ -270,7 +270,8 @@ local function endure_outage(self, failure)
   self.outage_pause_s = math.min(self.pause_most_s, self.outage_pause_s * 2)
   self.claim = nil
   if self:has_patience() then
-    pause(self, math.random() * self.outage_pause_s)
+    local left = self.watch and math.huge or self.patience_s - (sys.monotonic() - self.progressed_at)
+    pause(self, math.min(math.random() * self.outage_pause_s, left + LOOK_S / 10))
   end
 end
 

@@ -4,6 +4,7 @@
 --- be repaired is a conflict: it stays and is shown, unless overwriting was asked for. What
 --- Notion has to be told goes through the outbox; only pages that are too many are put into
 --- the trash, and pages that lie there are taken out, at once.
+local emptied = require "ligase.sync.emptied"
 local entities = require "ligase.store.entities"
 local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
@@ -124,22 +125,22 @@ local function notion_extra(self, finding)
   if finding.why == "gone" then
     return notion_trash(self, finding)
   end
-  left(finding, "it was made in Notion: take it over with --fix postgres, or: ligase import notion")
+  left(finding, "take it over with --fix postgres, or: ligase import notion")
 end
 
 -- ---- Postgres --------------------------------------------------------------
 
 local function postgres_missing(_, finding)
-  left(finding, "it is in Postgres and has no page: make one with --fix notion, or delete it")
+  left(finding, "make one with --fix notion, or delete the entity")
 end
 
 local function postgres_duplicate(_, finding)
-  left(finding, "the page is one too many: put it into the trash with --fix notion")
+  left(finding, "put it into the trash with --fix notion")
 end
 
 local function postgres_extra(self, finding)
   if finding.why == "gone" then
-    return left(finding, "its entity was deleted in Postgres: put the page into the trash with --fix notion")
+    return left(finding, "put the page into the trash with --fix notion")
   end
   local taken = taking.take(self.conn, self.target, self.comparison.entity_type, { finding.page },
     { command = "reconcile" })
@@ -180,9 +181,25 @@ local function take_fields(self, finding, those, fields)
   end)
 end
 
+--- A property whose value most pages lost, of those that would be taken.
+local function held_of(self, finding, those)
+  local policy = self.comparison.policy
+  for _, name in ipairs(self.overwrite and {} or values.names(policy)) do
+    if those[name] and values.same(values.type_of(policy, name), finding.said[name], nil)
+      and self.emptied:suspicion(name) then
+      return name
+    end
+  end
+end
+
 local function postgres_differing(self, finding)
   local those, conflicts = writable(finding, "postgres", self.overwrite)
   those[self.comparison.policy.id_property] = nil
+  local held = held_of(self, finding, those)
+  if held then
+    return left(finding, ("'%s' is empty on this page and most others (%s): give Notion its values back with --fix "
+      .. "notion --overwrite, or empty Postgres' with --overwrite"):format(held, self.emptied:suspicion(held)))
+  end
   if not next(those) then
     return left(finding, "it was changed in Postgres: tell Notion with --fix notion, or take Notion's with --overwrite")
   end
@@ -220,7 +237,7 @@ local REPAIRS = {
 function M.repair(conn, target, comparison, given)
   local owners = mirrors.ids_of_pages(conn, { "program", "experiment" })
   local self = setmetatable({ conn = conn, target = target, comparison = comparison, overwrite = given.overwrite,
-    owners = owners }, Repair)
+    owners = owners, emptied = emptied.new(conn, target, comparison.entity_type) }, Repair)
   for i, finding in ipairs(comparison.findings) do
     REPAIRS[given.side][finding.finding](self, finding)
     if given.tell then

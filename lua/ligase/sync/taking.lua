@@ -11,6 +11,7 @@ local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
 local mirrors = require "ligase.store.mirrors"
 local narratives = require "ligase.store.narratives"
+local notion = require "ligase.io.notion"
 local outbox = require "ligase.store.outbox"
 local properties = require "ligase.io.notion.properties"
 local values = require "ligase.sync.values"
@@ -25,6 +26,7 @@ local M = {}
 ---@field conflicts {page_id: string, name: string, property: string, page: any, postgres: any}[] left on both sides
 ---@field problems {page_id: string, name: string, message: string, hint: string|nil}[] pages that were not taken
 ---@field notes {page_id: string, name: string, message: string}[] what of a page could not be taken
+---@field held {property: string, pages: integer, message: string}[] properties whose emptiness was not taken
 
 ---@class ligase.taking
 ---@field conn table
@@ -42,6 +44,7 @@ Taking.__index = Taking
 ---@field entity ligase.mirrored_entity|nil
 ---@field fields table<string, any>
 ---@field untaken table<string, boolean> properties that stay as each side has them
+---@field held table<string, boolean>|nil properties whose emptiness was not taken; it is to be looked at again
 ---@field id string|nil of its entity, once it is stored
 
 local function problem(self, one, message, hint)
@@ -160,6 +163,25 @@ local function decide(self, one, name, difference, mirror)
   return "conflict"
 end
 
+--- Whether a value is held although Notion has none any more: most other pages lost theirs, too.
+local function is_held(self, one, name, difference)
+  local suspicion = self.emptied and values.same(values.type_of(self.policy, name), present(difference.page), nil)
+    and self.emptied:suspicion(name)
+  if not suspicion then
+    return false
+  end
+  one.held = one.held or {}
+  one.held[name] = true
+  for _, held in ipairs(self.taken.held) do
+    if held.property == name then
+      held.pages = held.pages + 1
+      return true
+    end
+  end
+  table.insert(self.taken.held, { property = name, pages = 1, message = suspicion })
+  return true
+end
+
 --- The properties of a page that are taken into the entity that is there.
 local function choose(self, one)
   local mirror = one.entity.mirror
@@ -170,7 +192,8 @@ local function choose(self, one)
   local only = {}
   for name, difference in pairs(values.differences(self.policy, wanted, one.said, mirror and mirror.properties)) do
     local property = self.policy.by_name[name]
-    if property and values.is_readable(self.policy, property) and decide(self, one, name, difference, mirror) == "taken"
+    if property and values.is_readable(self.policy, property) and one.page.properties[name]
+      and decide(self, one, name, difference, mirror) == "taken" and not is_held(self, one, name, difference)
     then
       only[name] = true
     else
@@ -277,6 +300,16 @@ local function store_all(self, list)
   return stored
 end
 
+--- Whether a page differs only in values that are held: then there is nothing to tell Notion.
+local function is_only_held(self, one, wanted)
+  for name in pairs(values.differences(self.policy, wanted, one.said)) do
+    if not (one.held and one.held[name]) then
+      return false
+    end
+  end
+  return true
+end
+
 --- Both sides are noted as the same where they are.
 local function settle(self, list)
   local ids = {}
@@ -296,8 +329,9 @@ local function settle(self, list)
       local wanted = values.wanted(self.policy, entity)
       local is_equal = not next(values.differences(self.policy, wanted, one.said))
       mirrors.settle(self.conn, entity, { page_id = one.page.id, properties = delivered,
-        sha256 = is_equal and values.sha256(self.policy, wanted) or nil, edited_at = one.page.last_edited_time })
-      if not is_equal and self.rule.is_mirrored then
+        sha256 = is_equal and values.sha256(self.policy, wanted) or nil,
+        edited_at = not one.held and notion.settled_edit(one.page) or nil })
+      if not is_equal and self.rule.is_mirrored and not is_only_held(self, one, wanted) then
         outbox.tell(self.conn, entity.type, entity.id, "update", json.encode { name = one.name })
       end
     end
@@ -307,7 +341,7 @@ end
 --- What was taken before anything was.
 ---@return ligase.taken
 function M.nothing()
-  return { created = 0, updated = 0, unchanged = 0, bodies = 0, conflicts = {}, problems = {}, notes = {} }
+  return { created = 0, updated = 0, unchanged = 0, bodies = 0, conflicts = {}, problems = {}, notes = {}, held = {} }
 end
 
 --- Takes pages of one type into Postgres. Pages that cannot be taken are among the problems,
@@ -317,15 +351,16 @@ end
 ---@param entity_type string
 ---@param pages table[] as Notion gives them, all of the type's database
 ---@param given {command: string, arguments: table|nil, markdown: table<string, string>|nil, rehearse: boolean|nil,
---- owners: table<string, string>|nil} markdown: bodies by the page's id; rehearse: nothing is kept; owners: entities of
---- all kinds by page (ligase.store.mirrors.ids_of_pages), to which those that are new are added
+--- owners: table<string, string>|nil, emptied: ligase.emptied|nil} markdown: bodies by the page's id; rehearse: nothing
+--- is kept; owners: entities of all kinds by page (ligase.store.mirrors.ids_of_pages), to which those that are new are
+--- added; emptied: holds values of properties that most pages lost
 ---@return ligase.taken
 function M.take(conn, target, entity_type, pages, given)
   local policy = target:entity(entity_type)
   local self = setmetatable({ conn = conn, target = target, policy = policy, rule = target:rule(entity_type),
     how = { command = given.command, arguments = given.arguments, rehearse = given.rehearse },
     owners = given.owners or mirrors.ids_of_pages(conn, { policy.kind.name, "program", "experiment" }),
-    taken = M.nothing() }, Taking)
+    emptied = given.emptied, taken = M.nothing() }, Taking)
   local list = {}
   for i, page in ipairs(pages) do
     local said = properties.read_all(target.client:complete(page))

@@ -84,7 +84,7 @@ local function needs(entity_policy)
   return list
 end
 
-local function refuse_schema(entity_policy, findings)
+local function refuse_schema(entity_policy, source, findings)
   local parts = {}
   for i, found in ipairs(findings) do
     parts[i] = found.problem == "missing" and ("'%s' (%s) is missing"):format(found.name, found.wanted)
@@ -92,8 +92,8 @@ local function refuse_schema(entity_policy, findings)
       or ("'%s' is a %s, not a %s"):format(found.name, tostring(found.found), found.wanted)
   end
   errors.raise { kind = "notion", code = "schema", outcome = "refused",
-    message = ("the Notion database of %s (%s) does not fit the policy: %s"):format(entity_policy.kind.plural,
-      entity_policy.database, text.enumerate(parts, "and")),
+    message = ("the Notion database of %s (%s) does not fit the policy: %s (GET /v1/data_sources/%s)"):format(
+      entity_policy.kind.plural, entity_policy.database, text.enumerate(parts, "and"), source.id),
     hint = "Add what is missing with: ligase notion check --create; or change recipes/policy.lua" }
 end
 
@@ -101,7 +101,7 @@ local function resolve(self, entity, database)
   local source = self.client:resolve_database(database, { about = entity.kind.plural })
   local findings = schema.compare(source.properties, needs(entity))
   if #findings > 0 then
-    refuse_schema(entity, findings)
+    refuse_schema(entity, source, findings)
   end
   return source
 end

@@ -8,6 +8,7 @@
 --- The values are those of ligase.io.notion.properties: plain ones of Lua, by name of the
 --- property. Nothing here talks to anybody.
 local errors = require "ligase.base.errors"
+local instants = require "ligase.base.instants"
 local json = require "ligase.base.json"
 local sys = require "sys"
 local text = require "ligase.base.text"
@@ -156,16 +157,11 @@ local function set_key(list, form)
   return table.concat(keys, "\0")
 end
 
---- Seconds since 1970 of a time as Notion or Postgres writes it, to the millisecond.
+--- A time as it is compared: to the millisecond, whatever zone it is written in. A day is no
+--- time.
 local function instant(value)
-  local y, mo, d, h, mi, s, rest = value:match "^(%d+)-(%d+)-(%d+)[T ](%d+):(%d+):?(%d*%.?%d*)(.*)$"
-  if not y then
-    return value
-  end
-  local sign, zh, zm = rest:match "^([+-])(%d%d):?(%d*)$"
-  local offset = sign and (tonumber(zh) * 60 + (tonumber(zm) or 0)) * (sign == "-" and -60 or 60) or 0
-  local days = os.time { year = tonumber(y), month = tonumber(mo), day = tonumber(d), hour = 12 } // 86400
-  return ("%.3f"):format(days * 86400 + tonumber(h) * 3600 + tonumber(mi) * 60 + (tonumber(s) or 0) - offset)
+  local seconds = value:find ":" and instants.seconds(value)
+  return seconds and ("%.3f"):format(seconds) or value
 end
 
 local function date_key(value)

@@ -48,6 +48,32 @@ local function key_of(url)
   return url:match("%?(.*)")
 end
 
+describe("what is wrong with a request", function()
+  it("is said without a line when the line is not known any more", function()
+    local typed = assert(load("return http.get(nil)", "=typed", "t", { http = http })) -- a tail call, as in the REPL
+    assert.equal("http: the request has no url", tostring(failure_of(function() local _ = typed() end)))
+  end)
+
+  it("is said of the line that made it", function()
+    local here = debug.getinfo(1, "S").short_src
+    for said, wrong in pairs {
+      ["http: the request has no url"] = function() local _ = http.get(nil) end,
+      ["http: the request has no url "] = function() local _ = http.request {} end,
+      ["http: the request has no url  "] = function() local _ = http.post(nil, "body") end,
+      ["http: the request has no url   "] = function() local _ = http.retrying {} end,
+      ["http.retrying: a request is a table"] = function() local _ = http.retrying(5) end,
+      ["unknown option 'timeout' of http.request"] = function() local _ = http.delete(peer.url, { timeout = 1 }) end,
+      ["http: a request has a body or json, not both"] = function() local _ = http.put(peer.url, "b", { json = 1 }) end,
+      ["http.get: table expected, got number"] = function() local _ = http.get(peer.url, 5) end,
+    } do
+      local line = debug.getinfo(wrong, "S").linedefined
+      local shown = tostring(failure_of(wrong))
+      assert.equal(("%s:%d: %s"):format(here, line, said:match "^(.-)%s*$"),
+        shown:sub(1, #here + 3 + #tostring(line) + #said:match "^(.-)%s*$"))
+    end
+  end)
+end)
+
 describe("JSON", function()
   it("goes in", function()
     local sent = http.post(peer.url .. "/echo", nil, { json = { b = json.array {}, a = 1 } }).body

@@ -158,6 +158,7 @@ describe("the Notion client", function()
     local failure = refused("multiple_data_sources", client.resolve_database, client, many, { about = "datasets" })
     assert.equal(2, #failure.data_sources)
     assert.matches("Second", failure.hint)
+    assert.matches("(GET /v1/databases/" .. many, failure.message, 1, true)
     -- what Notion itself says to a client that names the database all the same
     failure = refused("validation_error", client.api.call, client.api, { method = "POST", path = "/v1/pages",
       what = "create the page", once = true, body = { parent = { type = "database_id", database_id = many },

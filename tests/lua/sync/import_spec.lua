@@ -3,8 +3,10 @@ local import = require "ligase.sync.import"
 local labs = require "tests.lua.sync.lab"
 local narratives = require "ligase.store.narratives"
 local reconcile = require "ligase.sync.reconcile"
+local repair = require "ligase.sync.repair"
 local rollback = require "ligase.store.rollback"
 local support = require "tests.support"
+local sys = require "sys"
 
 local TYPES = { "programs", "experiments", "datasets", "signatures", "compounds" }
 
@@ -170,6 +172,109 @@ describe("import notion", function()
     assert.same({ pages = 2, updated = 1, unchanged = 1 }, counts(run { types = { "programs" } }))
     local als = one "SELECT description, disease FROM programs WHERE name = 'ALS'"
     assert.same({ "upper and lower motor neurons", 1 }, { als.description, #als.disease })
+  end)
+
+  --- Runs with this machine's clock put forward (or back).
+  local function with_clock(ahead_s, work)
+    local now, timestamp = sys.now, sys.timestamp
+    sys.now = function() return now() + ahead_s end -- luacheck: ignore
+    sys.timestamp = function(seconds) return timestamp(seconds or sys.now()) end -- luacheck: ignore
+    local done, problem = pcall(work)
+    sys.now, sys.timestamp = now, timestamp -- luacheck: ignore
+    assert(done, problem)
+  end
+
+  it("misses no second edit within a minute when this machine's clock is wrong", function()
+    for _, ahead_s in ipairs { 3 * 3600, -3 * 3600 } do
+      local id = page("programs", { Name = title("clock " .. ahead_s), Description = rich "first" })
+      with_clock(ahead_s, function()
+        run { types = { "programs" } }
+        lab:edit(id, { Description = rich "second" })
+        run { types = { "programs" } }
+      end)
+      assert.equal("second", one("SELECT description FROM programs WHERE notion_page_id = $1", id).description)
+    end
+  end)
+
+  it("passes over what was taken long enough after its last edit, by Notion's clock", function()
+    local fast <close> = setmetatable({ lab = labs.start { clock = 600 } }, { -- ten minutes in a second
+      __close = function(self) self.lab:close() end })
+    fast.lab:ask("POST", "/v1/pages", { parent = { type = "data_source_id",
+      data_source_id = fast.lab.sources.programs }, properties = { Name = title "old" } })
+    local function import_again()
+      return counts(import.run(conn, fast.lab:relay(conn).target, { types = { "programs" } }))
+    end
+    assert.same({ pages = 1, created = 1 }, import_again())
+    sys.sleep(0.5)
+    assert.same({ pages = 1, unchanged = 1 }, import_again())
+    assert.same({ pages = 1, skipped = 1 }, import_again())
+  end)
+
+  describe("of a property that was removed", function()
+    local ids
+
+    local function descriptions()
+      return one("SELECT count(description) AS n FROM programs").n
+    end
+
+    local function set_description(definition)
+      lab:ask("PATCH", "/v1/data_sources/" .. lab.sources.programs, { properties = { Description = definition } })
+    end
+
+    before_each(function()
+      ids = {}
+      for i = 1, 6 do
+        ids[i] = page("programs", { Name = title("P" .. i), Description = rich("about " .. i) })
+      end
+      run { types = { "programs" } }
+      lab:deliver(conn)
+    end)
+
+    it("takes nothing while it is missing", function()
+      set_description(labs.json.null)
+      local done, failure = pcall(run, { types = { "programs" }, all = true })
+      set_description { rich_text = {} }
+      assert.is_false(done)
+      assert.matches("'Description' (rich_text) is missing", failure.message, 1, true)
+      assert.equal(6, descriptions())
+    end)
+
+    it("keeps the values when it was made again, and empties them only when asked to", function()
+      set_description(labs.json.null)
+      set_description { rich_text = {} }
+      lab:edit(ids[1], { Description = rich "written anew" })
+      local report = run({ types = { "programs" }, all = true })[1]
+      assert.same({ 1, 0, 6 }, { report.updated, #report.problems, descriptions() })
+      assert.equal("written anew", one("SELECT description FROM programs WHERE name = 'P1'").description)
+      assert.same({ "Description", 5 }, { report.held[1].property, report.held[1].pages })
+      assert.equal("1 of the 6 pages that had a value still has one", report.held[1].message)
+      assert.equal(0, one("SELECT count(*) AS n FROM outbox WHERE state = 'pending'").n)
+      report = run({ types = { "programs" } })[1] -- what was held is looked at again
+      assert.equal(5, report.held[1].pages)
+      report = run({ types = { "programs" }, allow_empty = true })[1]
+      assert.same({ 5, 0, 1 }, { report.updated, #report.held, descriptions() })
+    end)
+
+    it("keeps them in a repair, too", function()
+      set_description(labs.json.null)
+      set_description { rich_text = {} }
+      local target = lab:relay(conn).target
+      local comparison = reconcile.compare(conn, target, "programs")
+      assert.equal(6, comparison.counts.differing)
+      repair.repair(conn, target, comparison, { side = "postgres" })
+      assert.equal(6, descriptions())
+      assert.matches("'Description' is empty on this page and most others", comparison.findings[1].details.note, 1,
+        true)
+      repair.repair(conn, target, reconcile.compare(conn, target, "programs"), { side = "notion", overwrite = true })
+      lab:deliver(conn)
+      assert.equal("about 3", lab:said(ids[3]).Description)
+    end)
+
+    it("takes what people emptied page by page", function()
+      lab:edit(ids[2], { Description = { rich_text = labs.json.array() } })
+      assert.equal(1, run({ types = { "programs" } })[1].updated)
+      assert.equal(5, descriptions())
+    end)
   end)
 
   it("shows what was changed on both sides; Notion wins where it is written first", function()

@@ -4,6 +4,7 @@ local reconcile = require "ligase.sync.reconcile"
 local reconciliations = require "ligase.store.reconciliations"
 local repair = require "ligase.sync.repair"
 local support = require "tests.support"
+local sys = require "sys"
 
 local function change(conn, work, is_told)
   return (entities.change(conn, { command = "spec", outbox = is_told ~= false, create = true }, work))
@@ -99,6 +100,28 @@ describe("reconcile", function()
       end
     end
     assert.same({ B = "notion", C = "postgres", D = "both" }, sides)
+  end)
+
+  it("looks once more at what was delivered meanwhile, though the relay's clock is hours behind", function()
+    programs("A")
+    local it, timestamp, told = target(), sys.timestamp, false
+    local query = it.client.query
+    it.client.query = function(...)
+      local next_page = query(...)
+      return function()
+        local page = next_page()
+        if page and not told then
+          told = true
+          change(conn, function(changes) changes:update("program", "A", { description = "newer" }) end)
+          sys.timestamp = function() return timestamp(sys.now() - 3 * 3600) end -- luacheck: ignore
+          lab:deliver(conn)
+          sys.timestamp = timestamp -- luacheck: ignore
+        end
+        return page
+      end
+    end
+    assert.same({ entities = 1, pages = 1, equal = 1 }, (seen(reconcile.compare(conn, it, "programs"))))
+    assert.is_true(told)
   end)
 
   it("does not count what lies in the outbox", function()

@@ -1,9 +1,11 @@
 local entities = require "ligase.store.entities"
 local errors = require "ligase.base.errors"
+local host = require "host"
 local labs = require "tests.lua.sync.lab"
 local outbox = require "ligase.store.outbox"
 local policy_of = require "ligase.sync.policy"
 local support = require "tests.support"
+local sys = require "sys"
 
 local function change(conn, work)
   return (entities.change(conn, { command = "spec", outbox = true, create = true }, work))
@@ -226,6 +228,48 @@ describe("the relay", function()
     assert.equal(0, one(conn, "SELECT count(*) AS n FROM outbox WHERE state = 'dead'").n)
   end)
 
+  it("sets aside more relations or options than Notion takes; the policy may show them as a text", function()
+    local programs, terms = {}, {}
+    for i = 1, 101 do
+      programs[i], terms[i] = "Program " .. i, "disease " .. i
+    end
+    change(conn, function(changes)
+      changes:create("experiment", { name = "E", programs = programs })
+      changes:create("program", { name = "P", disease = terms })
+    end)
+    local counts, events = lab:deliver(conn)
+    assert.same({ 101, 2 }, { counts.created, counts.dead })
+    local said = of_kind(events, "dead")
+    assert.matches("experiment 'E': property 'Programs' (relation) has 101 relations, and Notion takes 100 in one "
+      .. "property. No further request can add the rest: let recipes/policy.lua show them in a rich_text property",
+      said, 1, true)
+    assert.matches("program 'P': property 'Disease' (multi_select) has 101 options", said, 1, true)
+    lab:ask("PATCH", "/v1/data_sources/" .. lab.sources.programs, { properties = {
+      ["Diseases"] = { rich_text = {} } } })
+    lab:ask("PATCH", "/v1/data_sources/" .. lab.sources.experiments, { properties = {
+      ["All Programs"] = { rich_text = {} } } })
+    local folder = support.workspace()
+    sys.mkdir(folder .. "/recipes")
+    local source = sys.read_file(host.home .. "/recipes/policy.lua")
+    source = source:gsub('%["Disease"%] = { type = "multi_select", column = "disease" }',
+      '["Diseases"] = { type = "rich_text", column = "disease" }', 1)
+    source = source:gsub('%["Programs"%] = { type = "relation", link = "programs" }', [[["All Programs"] = {
+      type = "rich_text", write = function(entity)
+        local names = {}
+        for i, program in ipairs(entity.links.programs) do
+          names[i] = program.name
+        end
+        return names
+      end }]], 1)
+    sys.write_file(folder .. "/recipes/policy.lua", source)
+    outbox.try_again(conn)
+    assert.equal(2, lab:deliver(conn, { policy = policy_of.load(folder) }).created)
+    assert.matches("disease 1; .*disease 101$", lab:said(one(conn,
+      "SELECT notion_page_id AS id FROM programs WHERE name = 'P'").id).Diseases)
+    local shown = lab:said(one(conn, "SELECT notion_page_id AS id FROM experiments").id)["All Programs"]
+    assert.matches("Program 101", shown, 1, true)
+  end)
+
   it("gives up a change that fails again and again while others succeed", function()
     change(conn, function(changes)
       changes:create("program", { name = "poisoned" })
@@ -280,7 +324,8 @@ describe("the relay", function()
     assert.same({ 1, 0 }, { counts.created, counts.dead })
     local lines, count = of_kind(events, "blocked")
     assert.equal(1, count)
-    assert.matches("NOTION_COMPOUNDS_DB_ID%) does not fit the policy: 'CAS' %(rich_text%) is missing", lines)
+    assert.matches("(NOTION_COMPOUNDS_DB_ID) does not fit the policy: 'CAS' (rich_text) is missing "
+      .. "(GET /v1/data_sources/", lines, 1, true)
     lab:ask("PATCH", "/v1/data_sources/" .. lab.sources.compounds, { properties = { CAS = { rich_text = {} } } })
     assert.equal(2, lab:deliver(conn).created)
   end)
@@ -292,14 +337,39 @@ describe("the relay", function()
     lab:ask("PATCH", "/v1/pages/" .. page, { in_trash = true })
     change(conn, function(changes) changes:update("program", "A", { description = "d" }) end)
     local _, events = lab:deliver(conn)
-    assert.matches("program 'A': its page .* lies in Notion's trash", (of_kind(events, "dead")))
+    assert.matches("cannot update the page of program 'A' in Notion: it lies in the trash, where somebody put it "
+      .. "(GET /v1/pages/" .. page, of_kind(events, "dead"), 1, true)
     lab:ask("PATCH", "/v1/pages/" .. page, { in_trash = false })
     outbox.try_again(conn)
     assert.equal(1, lab:deliver(conn).updated)
     lab:ask("POST", "/_standin/hide", { id = page })
     change(conn, function(changes) changes:update("program", "A", { description = "e" }) end)
     _, events = lab:deliver(conn)
-    assert.matches("its page .* is gone, or no longer shared", (of_kind(events, "dead")))
+    local line = of_kind(events, "dead")
+    assert.matches("cannot read the page of program 'A' in Notion: Could not find page .* %(GET /v1/pages/", line)
+    assert.matches("ligase program update 'A' --notion-page ''", line, 1, true)
+  end)
+
+  it("waits with what refers to pages of a database that is not shared", function()
+    change(conn, function(changes) changes:create("program", { name = "P" }) end)
+    lab:deliver(conn)
+    local database = lab.env.NOTION_PROGRAMS_DB_ID
+    lab:ask("POST", "/_standin/hide", { id = database })
+    change(conn, function(changes) changes:create("experiment", { name = "E", programs = { "P" } }) end)
+    local counts, events = lab:deliver(conn)
+    lab:ask("POST", "/_standin/hide", { id = database, hidden = false })
+    assert.same({ 0, 0 }, { counts.created, counts.dead })
+    assert.matches("experiment 'E' .*%(POST /v1/pages, 404.* The database of programs is not shared", (of_kind(events,
+      "blocked")))
+    assert.equal(1, lab:deliver(conn).created)
+  end)
+
+  it("ends when its patience does, however long the next pause would be", function()
+    change(conn, function(changes) changes:create("program", { name = "A" }) end)
+    lab:faults "html"
+    local began = sys.monotonic()
+    lab:deliver(conn, { patience_s = 0.5, pause_s = 300, pause_most_s = 300 })
+    assert.is_true(sys.monotonic() - began < 8)
   end)
 
   it("sets a change aside that refers to a page nobody may see, and goes on with the rest", function()

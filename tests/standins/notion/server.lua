@@ -117,7 +117,8 @@ end
 local function json_answer(self, request, status, value, headers)
   value.request_id = request.id
   local all = { ["Content-Type"] = "application/json; charset=utf-8", ["x-notion-request-id"] = request.id,
-    ["X-Standin-Clock"] = ("%g"):format(self.world.clock) }
+    ["X-Standin-Clock"] = ("%g"):format(self.world.clock),
+    ["Date"] = os.date("!%a, %d %b %Y %H:%M:%S GMT", math.tointeger(self.world:now() // 1)) }
   for name, text in pairs(headers or {}) do
     all[name] = text
   end

@@ -28,7 +28,7 @@ local OWN = {
   sqlite = { file = "FILE", map = "--map", duplicates = "--duplicates", busy_timeout = "--busy-timeout",
     create = "--create", leave_out = "--leave-out" },
   notion = { databases = "--database", since = "--since", all = "--all", no_bodies = "--no-bodies",
-    delete = "--delete" },
+    delete = "--delete", allow_empty = "--allow-empty" },
 }
 
 --- Declares the command's words.
@@ -51,6 +51,7 @@ function M.configure(parser)
   parser:flag("--all", "notion: also pages that were not changed since they were taken over.")
   parser:flag("--no-bodies", "notion: leave the pages' texts out: one request less for each page.")
   parser:flag("--delete", "notion: delete entities whose page lies in Notion's trash.")
+  parser:flag("--allow-empty", "notion: empty values also where most pages lost theirs at once.")
   parser:flag("--dry-run", "Say what would happen and write nothing.")
 end
 

@@ -1,6 +1,7 @@
 --- `ligase outbox`: what Notion still has to learn.
 local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
+local kinds = require "ligase.store.entity_kinds"
 local mirrors = require "ligase.store.mirrors"
 local output = require "ligase.cli.output"
 local outbox = require "ligase.store.outbox"
@@ -56,7 +57,7 @@ local function tell_conflicts(conn, limit)
     end
     table.sort(names)
     local name = page.name ~= json.null and page.name or page.entity_id
-    output.write(("conflict  %s '%s': %s\n"):format(page.entity_type, text.printable(name),
+    output.write(("conflict  %s '%s': %s\n"):format(kinds.of_table(page.entity_type).name, text.printable(name),
       text.printable(table.concat(names, "; "))))
   end
 end

@@ -1,12 +1,13 @@
 --- `ligase sync`: the relay, once or for ever, in one process or several.
 local errors = require "ligase.base.errors"
+local failing = require "ligase.cli.failing"
 local host = require "host"
 local outbox = require "ligase.store.outbox"
-local opening = require "ligase.sync.opening"
 local output = require "ligase.cli.output"
 local parsing = require "ligase.cli.parsing"
 local policy_of = require "ligase.sync.policy"
 local progress = require "ligase.cli.progress"
+local relaying = require "ligase.cli.relaying"
 local sys = require "sys"
 local text = require "ligase.base.text"
 
@@ -19,8 +20,9 @@ M.example = [[
   ligase sync
   ligase sync --watch --jobs 2]]
 
---- Between two looks at the relays, and at the outbox for the progress line.
-local LOOK_S, DRAW_S = 0.1, 0.5
+--- Between two looks at the relays, at the outbox for the progress line, and for a Postgres that
+--- is gone.
+local LOOK_S, DRAW_S, REOPEN_S = 0.1, 0.5, 2
 --- Relays that may be killed one after the other without anything delivered in between.
 local CRASHES_MOST = 5
 
@@ -36,96 +38,117 @@ function M.configure(parser)
     :convert(parsing.whole_number("--parent", 2))
 end
 
--- ---- one relay -------------------------------------------------------------
+-- ---- what this command delivers ---------------------------------------------
 
-local SAID = { failed = true, dead = true, conflict = true, note = true, blocked = true, down = true }
+--- Counts what the relays of this command deliver, and not those of others. Relays that are
+--- processes write a byte for each change, so that one that is killed takes nothing with it.
+local Tally = {}
+Tally.__index = Tally
 
-local function stop_when_told(state, is_child)
-  local function stop()
-    state.stopping = true
-    if not is_child then
-      io.stderr:write("ligase: stopping after the change in hand; once more stops at once\n")
-    end
-    sys.on_signal("INT", "default")
-    sys.on_signal("TERM", "default")
-  end
-  sys.on_signal("INT", stop)
-  sys.on_signal("TERM", stop)
+local function new_tally(jobs)
+  local folder = jobs > 1 and sys.temp_dir "ligase-sync-" or nil
+  return setmetatable({ folder = folder, path = folder and folder .. "/delivered", count = 0 }, Tally)
 end
 
-local function relay(arguments, context, bar)
-  local state, parent = {}, arguments.parent
-  local conn = context:open()
-  context:govern(conn, { is_quiet = parent ~= nil })
-  local one = opening.relay(context.config, conn, context:open(), { watch = arguments.watch,
-    is_over = function()
-      if bar then
-        bar:look()
-      end
-      return state.stopping or parent ~= nil and not sys.kill(parent, 0)
-    end,
-    tell = function(event)
-      if SAID[event.kind] then
-        if bar then
-          bar:close()
-        end
-        io.stderr:write("ligase: ", text.printable(event.line), "\n")
-      end
-    end })
-  stop_when_told(state, parent ~= nil)
-  local done, failure = xpcall(one.run, errors.explained, one)
-  sys.on_signal("INT", "default")
-  sys.on_signal("TERM", "default")
-  if bar then
-    bar:close()
+local function note_for_parent()
+  io.stdout:write "."
+  io.stdout:flush()
+end
+
+--- Notes a delivery of the relay in this process.
+function Tally:note()
+  self.count = self.count + 1
+end
+
+--- How many changes were delivered so far.
+---@return integer
+function Tally:delivered()
+  local found = self.path and sys.stat(self.path)
+  return found and found.size_bytes or self.count
+end
+
+function Tally:__close()
+  if self.folder then
+    errors.try(sys.remove_tree, self.folder)
   end
-  if not done then
-    error(failure, 0)
-  end
-  return state.stopping
 end
 
 -- ---- how far it is ---------------------------------------------------------
 
---- A progress line on a terminal: what is left, what was delivered, what was set aside.
+--- The outbox as the command sees it, on a connection of its own that is opened again when it
+--- was lost.
+local View = {}
+View.__index = View
+
+--- Asks the outbox; nil when Postgres is gone.
+---@param question fun(conn: table, argument: any): any
+---@param argument any
+---@return any
+function View:ask(question, argument)
+  if not (self.conn and self.conn:is_open()) then
+    if sys.monotonic() < (self.next_at or 0) then
+      return nil
+    end
+    self.next_at = sys.monotonic() + REOPEN_S
+    local opened, conn = errors.try(relaying.open, self.context, true)
+    self.conn = opened and conn or nil
+  end
+  local asked, answer = errors.try(function()
+    return self.conn and question(self.conn, argument)
+  end)
+  if asked then
+    return answer or nil
+  elseif not failing.is_lost(answer) then
+    error(answer, 0)
+  end
+end
+
+--- A progress line on a terminal: what was delivered, what is left, what was set aside.
 local Bar = {}
 Bar.__index = Bar
 
-local function new_bar(conn)
-  if not (sys.is_terminal(1) and sys.is_terminal(2)) then
-    return nil
-  end
-  local bar = setmetatable({ conn = conn, began = outbox.counts(conn), line = progress.line(), next_at = 0 }, Bar)
-  return bar
+local function new_bar(view, tally)
+  local line = sys.is_terminal(1) and sys.is_terminal(2) and progress.line() or nil
+  return setmetatable({ view = view, tally = tally, line = line, next_at = 0 }, Bar)
 end
 
 --- Draws the line anew, when it is time.
 function Bar:look()
   local now = sys.monotonic()
-  if now < self.next_at then
+  if not self.line or now < self.next_at then
     return
   end
   self.next_at = now + DRAW_S
-  local counts = outbox.counts(self.conn)
-  self.line:draw(("%s delivered, %s left%s"):format(text.count(counts.done - self.began.done, "change"),
-    text.number(counts.pending + counts.running), counts.dead > 0 and (", %d set aside"):format(counts.dead) or ""))
+  local counts = self.view:ask(outbox.counts)
+  local left = counts and (", %s left%s"):format(text.number(counts.pending + counts.running), counts.dead > 0
+    and (", %d set aside"):format(counts.dead) or "") or "; Postgres is gone"
+  self.line:draw(text.count(self.tally:delivered(), "change") .. " delivered" .. left)
 end
 
 --- Takes the line away.
 function Bar:close()
-  self.line:close()
+  if self.line then
+    self.line:close()
+  end
 end
 
--- ---- several relays --------------------------------------------------------
+-- ---- one relay or several --------------------------------------------------
 
-local function start(arguments, context)
+local function relay(arguments, context, bar, note)
+  return relaying.run(context, { watch = arguments.watch, parent = arguments.parent, delivered = note,
+    look = function() return bar and bar:look() end,
+    pause = function() return bar and bar:close() end })
+end
+
+local function start(arguments, context, tally)
   return sys.spawn({ host.executable, "sync", "--parent", tostring(sys.pid()),
-    arguments.watch and "--watch" or "--once" }, { env = { LIGASE_WORKSPACE = context.workspace } })
+    arguments.watch and "--watch" or "--once" }, { env = { LIGASE_WORKSPACE = context.workspace }, stdout = tally.path,
+    append = true })
 end
 
 --- Relays as processes of their own, watched over: one that was killed is replaced.
-local function relays(arguments, context, conn, bar)
-  local running, state = {}, { crashes = 0 }
+local function relays(arguments, context, bar, tally)
+  local running, state = {}, { crashes = 0, delivered = 0 }
   local function each(method, ...)
     for _, process in ipairs(running) do
       process[method](process, ...)
@@ -146,27 +169,25 @@ local function relays(arguments, context, conn, bar)
     each("close")
   end })
   for i = 1, arguments.jobs do
-    running[i] = start(arguments, context)
+    running[i] = start(arguments, context, tally)
   end
-  local delivered = outbox.counts(conn).done
   while #running > 0 do
     for i = #running, 1, -1 do
       local ended = running[i]:wait(i == 1 and LOOK_S or 0)
       if ended then
         table.remove(running, i):close()
-        local now = ended.signal and outbox.counts(conn).done
-        state.crashes = now and (now > delivered and 1 or state.crashes + 1) or state.crashes
-        delivered = now or delivered
+        if ended.signal then
+          state.crashes = tally:delivered() > state.delivered and 1 or state.crashes + 1
+          state.delivered = tally:delivered()
+        end
         if ended.signal and not state.stopping and state.crashes <= CRASHES_MOST then
-          running[#running + 1] = start(arguments, context)
+          running[#running + 1] = start(arguments, context, tally)
         elseif ended.code and ended.code ~= 0 and ended.code ~= 130 then
           state.broken = true -- it has said why
         end
       end
     end
-    if bar then
-      bar:look()
-    end
+    bar:look()
   end
   return state.stopping, state.broken or state.crashes > CRASHES_MOST
 end
@@ -178,23 +199,42 @@ local function tell_unconfigured(conn, context)
   local policy, phase = policy_of.load(context.workspace), policy_of.phase_of(context.config)
   for entity_type, count in pairs(outbox.pending_by_type(conn)) do
     local entity, rule = policy.entities[entity_type], policy:rule(entity_type, phase)
+    local waiting = ("%s of %s %s"):format(text.count(count, "change"), entity_type, count == 1 and "waits" or "wait")
     if entity and not context.config:get(entity.database) then
-      io.stderr:write(("ligase: Notion sync skipped (error): %s of %s wait: %s is not set. Set it to the database's id "
-        .. "or link\n"):format(text.count(count, "change"), entity.type, entity.database))
+      io.stderr:write(("ligase: Notion sync skipped (error): %s: %s is not set. Set it to the database's id or link\n")
+        :format(waiting, entity.database))
     elseif not (rule and rule.is_mirrored) then
-      io.stderr:write(("ligase: Notion sync skipped (error): %s of %s wait: in phase %s the policy does not mirror "
-        .. "them. See: ligase policy check\n"):format(text.count(count, "change"), entity_type, phase))
+      io.stderr:write(("ligase: Notion sync skipped (error): %s: in phase %s the policy does not mirror them. See: "
+        .. "ligase policy check\n"):format(waiting, phase))
     end
   end
 end
 
-local function summary(conn, before)
-  local counts, open = outbox.counts(conn), outbox.open(conn)
+local function summary(view, delivered)
+  local counts = view:ask(outbox.counts)
+  local open = counts and view:ask(outbox.open)
+  if not open then
+    output.write(("%s delivered\n"):format(text.count(delivered, "change")))
+    return false
+  end
   local left = open.ready + open.later + open.running
-  output.write(("%s delivered%s%s\n"):format(text.count(counts.done - before.done, "change"), left > 0
+  output.write(("%s delivered%s%s\n"):format(text.count(delivered, "change"), left > 0
     and (", %s left"):format(text.number(left)) or "", counts.dead > 0 and (", %s set aside (ligase outbox)"):format(
       text.number(counts.dead)) or ""))
   return left == 0 and counts.dead == 0
+end
+
+--- A view of the outbox. A relay that watches begins also while the server is down.
+local function new_view(arguments, context)
+  local view = setmetatable({ context = context }, View)
+  local opened, conn = errors.try(context.open, context)
+  if opened then
+    view.conn = conn
+    context:govern(conn)
+  elseif not (arguments.watch and failing.is_lost(conn)) then
+    error(conn, 0)
+  end
+  return view
 end
 
 --- Runs the command.
@@ -203,22 +243,20 @@ end
 ---@return integer status 0 when everything is delivered, 1 when something is left or set aside
 function M.run(arguments, context)
   if arguments.parent then
-    return relay(arguments, context) and 130 or 0
+    return relay(arguments, context, nil, note_for_parent) and 130 or 0
   end
-  local conn = context:open()
-  context:govern(conn)
-  local before, bar = outbox.counts(conn), new_bar(conn)
+  local view = new_view(arguments, context)
+  local tally <close> = new_tally(arguments.jobs)
+  local bar = new_bar(view, tally)
   local stopped, broken
   if arguments.jobs == 1 then
-    stopped = relay(arguments, context, bar)
+    stopped = relay(arguments, context, bar, function() tally:note() end)
   else
-    stopped, broken = relays(arguments, context, conn, bar)
+    stopped, broken = relays(arguments, context, bar, tally)
   end
-  if bar then
-    bar:close()
-  end
-  tell_unconfigured(conn, context)
-  local is_empty = summary(conn, before)
+  bar:close()
+  view:ask(tell_unconfigured, context)
+  local is_empty = summary(view, tally:delivered())
   return stopped and 130 or not broken and is_empty and 0 or 1
 end
 

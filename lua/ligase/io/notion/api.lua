@@ -2,6 +2,7 @@
 local errors = require "ligase.base.errors"
 local failures = require "ligase.io.notion.failures"
 local json = require "ligase.base.json"
+local sys = require "sys"
 local web = require "ligase.io.http"
 
 local M = {}
@@ -9,6 +10,9 @@ local M = {}
 M.VERSION = "2025-09-03"
 
 local ANSWER_BYTES = 64 << 20
+
+--- When answers were given, by Notion's clock.
+local answered_s = setmetatable({}, { __mode = "k" })
 
 ---@class ligase.notion.Call
 ---@field method string
@@ -117,7 +121,25 @@ function Api:call(call)
     failures.raise_status(call, response, web.retry_after_s(response))
   end
   local answer, problem = read(response)
-  return answer or failures.raise_not_json(call, response, problem)
+  if not answer then
+    failures.raise_not_json(call, response, problem)
+  end
+  answered_s[answer] = web.date_s(response) or sys.now()
+  return answer
+end
+
+--- When an answer was given, by Notion's clock: this machine's may be wrong.
+---@param answer table as call gave it
+---@return number|nil seconds since 1970
+function M.answered_s(answer)
+  return answered_s[answer]
+end
+
+--- Has a part of an answer count as given when all of it was.
+---@param part table
+---@param answer table as call gave it
+function M.note_part(part, answer)
+  answered_s[part] = answered_s[answer]
 end
 
 --- All items of a list that comes in pages.

@@ -11,9 +11,11 @@
 --- interrupted goes on where it was.
 local blocks = require "ligase.io.notion.blocks"
 local errors = require "ligase.base.errors"
+local instants = require "ligase.base.instants"
 local json = require "ligase.base.json"
 local limits = require "ligase.io.notion.limits"
 local markdown = require "ligase.io.notion.markdown"
+local notion = require "ligase.io.notion"
 local properties = require "ligase.io.notion.properties"
 local sys = require "sys"
 
@@ -129,18 +131,15 @@ end
 
 -- ---- one page --------------------------------------------------------------
 
-local SETTLED_AFTER_S = 180 -- Notion's minutes, and clocks that differ
-
 local function seconds_of(timestamp)
-  local year, month, day, hour, minute, second = timestamp:match("^(%d+)-(%d+)-(%d+)T(%d+):(%d+):(%d+)")
-  return year and os.time { year = year, month = month, day = day, hour = hour, min = minute, sec = second } or 0
+  return instants.seconds(timestamp) or 0
 end
 
 --- Whether the copy is that of the page as it is. Notion's times are whole minutes: what was
 --- fetched right after an edit may lack the next one.
 local function is_current(row, page, folder)
   return row ~= nil and row.state == "live" and row.last_edited_time == page.last_edited_time
-    and seconds_of(row.fetched_at) - seconds_of(row.last_edited_time) >= SETTLED_AFTER_S
+    and seconds_of(row.fetched_at) - seconds_of(row.last_edited_time) > notion.SETTLED_AFTER_S
     and sys.stat(("%s/%s.json"):format(folder, row.file)) ~= nil
 end
 
@@ -221,7 +220,7 @@ end
 local function fetch(export, page, parent)
   local about = ("page '%s' of %s"):format(properties.title(page), export.database.folder)
   local before = export.index.rows[page.id]
-  local fetched_at = sys.timestamp()
+  local fetched_at = sys.timestamp(notion.read_s(page))
   page = export.client:complete(page, { about = about })
   local tree = export.client:blocks(page.id, { about = about })
   local file = file_of(export.database, page, export.index.taken)

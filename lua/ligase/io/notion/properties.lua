@@ -82,7 +82,7 @@ local function list_value(value, about, most, what, make)
   end
   if #list > most then
     limits.refuse("limit", ("%s has %d %s, and Notion takes %d in one property"):format(about, #list, what, most),
-      "Mirror fewer of them, or as a text")
+      "No further request can add the rest: let recipes/policy.lua show them in a rich_text property")
   end
   return list
 end
