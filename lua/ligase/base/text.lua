@@ -344,6 +344,24 @@ function M.count(n, singular, plural)
   return ("%s %s"):format(M.number(n), n == 1 and singular or plural or singular .. "s")
 end
 
+--- Words on lines of at most so many columns; a longer word has a line for itself.
+---@param s string
+---@param columns integer
+---@param indent string before each line
+---@return string
+function M.wrapped(s, columns, indent)
+  local lines, line = {}, ""
+  for word in s:gmatch "%S+" do
+    if line ~= "" and #indent + M.width(line) + 1 + M.width(word) > columns then
+      lines[#lines + 1], line = indent .. line, word
+    else
+      line = line == "" and word or line .. " " .. word
+    end
+  end
+  lines[#lines + 1] = indent .. line
+  return table.concat(lines, "\n")
+end
+
 --- A size for people, in powers of 1000: 999 bytes, 1.2 MB.
 ---@param size_bytes number
 ---@return string

@@ -51,6 +51,31 @@ local function cell(value)
   return value == host.null and value or tostring(value)
 end
 
+--- A text as it stands, cut where it would fill the terminal many times over.
+local function string_text(value, options)
+  if options.most == math.huge then
+    return safe(value)
+  end
+  local at, room = 0, options.most * math.min(options.width, 1000)
+  for _ = 1, options.most do
+    local stop = value:find("\n", at + 1, true)
+    if not stop or stop > room then
+      at = nil
+      break
+    end
+    at = stop
+  end
+  local last = at or math.min(#value, room)
+  if last >= #value then
+    return safe(value)
+  end
+  while last > 0 and (value:byte(last + 1) & 0xC0) == 0x80 do
+    last = last - 1 -- no character is cut in two
+  end
+  local shown = safe(value:sub(1, last):gsub("\n$", "", 1))
+  return ("%s\n(%s of %s%s)"):format(shown, text.bytes(last), text.bytes(#value), options.more)
+end
+
 -- ---- tables of rows --------------------------------------------------------
 
 --- How many of the columns fit when the wide ones are squeezed.
@@ -272,7 +297,7 @@ function M.text(value, options)
     most = options.most or (on_terminal and ON_TERMINAL) or math.huge, more = options.more or "" }
   local shown
   if type(value) == "string" then
-    shown = safe(value)
+    shown = string_text(value, options)
   elseif value == host.null then
     shown = NULL
   elseif type(value) == "table" then
