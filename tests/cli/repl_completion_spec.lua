@@ -78,6 +78,8 @@ describe("completion", function()
     env.trap = setmetatable({}, { __index = function() error("called") end })
     assert.is_nil(inserted "trap.x.y")
     assert.equal("asets", inserted "ligase.dat")
+    assert.equal("uest", inserted "http.req") -- a module that is loaded when it is first used
+    assert.equal("ncode", inserted "json.e")
     assert.same({ "list", "lookup" }, listed "ligase.datasets:l")
   end)
 

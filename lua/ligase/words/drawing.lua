@@ -1,13 +1,15 @@
 --- The words that draw: text for the terminal, or a file when one is named.
 ---
 --- A drawing is made when it is asked for and looked at later: tostring gives its text.
-local chart = require "ligase.words.chart"
+local lazy = require "ligase.base.lazy"
 local options_of = require "ligase.base.options"
-local picture = require "ligase.words.picture"
 local series = require "ligase.words.series"
 local sys = require "sys"
 
 local M = {}
+
+local chart = lazy "ligase.words.chart"
+local picture = lazy "ligase.words.picture"
 
 local Drawing = { __name = "ligase.drawing" }
 

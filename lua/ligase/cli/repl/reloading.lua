@@ -19,7 +19,7 @@ Reloading.__index = Reloading
 ---@param workspace string
 ---@return ligase.reloading
 function M.new(workspace)
-  return setmetatable({ template = workspace .. "/lua/?.lua;" .. workspace .. "/lua/?/init.lua", stamps = {},
+  return setmetatable({ folder = workspace .. "/lua", template = workspace .. "/lua/?.lua;" .. workspace .. "/lua/?/init.lua", stamps = {},
     files = {} }, Reloading)
 end
 
@@ -104,7 +104,7 @@ end
 ---@return string[] said one line for each that changed
 function Reloading:look()
   local said, names, is_module_new = {}, {}, false
-  for name in pairs(package.loaded) do
+  for name in pairs(stamp_of(self.folder) and package.loaded or {}) do
     names[#names + 1] = type(name) == "string" and file_of(self, name) and name or nil
   end
   table.sort(names)
