@@ -10,9 +10,10 @@ local sys = require "sys"
 package.path = host.home .. "/?.lua;" .. package.path
 local server = require "tests.bench.server"
 
-local PARTS = { "wide", "small", "reading", "memory", "batch", "scores", "links", "features", "discovery" }
+local PARTS = { "wide", "small", "reading", "memory", "batch", "scores", "links", "features", "discovery", "repl" }
 local MODULES = { wide = "wide_file", small = "small_files", reading = "reading", memory = "memory",
-  batch = "batch", scores = "scores", links = "linking", features = "looking_up", discovery = "discovering" }
+  batch = "batch", scores = "scores", links = "linking", features = "looking_up", discovery = "discovering",
+  repl = "repl" }
 
 local function misuse()
   errors.raise { kind = "usage", code = "usage", message = "unknown argument of the benchmarks",

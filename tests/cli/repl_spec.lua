@@ -265,11 +265,12 @@ describe("ligase repl on a terminal", function()
     local out = typed { { send = "kept = 7\r" }, PROMPT, { send = "sql[[SELECT pg_sleep(60)]]\r" }, { cooked = true },
       { quiet = 0.1 }, { send = "\3" }, { expect = "interrupted" }, PROMPT,
       { send = "while true do end\r" }, { cooked = true }, { quiet = 0.1 }, { send = "\3" }, { expect = "interrupted" },
-      PROMPT, { send = "sql[[SELECT pg_sleep(61)]]\r" }, { cooked = true }, { quiet = 0.1 }, { signal = "INT" },
+      PROMPT, { send = "coroutine.wrap(function() while true do end end)()\r" }, { cooked = true }, { quiet = 0.1 },
+      { send = "\3" }, { expect = "interrupted" }, PROMPT, { send = "sql[[SELECT pg_sleep(61)]]\r" }, { cooked = true }, { quiet = 0.1 }, { signal = "INT" },
       { signal = "INT" }, { signal = "INT" }, { expect = "interrupted" }, PROMPT, { quiet = 0.1 }, { send = "\3" },
       PROMPT, { send = "kept, sql[[SELECT 1 AS one]]\r" }, { expect = "7\r\n" }, { expect = "one" }, PROMPT,
       { send = "for i = 1, 2 do\3" }, { expect = "^C" }, PROMPT, { send = "'again'\r" }, { expect = "again" }, PROMPT }
-    assert.equal(3, select(2, out:gsub("interrupted", "")))
+    assert.equal(4, select(2, out:gsub("interrupted", "")))
     assert.equal(0, conn:query("SELECT count(*) AS n FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' "
       .. "AND pid <> pg_backend_pid()")[1].n)
   end)

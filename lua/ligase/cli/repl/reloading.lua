@@ -19,7 +19,8 @@ Reloading.__index = Reloading
 ---@param workspace string
 ---@return ligase.reloading
 function M.new(workspace)
-  return setmetatable({ folder = workspace .. "/lua", template = workspace .. "/lua/?.lua;" .. workspace .. "/lua/?/init.lua", stamps = {},
+  local folder = workspace .. "/lua"
+  return setmetatable({ folder = folder, template = ("%s/?.lua;%s/?/init.lua"):format(folder, folder), stamps = {},
     files = {} }, Reloading)
 end
 
