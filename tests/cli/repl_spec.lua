@@ -76,6 +76,8 @@ describe("ligase repl from a pipe", function()
       .. "r\nr[1].feature\n"))
     assert.equal("5\n", output 'sql("SELECT $1::int + $2::int AS n", {2, 3})[1].n\n')
     assert.matches("SQL:1:8: column \"nix\" does not exist", piped("sql[[SELECT nix]]\n").stderr, 1, true)
+    local steering = "sql[[DO $$ BEGIN RAISE NOTICE 'it % steers', E'\\x1b[31m'; END $$]]\n"
+    assert.matches("it \\x1B[31m steers", piped(steering).stderr, 1, true)
     assert.matches("plasma  lipidomics", output 'datasets"pla*"\n', 1, true)
     assert.matches("(0 rows)", output 'datasets"x"\n', 1, true)
     assert.matches("PC 34:1  lipid", output 'features"PC"\n', 1, true)

@@ -172,6 +172,13 @@ function M.printable(s)
   end))
 end
 
+--- The same, but text of several lines keeps its line ends and tabs.
+---@param s string
+---@return string
+function M.printable_lines(s)
+  return (s:gsub("[^\n\t]+", M.printable))
+end
+
 --- A word from a file or a command line as it is shown among others: without control
 --- characters, and cut.
 ---@param word string

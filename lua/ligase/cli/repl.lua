@@ -63,7 +63,7 @@ end
 local function tell_notices()
   local conn = connection.current()
   for _, notice in ipairs(conn and conn:notices() or {}) do
-    tell(notice .. "\n")
+    tell(text.printable_lines(notice) .. "\n")
   end
 end
 

@@ -24,11 +24,6 @@ local NARROW = 8
 
 -- ---- single values ---------------------------------------------------------
 
---- Text may have lines, but must not drive the terminal.
-local function safe(s)
-  return (s:gsub("[^\n\t]+", text.printable))
-end
-
 local function number_text(value)
   if math.type(value) ~= "float" then
     return tostring(value)
@@ -54,7 +49,7 @@ end
 --- A text as it stands, cut where it would fill the terminal many times over.
 local function string_text(value, options)
   if options.most == math.huge then
-    return safe(value)
+    return text.printable_lines(value)
   end
   local at, room = 0, options.most * math.min(options.width, 1000)
   for _ = 1, options.most do
@@ -67,12 +62,12 @@ local function string_text(value, options)
   end
   local last = at or math.min(#value, room)
   if last >= #value then
-    return safe(value)
+    return text.printable_lines(value)
   end
   while last > 0 and (value:byte(last + 1) & 0xC0) == 0x80 do
     last = last - 1 -- no character is cut in two
   end
-  local shown = safe(value:sub(1, last):gsub("\n$", "", 1))
+  local shown = text.printable_lines((value:sub(1, last):gsub("\n$", "", 1)))
   return ("%s\n(%s of %s%s)"):format(shown, text.bytes(last), text.bytes(#value), options.more)
 end
 
@@ -274,7 +269,7 @@ local function object_text(value, options)
   if errors.is(value) then
     return errors.describe(value)
   elseif type(meta) == "table" and rawget(meta, "__tostring") then
-    return safe(tostring(value))
+    return text.printable_lines(tostring(value))
   elseif is_result(value) then
     if #value.columns == 0 then
       return (value.command or "") ~= "" and value.command or "done"

@@ -157,11 +157,11 @@ describe("the words that draw", function()
       assert.equal(start, sys.read_file(path):sub(1, #start))
     end
     assert.equal("gnuplot", failure_of(drawing.hist, { 1, 2 }, { file = folder .. "/no/x.png" }).code)
-    local path, rows = folder .. "/names.svg", {}
+    local path, many = folder .. "/names.svg", {}
     for i = 1, 120 do
-      rows[i] = { feature = ("it's %d_x"):format(i), one = i, two = -i }
+      many[i] = { feature = ("it's %d_x"):format(i), one = i, two = -i }
     end
-    drawing.heat(rows, { file = path })
+    drawing.heat(many, { file = path })
     local svg = sys.read_file(path)
     for _, name in ipairs { ">one<", ">two<", "it's 1_x", "it's 4_x" } do
       assert.matches(name, svg:gsub("&#39;", "'"):gsub("&apos;", "'"), 1, true)

@@ -135,7 +135,7 @@ local function edit(session)
     return sys.read_file(path):gsub("%s+$", "")
   end)
   if typed:find("%S") and typed ~= session.last_typed then
-    output.write(typed:gsub("[^\n\t]+", text.printable) .. "\n")
+    output.write(text.printable_lines(typed) .. "\n")
     session:remember(typed)
     session:evaluate(typed)
   end
