@@ -268,7 +268,8 @@ describe("ligase repl on a terminal", function()
       { quiet = 0.1 }, { send = "\3" }, { expect = "interrupted" }, PROMPT,
       { send = "while true do end\r" }, { cooked = true }, { quiet = 0.1 }, { send = "\3" }, { expect = "interrupted" },
       PROMPT, { send = "coroutine.wrap(function() while true do end end)()\r" }, { cooked = true }, { quiet = 0.1 },
-      { send = "\3" }, { expect = "interrupted" }, PROMPT, { send = "sql[[SELECT pg_sleep(61)]]\r" }, { cooked = true }, { quiet = 0.1 }, { signal = "INT" },
+      { send = "\3" }, { expect = "interrupted" }, PROMPT,
+      { send = "sql[[SELECT pg_sleep(61)]]\r" }, { cooked = true }, { quiet = 0.1 }, { signal = "INT" },
       { signal = "INT" }, { signal = "INT" }, { expect = "interrupted" }, PROMPT, { quiet = 0.1 }, { send = "\3" },
       PROMPT, { send = "kept, sql[[SELECT 1 AS one]]\r" }, { expect = "7\r\n" }, { expect = "one" }, PROMPT,
       { send = "for i = 1, 2 do\3" }, { expect = "^C" }, PROMPT, { send = "'again'\r" }, { expect = "again" }, PROMPT }
