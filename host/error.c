@@ -170,7 +170,7 @@ void lig_error_open(lua_State *L) {
  * host's only globals. */
 static volatile sig_atomic_t interrupt_signal;
 static volatile sig_atomic_t interrupt_since_s;
-static lua_State *interrupt_state;
+static lua_State *volatile interrupt_state; /* the Lua thread that runs */
 
 bool lig_interrupted(void) {
     return interrupt_signal != 0;
@@ -199,6 +199,18 @@ static void interrupt_hook(lua_State *L, lua_Debug *ar) {
     lig_interrupt_check(L);
 }
 
+static void interrupt_arm(lua_State *L) {
+    lua_sethook(L, interrupt_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+}
+
+/* A signal that came while the thread changed armed the other one. */
+void lig_interrupt_move(lua_State *L) {
+    interrupt_state = L;
+    if (interrupt_signal != 0) {
+        interrupt_arm(L);
+    }
+}
+
 /* The first signal asks; a later one, while the first is still unheeded, ends.  Within a
  * second or two it is the same impatient wish, and a cancelled query needs that long. */
 static void interrupt_handle(int number) {
@@ -213,7 +225,7 @@ static void interrupt_handle(int number) {
     }
     interrupt_signal = number;
     interrupt_since_s = (sig_atomic_t)now.tv_sec;
-    lua_sethook(interrupt_state, interrupt_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+    interrupt_arm(interrupt_state);
 }
 
 void lig_interrupt_open(lua_State *L) {

@@ -60,6 +60,12 @@ bool lig_interrupted(void);
 void lig_interrupt_check(lua_State *L);
 int lig_interrupt_take(void);
 
+/* Says which Lua thread runs from here on: the one that a signal has to stop. */
+void lig_interrupt_move(lua_State *L);
+
+/* Makes coroutines say so; called once, when Lua's libraries are open. */
+void lig_coroutine_open(lua_State *L);
+
 /* One class: makes the metatable `name` with methods as __index and metamethods
  * beside it; leaves nothing on the stack. */
 void lig_class_new(lua_State *L, const char *name, const luaL_Reg *methods, const luaL_Reg *meta);

@@ -130,6 +130,7 @@ static int main_protected(lua_State *L) {
     int argc = (int)lua_tointeger(L, 1);
     char **argv = lua_touserdata(L, 2);
     luaL_openlibs(L);
+    lig_coroutine_open(L);
     lig_error_open(L);
     modules_preload(L);
     path_set(L);

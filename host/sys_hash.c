@@ -22,7 +22,8 @@
 #define UUID_TEXT 36
 
 typedef struct digest {
-    EVP_MD_CTX *context;
+    bool closed;
+    EVP_MD_CTX *context; // NULL until the first digest: opening OpenSSL takes milliseconds
     EVP_MD *sha256;
     EVP_MD *sha1;
     int64_t uuid_ms;       // time in the newest UUIDv7
@@ -36,7 +37,7 @@ static int digest_release(lua_State *L) {
     EVP_MD_CTX_free(d->context);
     EVP_MD_free(d->sha256);
     EVP_MD_free(d->sha1);
-    *d = (digest){0};
+    *d = (digest){.closed = true};
     return 0;
 }
 
@@ -44,21 +45,31 @@ static digest *digest_new(lua_State *L) {
     digest *d = lua_newuserdatauv(L, sizeof *d, 0);
     *d = (digest){0};
     luaL_setmetatable(L, DIGEST_CLASS);
-    d->context = EVP_MD_CTX_new();
-    d->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-    d->sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
-    if (d->context == NULL || d->sha256 == NULL || d->sha1 == NULL) {
-        luaL_error(L, "this OpenSSL has no SHA-256 or no SHA-1");
-    }
     return d;
 }
 
-/* No type check: the upvalue is ours. It is empty only while the state closes
+static void digest_open(lua_State *L, digest *d) {
+    d->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    d->sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
+    EVP_MD_CTX *context = d->sha256 != NULL && d->sha1 != NULL ? EVP_MD_CTX_new() : NULL;
+    if (context == NULL) {
+        EVP_MD_free(d->sha256);
+        EVP_MD_free(d->sha1);
+        d->sha256 = d->sha1 = NULL;
+        luaL_error(L, "this OpenSSL has no SHA-256 or no SHA-1");
+    }
+    d->context = context;
+}
+
+/* No type check: the upvalue is ours. It is closed only while the state closes
  * and a finalizer asks for one more digest. */
 static digest *digest_own(lua_State *L) {
     digest *d = lua_touserdata(L, lua_upvalueindex(1));
-    if (d->context == NULL) {
+    if (d->closed) {
         luaL_error(L, "digests are closed");
+    }
+    if (d->context == NULL) {
+        digest_open(L, d);
     }
     return d;
 }

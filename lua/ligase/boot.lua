@@ -58,8 +58,9 @@ local function declare_globals()
   for _, name in ipairs { "csv", "frame", "dictionary", "pg", "serve", "sys", "sqlite", "host" } do
     strict.declare(name, require(name))
   end
-  strict.declare("json", require "ligase.base.json")
-  strict.declare("http", require "ligase.base.lazy" "ligase.io.http")
+  local lazy = require "ligase.base.lazy"
+  strict.declare("json", lazy "ligase.base.json")
+  strict.declare("http", lazy "ligase.io.http")
   strict.enable()
 end
 
@@ -188,9 +189,9 @@ local function prepare()
   refuse_bytecode()
   local workspace = require "ligase.base.workspace"
   package.path = workspace.find() .. "/lua/?.lua;" .. package.path
-  local decode = require("ligase.base.json").decode
+  local json = require "ligase.base.lazy" "ligase.base.json"
   require("pg").use_json(function(text) -- what Postgres holds was checked when it came in
-    return decode(text, { max_bytes = STORED_JSON_BYTES })
+    return json.decode(text, { max_bytes = STORED_JSON_BYTES })
   end)
   check_printing()
   declare_globals()

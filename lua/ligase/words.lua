@@ -181,7 +181,14 @@ end
 function M.environment()
   drawing.extend(require("frame").methods)
   return setmetatable({}, { __name = "ligase.environment", __index = function(env, name)
-    if IS_WORD[name] then
+    if name == "show" then
+      return function(...)
+        if select("#", ...) > 0 then
+          rawset(env, "_", (...)) -- as what was typed gives its first value that name
+        end
+        M.show(...)
+      end
+    elseif IS_WORD[name] then
       return name == "ligase" and require "ligase" or M[name]
     end
     local value = rawget(_G, name)

@@ -11,10 +11,10 @@ package.path = host.home .. "/?.lua;" .. package.path
 local server = require "tests.bench.server"
 
 local PARTS = { "wide", "small", "reading", "memory", "batch", "scores", "links", "features", "discovery",
-  "outbox" }
+  "outbox", "repl" }
 local MODULES = { wide = "wide_file", small = "small_files", reading = "reading", memory = "memory",
   batch = "batch", scores = "scores", links = "linking", features = "looking_up", discovery = "discovering",
-  outbox = "outbox" }
+  outbox = "outbox", repl = "repl" }
 
 local function misuse()
   errors.raise { kind = "usage", code = "usage", message = "unknown argument of the benchmarks",

@@ -78,6 +78,8 @@ describe("completion", function()
     env.trap = setmetatable({}, { __index = function() error("called") end })
     assert.is_nil(inserted "trap.x.y")
     assert.equal("asets", inserted "ligase.dat")
+    assert.equal("uest", inserted "http.req") -- a module that is loaded when it is first used
+    assert.equal("ncode", inserted "json.e")
     assert.same({ "list", "lookup" }, listed "ligase.datasets:l")
   end)
 
@@ -85,6 +87,49 @@ describe("completion", function()
     assert.equal("elp", inserted ".h")
     assert.same({ ".tables", ".time" }, listed ".t")
     assert.is_nil(inserted "x.h")
+  end)
+
+  it("knows what a command takes", function()
+    local folder = support.workspace()
+    sys.mkdir(folder .. "/some")
+    sys.write_file(folder .. "/some/file.lua", "")
+    sys.write_file(folder .. "/some/.hidden", "")
+    assert.same({ "measurement_values", "measurements" }, listed ".columns measurement")
+    assert.equal("cts", inserted ".tables effe")
+    assert.same({ "off", "on" }, listed ".time o")
+    assert.equal("f", inserted ".time of")
+    assert.equal("me/", inserted(".run " .. folder .. "/so"))
+    assert.equal("file.lua", inserted(".save " .. folder .. "/some/"))
+    assert.equal("hidden", inserted(".run " .. folder .. "/some/."))
+    assert.is_nil(inserted ".run /no such folder/x")
+    env.my_value = { first = 1 }
+    assert.equal("irst", inserted ".page my_value.f")
+    assert.equal("cts", inserted ".page sql[[SELECT 1 FROM effe")
+    assert.is_nil(inserted ".help s")
+  end)
+
+  it("knows recipes", function()
+    assert.equal('ipidomics"', inserted 'recipe"l')
+    assert.same({ "programs", "proteomics" }, listed "recipe'pro")
+  end)
+
+  it("knows the columns of what is at hand", function()
+    env.f = require("frame").new({ "one", "only", "two" }, { { 1, 2, 3 } })
+    env.hits = require("ligase.words.rows").new { { p = 1 }, columns = { { name = "p_value" }, { name = "feature" } },
+      command = "SELECT 1" }
+    assert.same({ "one", "only" }, listed 'f:plot("on')
+    assert.equal('wo"', inserted 'hist(f, "t')
+    assert.equal('eature"', inserted 'hits:plot("p_value", "f')
+    assert.equal("_value'", inserted "hits:column 'p")
+    assert.equal('_value"', inserted 'plot(hits, "feature", "p')
+    assert.is_nil(inserted 'f:width("on')
+    assert.is_nil(inserted 'nothing:plot("on')
+    local made = support.ligase { "ingest", "--omics", "lipidomics", "--name", "seen", database = url,
+      support.tmpfile "lipid,s1,s2\nPC 34:1,1,4\n" }
+    assert.equal(0, made.code, made.stderr)
+    env.d = words.dataset "seen"
+    assert.same({ "s1", "s2" }, listed 'd:plot("s')
+    assert.equal('ipid"', inserted 'hist(d, "l')
   end)
 
   it("knows tables and columns inside sql", function()

@@ -41,10 +41,26 @@ describe("ligase repl from a pipe", function()
     local result = piped 'function f() error("bad") end\nfunction g() f() return 1 end\ng()\n1 +* 2\nnothing\n7\n'
     assert.equal("7\n", result.stdout)
     assert.equal(1, result.code)
-    assert.matches("input 1:1: bad\n  at input 1:1 in f\n  at input 2:1\n", result.stderr, 1, true)
+    assert.matches("input 1:1: bad\n  at input 1:1 in f\n  at input 2:1 in g\n  at input 3:1\n", result.stderr, 1, true)
     assert.matches("input 4:1: unexpected symbol near '*'", result.stderr, 1, true)
     assert.matches("input 5:1: there is no 'nothing'", result.stderr, 1, true)
     assert.matches("Did you mean 'dataset'", piped("datasetz").stderr, 1, true)
+  end)
+
+  it("says the line of a call that is refused, and not where ligase refuses it", function()
+    local folder = support.workspace()
+    local script = folder .. "/bad.lua"
+    sys.write_file(script, "function f()\n  local r = sql[[SELECT nix]]\nend\n\nf()\n")
+    local result = piped(('sql(5)\nx = dataset(7)\nnothing\n.run %s\nrequire "nix"\n1; -- fine\n')
+      :format(script))
+    assert.equal("1\n", result.stdout)
+    assert.matches("input 1:1: sql needs a text", result.stderr, 1, true)
+    assert.matches("input 2:1: dataset needs a text", result.stderr, 1, true)
+    assert.matches("input 3:1: there is no 'nothing'", result.stderr, 1, true)
+    assert.matches("bad.lua:2: SQL:1:8: column \"nix\" does not exist", result.stderr, 1, true)
+    assert.matches("\n  at [^\n]*bad.lua:2 in f\n  at [^\n]*bad.lua:5\n", result.stderr)
+    assert.matches("input 5:1: module 'nix' not found. Modules", result.stderr, 1, true)
+    assert.is_nil(result.stderr:find("lua/ligase/", 1, true), result.stderr)
   end)
 
   it("takes nothing for a value that is an error of a script's own", function()
@@ -60,6 +76,8 @@ describe("ligase repl from a pipe", function()
       .. "r\nr[1].feature\n"))
     assert.equal("5\n", output 'sql("SELECT $1::int + $2::int AS n", {2, 3})[1].n\n')
     assert.matches("SQL:1:8: column \"nix\" does not exist", piped("sql[[SELECT nix]]\n").stderr, 1, true)
+    local steering = "sql[[DO $$ BEGIN RAISE NOTICE 'it % steers', E'\\x1b[31m'; END $$]]\n"
+    assert.matches("it \\x1B[31m steers", piped(steering).stderr, 1, true)
     assert.matches("plasma  lipidomics", output 'datasets"pla*"\n', 1, true)
     assert.matches("(0 rows)", output 'datasets"x"\n', 1, true)
     assert.matches("PC 34:1  lipid", output 'features"PC"\n', 1, true)
@@ -79,6 +97,8 @@ PE 36:2  2.5   8
     assert.matches("s2 over s1, 2 points", output 'dataset"plasma":plot("s1", "s2")\n', 1, true)
     assert.matches("3 rows, 2 columns\nPC 34:1 ", output 'heat(dataset"plasma", { scale = "log" })\n', 1, true)
     assert.matches("omics      lipidomics", output 'dataset"plasma"\n', 1, true)
+    assert.equal(output 'dataset"plasma":frame():hist("s1")\n', output 'dataset"plasma":hist("s1")\n')
+    assert.equal(output 'dataset"plasma":plot("s1", "s2")\n', output 'plot(dataset"plasma", "s1", "s2")\n')
     assert.equal("kept 7\n", output 'recipe"lipidomics".read_name "PC 34:1".name == "PC 34:1" and "kept 7"\n')
   end)
 
@@ -100,6 +120,13 @@ PE 36:2  2.5   8
       :format(path):gsub("nothing\n", ""))
     local again = support.ligase { path, database = url, workspace = workspace }
     assert.equal(0, again.code, again.stderr)
+    assert.equal(first:gsub("saved[^\n]*\n", ""), again.stdout)
+    local odd = { "1 + 1 -- two", '"a"; ', "= 3", "2, 3", "_", "return 7", "if true then return 10 end", "-- nothing",
+      "x = 5 -- five", "{", "x}", "return x, 9 -- nine", "function f() return 2 end", "f()" }
+    first = output(table.concat(odd, "\n") .. ("\n.save %s\n"):format(path))
+    again = support.ligase { path, database = url, workspace = workspace }
+    assert.equal("", again.stderr)
+    assert.equal("2\na\n3\n2\n3\n2\n7\n10\n{ 5 }\n5\n9\n2\n", again.stdout)
     assert.equal(first:gsub("saved[^\n]*\n", ""), again.stdout)
     sys.write_file(folder .. "/run.lua", "#!/usr/bin/env ligase\nz = 9\nreturn z + 1\n")
     assert.equal("10\n9\n", output((".run %s/run.lua\nz\n"):format(folder)))
@@ -146,6 +173,45 @@ return pipeline.recipe { omics = "o", feature_type = "t", name_columns = { "n" }
     assert.matches("recipes/r.lua:3: ", result.stderr, 1, true)
     assert.matches("mine.lua:1: later", result.stderr, 1, true)
     assert.equal(5, select(2, result.stderr:gsub("\n", "")), result.stderr)
+  end)
+
+  it("loads recipes anew when a module that they use has changed", function()
+    local folder = support.workspace()
+    sys.mkdir(folder .. "/lua")
+    sys.mkdir(folder .. "/recipes")
+    sys.write_file(folder .. "/recipes/r.lua", [[local pipeline = require "ligase.omics.pipeline"
+return pipeline.recipe { omics = "o", feature_type = "t", name_columns = { "n" }, stages = { pipeline.store },
+  read_name = require("mine").read }]])
+    local function module(name)
+      return ("return { read = function(raw) return { name = raw .. %q, rule = 'r' } end }"):format(name)
+    end
+    sys.write_file(folder .. "/lua/mine.lua", module "1")
+    local function write(text)
+      return ("sys.write_file(%q, %q)\n"):format(folder .. "/lua/mine.lua", text)
+    end
+    local result = piped('r = recipe"r"\n' .. write(module "second") .. 'r.read_name("a").name\n' .. write "return {}"
+      .. 'r.read_name("a").name\n', { workspace = folder })
+    assert.equal("asecond\nasecond\n", result.stdout)
+    assert.matches("module mine was loaded anew\nmodule mine was loaded anew\nrecipe r cannot be loaded: ",
+      result.stderr, 1, true)
+  end)
+
+  it("loads a changed format anew, which registers itself once more", function()
+    local folder = support.workspace()
+    local path = "/lua/ligase/omics/formats/mine.lua"
+    assert.equal(0, sys.run({ "mkdir", "-p", folder .. path:match "^(.*)/" }).code)
+    local function format(title)
+      return ('return require("ligase.omics.formats").register { name = "mine", title = %q, source = "x", '
+        .. "recognise = function() end }"):format(title)
+    end
+    local function write(text)
+      return ("sys.write_file(%q, %q)\nformats.get('mine').title\n"):format(folder .. path, text)
+    end
+    sys.write_file(folder .. path, format "one")
+    local result = piped('formats = require "ligase.omics.formats"\nformats.get("mine").title\n'
+      .. write(format "the second") .. write "return nil" .. write(format "three"), { workspace = folder })
+    assert.equal("one\nthe second\nthe second\nthree\n", result.stdout, result.stderr)
+    assert.matches("the file returns no format. The last good one stays in force", result.stderr, 1, true)
   end)
 
   it("makes nothing in a folder where there is nothing", function()
@@ -201,11 +267,13 @@ describe("ligase repl on a terminal", function()
     local out = typed { { send = "kept = 7\r" }, PROMPT, { send = "sql[[SELECT pg_sleep(60)]]\r" }, { cooked = true },
       { quiet = 0.1 }, { send = "\3" }, { expect = "interrupted" }, PROMPT,
       { send = "while true do end\r" }, { cooked = true }, { quiet = 0.1 }, { send = "\3" }, { expect = "interrupted" },
-      PROMPT, { send = "sql[[SELECT pg_sleep(61)]]\r" }, { cooked = true }, { quiet = 0.1 }, { signal = "INT" },
+      PROMPT, { send = "coroutine.wrap(function() while true do end end)()\r" }, { cooked = true }, { quiet = 0.1 },
+      { send = "\3" }, { expect = "interrupted" }, PROMPT,
+      { send = "sql[[SELECT pg_sleep(61)]]\r" }, { cooked = true }, { quiet = 0.1 }, { signal = "INT" },
       { signal = "INT" }, { signal = "INT" }, { expect = "interrupted" }, PROMPT, { quiet = 0.1 }, { send = "\3" },
       PROMPT, { send = "kept, sql[[SELECT 1 AS one]]\r" }, { expect = "7\r\n" }, { expect = "one" }, PROMPT,
       { send = "for i = 1, 2 do\3" }, { expect = "^C" }, PROMPT, { send = "'again'\r" }, { expect = "again" }, PROMPT }
-    assert.equal(3, select(2, out:gsub("interrupted", "")))
+    assert.equal(4, select(2, out:gsub("interrupted", "")))
     assert.equal(0, conn:query("SELECT count(*) AS n FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' "
       .. "AND pid <> pg_backend_pid()")[1].n)
   end)
@@ -224,6 +292,7 @@ describe("ligase repl on a terminal", function()
 
   it("fits on 20 columns", function()
     local out = support.terminal({ { expect = "> " }, { send = "datasets'*'\r" }, { expect = "columns" },
+      { expect = "> " }, { send = ".help\r" }, { expect = "inputs as a\r\n    script\r\n" },
       { expect = "> " }, { send = "dataset'plasma':plot('s1', 's2')\r" }, { expect = "\u{2514}" }, { expect = "> " },
       { send = "{ ('x'):rep(50), { a = 1 } }\r" }, { expect = "a = 1" }, { expect = "> " }, { send = "\4" } },
       { "repl", columns = 20, database = url, workspace = workspace }).output

@@ -79,6 +79,8 @@ print(row["n"], row["nothing"], repr(row["empty"]), repr(row["text"]), row["exac
     assert.equal("1\n2\n", output { "COPY (SELECT a FROM kept ORDER BY a LIMIT 2) TO STDOUT" })
     assert.matches("ligase db psql", sql({ "COPY kept FROM STDIN" }).stderr, 1, true)
     assert.matches("NOTICE:", sql({ "DROP TABLE IF EXISTS nothing_here" }).stderr, 1, true)
+    local steering = [[DO $$ BEGIN RAISE NOTICE 'it % steers', E'\x1b[31m'; END $$]]
+    assert.matches("it \\x1B[31m steers", sql({ steering }).stderr, 1, true)
   end)
 
   it("says where in the statement a mistake is", function()

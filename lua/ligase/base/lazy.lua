@@ -11,9 +11,10 @@
 ---@return table
 return function(name)
   return setmetatable({}, {
+    __module = name,
     __index = function(self, field)
       local module = require(name)
-      setmetatable(self, { __index = module })
+      setmetatable(self, { __module = name, __index = module })
       return module[field]
     end,
   })

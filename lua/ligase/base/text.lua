@@ -172,6 +172,13 @@ function M.printable(s)
   end))
 end
 
+--- The same, but text of several lines keeps its line ends and tabs.
+---@param s string
+---@return string
+function M.printable_lines(s)
+  return (s:gsub("[^\n\t]+", M.printable))
+end
+
 --- A word from a file or a command line as it is shown among others: without control
 --- characters, and cut.
 ---@param word string
@@ -342,6 +349,24 @@ end
 ---@return string
 function M.count(n, singular, plural)
   return ("%s %s"):format(M.number(n), n == 1 and singular or plural or singular .. "s")
+end
+
+--- Words on lines of at most so many columns; a longer word has a line for itself.
+---@param s string
+---@param columns integer
+---@param indent string before each line
+---@return string
+function M.wrapped(s, columns, indent)
+  local lines, line = {}, ""
+  for word in s:gmatch "%S+" do
+    if line ~= "" and #indent + M.width(line) + 1 + M.width(word) > columns then
+      lines[#lines + 1], line = indent .. line, word
+    else
+      line = line == "" and word or line .. " " .. word
+    end
+  end
+  lines[#lines + 1] = indent .. line
+  return table.concat(lines, "\n")
 end
 
 --- A size for people, in powers of 1000: 999 bytes, 1.2 MB.

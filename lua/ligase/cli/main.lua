@@ -3,7 +3,8 @@
 ---
 --- A command's module has `description`, `example` (lines to type), `configure(parser)`
 --- and `run(arguments, context)`, which may return the exit status; `prepare(words)`
---- may rewrite its words before they are parsed.
+--- may rewrite its words before they are parsed. One with `takes_nothing` needs no parser
+--- when there are no words.
 local errors = require "ligase.base.errors"
 local host = require "host"
 local output = require "ligase.cli.output"
@@ -162,6 +163,9 @@ function M.run(words, recipe)
     context:connect_ahead()
   end
   local command = require("ligase.cli.commands." .. name)
+  if command.takes_nothing and #rest == 0 then
+    return command.run({}, context) or 0
+  end
   local parser = require("ligase.cli.parsing").parser(command, name)
   rest = command.prepare and command.prepare(rest) or rest
   if wants_help(rest) then

@@ -63,18 +63,25 @@ end
 local function tell_notices()
   local conn = connection.current()
   for _, notice in ipairs(conn and conn:notices() or {}) do
-    tell(notice .. "\n")
+    tell(text.printable_lines(notice) .. "\n")
   end
 end
 
 -- ---- running ---------------------------------------------------------------
 
---- What the input is in a script.
+local function has_word(typed, word)
+  return typed:find("%f[%w_]" .. word .. "%f[^%w_]") ~= nil
+end
+
+--- What the input is in a script. A return in it must not end the script.
 local function script_line(typed, is_expression)
   if is_expression then
-    return ("show(%s)"):format((typed:gsub("^%s*=%s*", "", 1)))
+    local code = evaluation.expression(typed)
+    return ("show(%s%s)"):format(code, code:find("--", 1, true) and "\n" or "")
+  elseif has_word(typed, "return") and not has_word(typed, "function") then
+    return ("show((function(...)\n%s\nend)())"):format(typed)
   end
-  return typed:find("%f[%w_]local%f[^%w_]") and ("do\n%s\nend"):format(typed) or typed
+  return has_word(typed, "local") and ("do\n%s\nend"):format(typed) or typed
 end
 
 local function timed(self, fn, ...)

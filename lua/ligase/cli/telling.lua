@@ -45,6 +45,19 @@ local function columns_line(plan)
   return table.concat(parts, "; ")
 end
 
+--- Where the header of a table stands.
+---@param findings table as stored with the revision
+---@return string
+function M.header_words(findings)
+  if findings.header == false then
+    return "no header line"
+  elseif findings.header_rows and findings.header_rows > 1 then
+    return ("header on lines %d to %d"):format(findings.header_line - findings.header_rows + 1, findings.header_line)
+  end
+  return ("header on line %d%s"):format(findings.header_line,
+    findings.header_short and " without a cell for the names" or "")
+end
+
 local function dialect_line(findings)
   local parts = { findings.encoding .. (findings.byte_order_mark and " with byte order mark" or ""),
     dialect.separator_name(findings.separator) .. "-separated" }
@@ -52,8 +65,7 @@ local function dialect_line(findings)
     table.insert(parts, 1, "gzip")
   end
   parts[#parts + 1] = findings.decimal == "," and "decimal comma" or nil
-  parts[#parts + 1] = findings.header == false and "no header" or ("header on line %d%s"):format(findings.header_line,
-    findings.header_short and " without a cell for the names" or "")
+  parts[#parts + 1] = M.header_words(findings)
   return table.concat(parts, ", ")
 end
 

@@ -136,6 +136,26 @@ local function load_file(file)
     message = tostring(result):match("^[^\n]*"), hint = "Mend the format at the line named" }
 end
 
+--- Calls what loads a changed format, which registers itself once more. The earlier one stays
+--- known: who calls this gives its table the new content.
+---@param path string its file, which has its name
+---@param load fun(...): ligase.format
+---@param ... any
+---@return ligase.format
+function M.anew(path, load, ...)
+  local name = path:match "([^/]+)%.lua$"
+  local old = registered[name]
+  registered[name], loading = nil, { name = name, path = path }
+  local done, result = pcall(load, ...)
+  registered[name], loading = old, nil
+  if not done then
+    error(result, 0)
+  elseif getmetatable(result) ~= FORMAT then
+    error(("%s: the file returns no format"):format(path), 0)
+  end
+  return result
+end
+
 local list
 
 --- All formats in alphabetical order. Raises "usage" for a file that holds none.

@@ -5,12 +5,14 @@
 --- that fails is the lock taken and the matter looked into. Whatever is killed on the
 --- way, the next call finds either a whole cluster or none and goes on from there.
 local errors = require "ligase.base.errors"
+local lazy = require "ligase.base.lazy"
 local pg = require "pg"
 local place_of = require "ligase.store.cluster_place"
-local server = require "ligase.store.cluster_server"
 local sys = require "sys"
 
 local M = {}
+
+local server = lazy "ligase.store.cluster_server" -- while it is up, using it needs none of that
 
 local PORT = 5432
 local LOCK_WAIT_S = 120
@@ -29,8 +31,8 @@ local function conninfo_of(place, database)
   return {
     host = place_of.socket_folder(place),
     port = PORT,
-    user = server.NAME,
-    dbname = database or server.NAME,
+    user = place_of.NAME,
+    dbname = database or place_of.NAME,
     -- Another program that sits on our socket is not taken for the server.
     requirepeer = place.owner.name,
   }
@@ -102,8 +104,8 @@ local function connect_started(place)
 end
 
 local function ensure_database(conn)
-  if #conn:query("SELECT 1 FROM pg_database WHERE datname = $1", server.NAME) == 0 then
-    conn:script("CREATE DATABASE " .. server.NAME .. " TEMPLATE template0")
+  if #conn:query("SELECT 1 FROM pg_database WHERE datname = $1", place_of.NAME) == 0 then
+    conn:script("CREATE DATABASE " .. place_of.NAME .. " TEMPLATE template0")
   end
 end
 

@@ -15,6 +15,9 @@ local sys = require "sys"
 
 local M = {}
 
+--- Role and database in the private cluster.
+M.NAME = "ligase"
+
 ---@class ligase.ClusterPlace
 ---@field home string the workspace's .ligase folder
 ---@field folder string the cluster's folder

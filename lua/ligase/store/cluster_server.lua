@@ -9,8 +9,6 @@ local sys = require "sys"
 
 local M = {}
 
---- Role and database in the private cluster.
-M.NAME = "ligase"
 M.OLDEST_VERSION = 13
 
 --- Where PostgreSQL's programs lie, beside the folders in PATH.
@@ -159,7 +157,7 @@ local function ident_text(owner)
   for _, name in ipairs { owner.name, "root", place_of.me().name } do
     if not seen[name] then
       seen[name] = true
-      lines[#lines + 1] = ('ligase "%s" %s'):format(name, M.NAME)
+      lines[#lines + 1] = ('ligase "%s" %s'):format(name, place_of.NAME)
     end
   end
   return table.concat(lines, "\n") .. "\n"
@@ -197,7 +195,7 @@ local function last_line(text)
 end
 
 local function initdb(place, programs, folder, locale)
-  return run_program(place, folder, { programs .. "/initdb", "-D", ".", "-U", M.NAME,
+  return run_program(place, folder, { programs .. "/initdb", "-D", ".", "-U", place_of.NAME,
     "--encoding=UTF8", "--locale=" .. locale, "--data-checksums", "--auth-local=peer",
     "--auth-host=reject", "--no-instructions" })
 end

@@ -2,11 +2,13 @@
 --- know, with the schema that this ligase was written for.
 local cluster = require "ligase.store.cluster"
 local errors = require "ligase.base.errors"
+local lazy = require "ligase.base.lazy"
 local options_of = require "ligase.base.options"
 local pg = require "pg"
-local record = require "ligase.store.migration_record"
 
 local M = {}
+
+local record = lazy "ligase.store.migration_record"
 
 local OLDEST_SERVER = 13
 

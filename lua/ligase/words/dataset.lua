@@ -112,6 +112,14 @@ function Dataset:plot(x, y, options)
   return self:frame():plot(x, y, options)
 end
 
+--- How often the numbers of a column of its table occur.
+---@param column string|integer
+---@param options table|nil as for the word hist
+---@return table drawing
+function Dataset:hist(column, options)
+  return self:frame():hist(column, options)
+end
+
 function Dataset:__tostring()
   local lines = {}
   for _, name in ipairs { "name", "omics", "id", "revision", "program", "experiment", "organism", "sample_count",

@@ -1,13 +1,15 @@
 --- The words that draw: text for the terminal, or a file when one is named.
 ---
 --- A drawing is made when it is asked for and looked at later: tostring gives its text.
-local chart = require "ligase.words.chart"
+local lazy = require "ligase.base.lazy"
 local options_of = require "ligase.base.options"
-local picture = require "ligase.words.picture"
 local series = require "ligase.words.series"
 local sys = require "sys"
 
 local M = {}
+
+local chart = lazy "ligase.words.chart"
+local picture = lazy "ligase.words.picture"
 
 local Drawing = { __name = "ligase.drawing" }
 
@@ -95,14 +97,11 @@ end
 --- The methods head, tail, plot and hist, for frames.
 ---@param frame_methods table where a frame's methods are
 function M.extend(frame_methods)
-  local function rows_of(count)
-    return math.max(0, math.tointeger(count or 10) or 10)
-  end
   frame_methods.head = function(self, count)
-    return self:slice(1, math.min(#self, rows_of(count)))
+    return self:slice(1, math.min(#self, series.count(count, "head")))
   end
   frame_methods.tail = function(self, count)
-    return self:slice(math.max(1, #self - rows_of(count) + 1), #self)
+    return self:slice(math.max(1, #self - series.count(count, "tail") + 1), #self)
   end
   frame_methods.plot = M.plot
   frame_methods.hist = M.hist

@@ -84,7 +84,26 @@ function M.histogram(path, bins, options)
     .. "plot $data using 1:2:3 with boxes notitle")
 end
 
---- A table of numbers by colour.
+--- Names that an axis has room for; of more, every second, third, ... is written.
+local TICKS_MOST = 50
+
+--- Colours that differ in brightness too, for print and for eyes that tell no red from green.
+local PALETTE = "set palette defined (0 '#440154', 1 '#3b528b', 2 '#21918c', 3 '#5ec962', 4 '#fde725')"
+
+--- Writes names along an axis; without names there are numbers.
+local function ticks(axis, names, count)
+  if not names then
+    return ("set %stics out nomirror"):format(axis)
+  end
+  local step, places = math.ceil(count / TICKS_MOST), {}
+  for i = 1, count, step do
+    places[#places + 1] = ("%s %d"):format(quoted(text.shown(tostring(names[i]), 24)), i - 1)
+  end
+  return ("set %stics out nomirror font ',9' %s (%s)"):format(axis, axis == "x" and "rotate by 90 right" or "",
+    table.concat(places, ", "))
+end
+
+--- A table of numbers by colour, with the names of its rows and columns.
 ---@param path string
 ---@param matrix ligase.matrix
 ---@param options {title: string|nil, x: string|nil, y: string|nil}
@@ -98,7 +117,10 @@ function M.heat(path, matrix, options)
     end
     lines[i] = table.concat(numbers, " ")
   end
-  return write(path, options, lines, "set yrange [*:*] reverse\nplot $data matrix with image notitle")
+  local rows, columns = #matrix.values, #matrix.values[1]
+  return write(path, options, lines, table.concat({ PALETTE, ticks("x", matrix.columns, columns),
+    ticks("y", matrix.rows, rows), ("set xrange [-0.5:%d.5]"):format(columns - 1),
+    ("set yrange [%d.5:-0.5]"):format(rows - 1), "plot $data matrix with image notitle" }, "\n"))
 end
 
 return M

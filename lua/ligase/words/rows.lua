@@ -37,14 +37,14 @@ end
 ---@param count integer|nil 10 without it
 ---@return ligase.rows
 function Rows:head(count)
-  return part(self, 1, math.min(#self, count or 10))
+  return part(self, 1, math.min(#self, series.count(count, "head")))
 end
 
 --- The last rows.
 ---@param count integer|nil 10 without it
 ---@return ligase.rows
 function Rows:tail(count)
-  return part(self, math.max(1, #self - (count or 10) + 1), #self)
+  return part(self, math.max(1, #self - series.count(count, "tail") + 1), #self)
 end
 
 --- One column as a list.

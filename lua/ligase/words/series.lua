@@ -30,6 +30,19 @@ local function refuse(message, hint)
   errors.raise({ kind = "usage", code = "values", message = message, hint = hint }, 3)
 end
 
+--- How many rows are asked for: 10 without a number. Raises "usage" for what is none.
+---@param count any
+---@param word string who asks
+---@return integer
+function M.count(count, word)
+  local whole = count == nil and 10 or math.type(count) and math.tointeger(count)
+  if not whole or whole < 0 then
+    refuse(("%s needs a number of rows, not %s"):format(word, text.shown(tostring(count), 40)),
+      ("Example: :%s(5)"):format(word))
+  end
+  return whole
+end
+
 --- A number, or nil for what is missing or none.
 local function number_of(value)
   if type(value) == "string" then
@@ -97,14 +110,17 @@ end
 
 --- The numbers of a list, of a column, or of one column of a frame or of rows. Raises
 --- "usage" when there is not one among them.
----@param source any
+---@param source any a dataset stands for its frame
 ---@param column string|integer|nil of a frame or of rows
 ---@return (number|false)[] values false where one is missing
 function M.numbers(source, column)
   local values
+  if type(source) == "table" and type(source.frame) == "function" then
+    source = source:frame()
+  end
   if M.is_frame(source) then
     if column == nil then
-      refuse("which column of the frame?", "Columns: " .. text.shown(table.concat(source:names(), ", "), 300))
+      refuse("no column of the frame is named", "Columns: " .. text.shown(table.concat(source:names(), ", "), 300))
     end
     values = list_of(source:number(column):values())
   elseif M.is_column(source) then

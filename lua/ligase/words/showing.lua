@@ -24,11 +24,6 @@ local NARROW = 8
 
 -- ---- single values ---------------------------------------------------------
 
---- Text may have lines, but must not drive the terminal.
-local function safe(s)
-  return (s:gsub("[^\n\t]+", text.printable))
-end
-
 local function number_text(value)
   if math.type(value) ~= "float" then
     return tostring(value)
@@ -49,6 +44,31 @@ local function cell(value)
     return done and encoded or tostring(value)
   end
   return value == host.null and value or tostring(value)
+end
+
+--- A text as it stands, cut where it would fill the terminal many times over.
+local function string_text(value, options)
+  if options.most == math.huge then
+    return text.printable_lines(value)
+  end
+  local at, room = 0, options.most * math.min(options.width, 1000)
+  for _ = 1, options.most do
+    local stop = value:find("\n", at + 1, true)
+    if not stop or stop > room then
+      at = nil
+      break
+    end
+    at = stop
+  end
+  local last = at or math.min(#value, room)
+  if last >= #value then
+    return text.printable_lines(value)
+  end
+  while last > 0 and (value:byte(last + 1) & 0xC0) == 0x80 do
+    last = last - 1 -- no character is cut in two
+  end
+  local shown = text.printable_lines((value:sub(1, last):gsub("\n$", "", 1)))
+  return ("%s\n(%s of %s%s)"):format(shown, text.bytes(last), text.bytes(#value), options.more)
 end
 
 -- ---- tables of rows --------------------------------------------------------
@@ -249,7 +269,7 @@ local function object_text(value, options)
   if errors.is(value) then
     return errors.describe(value)
   elseif type(meta) == "table" and rawget(meta, "__tostring") then
-    return safe(tostring(value))
+    return text.printable_lines(tostring(value))
   elseif is_result(value) then
     if #value.columns == 0 then
       return (value.command or "") ~= "" and value.command or "done"
@@ -272,7 +292,7 @@ function M.text(value, options)
     most = options.most or (on_terminal and ON_TERMINAL) or math.huge, more = options.more or "" }
   local shown
   if type(value) == "string" then
-    shown = safe(value)
+    shown = string_text(value, options)
   elseif value == host.null then
     shown = NULL
   elseif type(value) == "table" then

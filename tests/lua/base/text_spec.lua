@@ -58,6 +58,15 @@ describe("text width", function()
   end)
 end)
 
+describe("text.wrapped", function()
+  it("puts words on lines", function()
+    assert.equal("one two\nthree", text.wrapped("one  two three", 8, ""))
+    assert.equal("  one\n  enormous\n  two", text.wrapped("one enormous two", 6, "  "))
+    assert.equal("  ", text.wrapped("", 10, "  "))
+    assert.equal("\u{4E2D}\u{4E2D}\n\u{4E2D}", text.wrapped("\u{4E2D}\u{4E2D} \u{4E2D}", 6, ""))
+  end)
+end)
+
 describe("text.table", function()
   it("lines columns up, numbers to the right", function()
     assert.equal("name    n  note\n------  -  ----\nPC      5  日本\nGrößer  -  x\n",

@@ -4,6 +4,7 @@ local drawing = require "ligase.words.drawing"
 local errors = require "ligase.base.errors"
 local frame = require "frame"
 local host = require "host"
+local rows = require "ligase.words.rows"
 local series = require "ligase.words.series"
 local support = require "tests.support"
 local sys = require "sys"
@@ -102,7 +103,13 @@ describe("the words that draw", function()
 
   it("say what they need", function()
     assert.matches("there are no numbers in 'name'", failure_of(drawing.hist, f, "name").message, 1, true)
-    assert.matches("which column", failure_of(drawing.hist, f).message, 1, true)
+    assert.matches("no column of the frame is named", failure_of(drawing.hist, f).message, 1, true)
+    local result = rows.new { { a = 1 }, columns = { { name = "a" } }, command = "SELECT 1" }
+    for _, count in ipairs { "a", -1, 1.5, {} } do
+      assert.matches("head needs a number of rows", failure_of(result.head, result, count).message, 1, true)
+      assert.matches("tail needs a number of rows", failure_of(result.tail, result, count).message, 1, true)
+    end
+    assert.equal(1, #result:head(1.0))
     assert.matches("there is no column 'c'", failure_of(drawing.hist, { { ca = 1 } }, "c").message, 1, true)
     assert.matches("a string holds no numbers", failure_of(drawing.hist, "x").message, 1, true)
     assert.matches("option 'widht'", tostring(failure_of(drawing.hist, { 1 }, { widht = 3 })):gsub("unknown ", ""), 1,
@@ -150,5 +157,15 @@ describe("the words that draw", function()
       assert.equal(start, sys.read_file(path):sub(1, #start))
     end
     assert.equal("gnuplot", failure_of(drawing.hist, { 1, 2 }, { file = folder .. "/no/x.png" }).code)
+    local path, many = folder .. "/names.svg", {}
+    for i = 1, 120 do
+      many[i] = { feature = ("it's %d_x"):format(i), one = i, two = -i }
+    end
+    drawing.heat(many, { file = path })
+    local svg = sys.read_file(path)
+    for _, name in ipairs { ">one<", ">two<", "it's 1_x", "it's 4_x" } do
+      assert.matches(name, svg:gsub("&#39;", "'"):gsub("&apos;", "'"), 1, true)
+    end
+    assert.is_nil(svg:find("[^%d]2_x<")) -- every third of 120 has room
   end)
 end)

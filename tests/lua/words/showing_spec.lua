@@ -28,6 +28,20 @@ describe("showing", function()
     assert.equal("function (in C)\n", shown(print ~= nil and next))
   end)
 
+  it("cuts a long text where its lines fill the terminal, and counts it", function()
+    local function cut(value)
+      return showing.text(value, { width = 10, most = 3, more = "; .page shows all" })
+    end
+    for _, whole in ipairs { "a\nb\nc", "a\nb\nc\n", ("x"):rep(30), "" } do
+      assert.equal(whole:gsub("\n$", "") .. "\n", cut(whole))
+    end
+    assert.equal("a\nb\nc\n(6 bytes of 7 bytes; .page shows all)\n", cut "a\nb\nc\nd")
+    assert.equal(("x"):rep(30) .. "\n(30 bytes of 4.0 MB; .page shows all)\n", cut(("x"):rep(4000000)))
+    assert.equal("y" .. ("\u{E4}"):rep(14) .. "\n(29 bytes of 81 bytes; .page shows all)\n",
+      cut("y" .. ("\u{E4}"):rep(40)))
+    assert.equal(("x"):rep(4000000) .. "\n", shown(("x"):rep(4000000)))
+  end)
+
   it("shows lists of rows as a table, numbers to the right", function()
     assert.equal("name    n  share\n-----  --  -----\na       1    0.5\nb\\n\u{4E2D}  10   NULL\n(2 rows)\n",
       shown { { name = "a", n = 1, share = 0.5 }, { name = "b\n\u{4E2D}", n = 10, share = host.null } })

@@ -7,6 +7,7 @@ local inspection = require "ligase.omics.inspection"
 local json = require "ligase.base.json"
 local output = require "ligase.cli.output"
 local reading = require "ligase.cli.reading"
+local telling = require "ligase.cli.telling"
 local text = require "ligase.base.text"
 
 local M = {}
@@ -76,23 +77,13 @@ local function omics_line(result)
   return "in doubt: " .. table.concat(shown, " or ") .. " (--omics)"
 end
 
-local function header_words(found)
-  if found.header == false then
-    return "no header line"
-  elseif found.header_rows and found.header_rows > 1 then
-    return ("header on lines %d to %d"):format(found.header_line - found.header_rows + 1, found.header_line)
-  end
-  return ("header on line %d%s"):format(found.header_line,
-    found.header_short and " without a cell for the names" or "")
-end
-
 local function written_line(result)
   local found = result.findings
   local parts = { (found.gzip and "gzip, " or "") .. found.encoding
     .. (found.byte_order_mark and " with byte order mark" or "") }
   parts[#parts + 1] = dialect.separator_name(found.separator) .. "-separated"
   parts[#parts + 1] = found.decimal == "," and "decimal comma" or "decimal point"
-  parts[#parts + 1] = header_words(found)
+  parts[#parts + 1] = telling.header_words(found)
   return table.concat(parts, ", ")
 end
 

@@ -8,6 +8,8 @@ M.example = [[
   ligase repl
   echo 'datasets"plasma*"' | ligase repl]]
 
+M.takes_nothing = true
+
 --- Declares the command's words: there are none.
 function M.configure() end
 

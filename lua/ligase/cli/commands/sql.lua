@@ -6,6 +6,7 @@
 local errors = require "ligase.base.errors"
 local output = require "ligase.cli.output"
 local sql_place = require "ligase.store.sql_place"
+local text = require "ligase.base.text"
 
 local M = {}
 
@@ -172,7 +173,7 @@ local function run_statement(conn, sql, name, format)
     done, failure = attempt(sql, name, 0, print_plain, conn, sql, format)
   end
   for _, notice in ipairs(conn:notices()) do
-    io.stderr:write(notice, "\n")
+    io.stderr:write(text.printable_lines(notice), "\n")
   end
   if not done then
     error(failure, 0)

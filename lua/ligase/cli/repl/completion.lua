@@ -3,6 +3,7 @@
 ---
 --- The database is asked on a connection of its own, for the beginning only, by an index
 --- and with a limit, so that it does not matter how much there is.
+local arguments = require "ligase.cli.repl.arguments"
 local connection = require "ligase.connection"
 local errors = require "ligase.base.errors"
 local lexing = require "ligase.cli.repl.lexing"
@@ -206,14 +207,17 @@ local function global(self, name)
   if value == nil then
     value = rawget(_G, name)
   end
+  local meta = type(value) == "table" and getmetatable(value)
   if value == nil and name == "ligase" then
     return require "ligase"
+  elseif type(meta) == "table" and rawget(meta, "__module") then
+    return require(meta.__module)
   end
   return value == nil and rawget(words, name) or value
 end
 
---- Names behind a chain of fields: a.b.c or a.b:c.
-local function fields_of(self, chain, separator, start)
+--- What a chain of fields holds: a.b.c.
+local function value_of(self, chain)
   local value
   for name in chain:gmatch "[%a_][%w_]*" do
     if value == nil then
@@ -222,8 +226,17 @@ local function fields_of(self, chain, separator, start)
       value = field(value, name)
     end
     if value == nil then
-      return {}
+      return nil
     end
+  end
+  return value
+end
+
+--- Names behind a chain of fields: a.b.c or a.b:c.
+local function fields_of(self, chain, separator, start)
+  local value = value_of(self, chain)
+  if value == nil then
+    return {}
   end
   local names, seen = {}, {}
   for _, fields in ipairs(field_tables(value)) do
@@ -267,21 +280,75 @@ end
 
 local RELATION_OF = { dataset = "datasets", datasets = "datasets", features = "features" }
 
+--- Columns of a dataset's table, which is not read for that.
+local COLUMNS_OF_DATASET = [[
+SELECT c ->> 'name' AS name FROM datasets AS d
+JOIN revisions AS r ON r.dataset_id = d.id AND r.revision = d.current_revision
+CROSS JOIN jsonb_array_elements(r.columns) AS c
+WHERE d.id = $3::uuid AND starts_with(c ->> 'name', $1) LIMIT $2]]
+
+local function columns_at_hand(self, lexed, start)
+  local owner = arguments.column_owner(lexed.before)
+  local value = owner and value_of(self, owner)
+  local meta = debug.getmetatable(value)
+  if type(meta) == "table" and rawget(meta, "__name") == "ligase.dataset" then
+    return asked(self, COLUMNS_OF_DATASET, start, LIMIT, value.id)
+  end
+  return arguments.columns(value, start)
+end
+
+--- Names for a string, by their beginning.
+local function names_for(self, lexed, start)
+  if RELATION_OF[lexed.word] then
+    return stored_names(self, RELATION_OF[lexed.word], start)
+  elseif lexed.word == "recipe" then
+    return arguments.recipes(start)
+  end
+  return columns_at_hand(self, lexed, start)
+end
+
+
 local function string_names(self, lexed, behind)
   if lexed.word == "sql" then
     local stop = behind:find(lexed.close, 1, true)
     return sql_names(self, lexed.content, lexed.content .. (stop and behind:sub(1, stop - 1) or behind))
   end
-  local relation = RELATION_OF[lexed.word]
-  if not relation then
-    return {}, ""
-  end
   local start = unescaped(lexed.content, lexed.close)
-  local names = stored_names(self, relation, start)
+  local names = names_for(self, lexed, start)
   for i, name in ipairs(names) do
     names[i] = escaped(name, lexed.close)
   end
   return names, escaped(start, lexed.close), behind:sub(1, #lexed.close) ~= lexed.close and lexed.close or nil
+end
+
+-- ---- commands --------------------------------------------------------------
+
+--- By command: the names for the words behind it.
+local WORDS_OF = {
+  [".columns"] = function(self, start)
+    return asked(self, RELATIONS, start, LIMIT)
+  end,
+  [".time"] = function(_, start)
+    return arguments.among({ "on", "off" }, start)
+  end,
+  [".run"] = function(_, start)
+    return arguments.files(start)
+  end,
+}
+WORDS_OF[".tables"], WORDS_OF[".save"] = WORDS_OF[".columns"], WORDS_OF[".run"]
+
+--- Names for a line that begins with a dot; nil for the expression of .page, which is code.
+local function command_names(self, before)
+  local command, start = before:match "^%s*(%.%a+)%s+(.*)$"
+  if WORDS_OF[command] then
+    return WORDS_OF[command](self, start), start
+  elseif command == ".page" then
+    return nil
+  elseif command then
+    return {}, start
+  end
+  start = before:match("%.%a*$")
+  return arguments.among(self.commands, start), start
 end
 
 -- ---- what is inserted, and what is listed -----------------------------------
@@ -335,16 +402,14 @@ end
 ---@return string[]|nil names to be listed, when several may be meant and nothing can be inserted
 function Completion:complete(before, behind)
   local names, start, close
+  if before:find("^%s*%.%a*$") or before:find("^%s*%.%a+%s") then
+    names, start = command_names(self, before)
+    before = before:gsub("^%s*%.%a+%s", "", 1)
+  end
   local lexed = lexing.at_end(before)
-  if before:find("^%s*%.%a*$") then
-    start = before:match("%.%a*$")
-    names = {}
-    for _, name in ipairs(self.commands) do
-      names[#names + 1] = name:sub(1, #start) == start and name or nil
-    end
-  elseif lexed.kind == "string" then
+  if not start and lexed.kind == "string" then
     names, start, close = string_names(self, lexed, behind)
-  elseif lexed.kind == "code" then
+  elseif not start and lexed.kind == "code" then
     names, start = lua_names(self, before)
   end
   if not names or #names == 0 then

@@ -8,6 +8,31 @@ local M = {}
 --- Frames of a traceback that are shown.
 local FRAMES = 6
 
+--- Gives the values of an expression. They are arguments, for a call behind `return` would
+--- leave no trace of the line that was typed. A comment at the end needs a line end.
+local function load_values(code, name, env)
+  local values = "return (function(...) return ... end)(" .. code
+  return load(values .. ")", name, "t", env) or load(values .. "\n)", name, "t", env)
+end
+
+--- What was typed as an expression: without `=` or `return` before it and a semicolon behind.
+---@param typed string
+---@return string|nil code nil for what is none
+function M.expression(typed)
+  local code = typed:gsub("^%s*=%s*", "", 1):gsub("^%s*return%f[^%w_]%s*", "", 1)
+  for _, each in ipairs { code, (code:gsub("%s*;%s*$", "")), (code:gsub("%s*;%s*%-%-[^\n]*$", "")) } do
+    if load("local _ = " .. each) and load_values(each, "=") then -- not a comment alone, nor several statements
+      return each
+    end
+  end
+  return nil
+end
+
+local function load_expression(typed, name, env)
+  local code = M.expression(typed)
+  return code and load_values(code, "=" .. name, env)
+end
+
 --- Makes a function of what was typed. An expression gives its values, also without
 --- `return` or with `=` before it.
 ---@param typed string
@@ -17,8 +42,7 @@ local FRAMES = 6
 ---@return string|nil problem nil when the code is not complete yet
 ---@return boolean is_expression
 function M.compile(typed, name, env)
-  local code = typed:gsub("^%s*=%s*", "", 1)
-  local expression, why_not = load("return " .. code, "=" .. name, "t", env)
+  local expression = load_expression(typed, name, env)
   if expression then
     return expression, nil, true
   end
@@ -26,6 +50,8 @@ function M.compile(typed, name, env)
   if chunk then
     return chunk, nil, false
   end
+  local _, why_not = load("return " .. typed:gsub("^%s*=%s*", "", 1), "=" .. name, "t", env)
+  why_not = why_not or problem
   if problem:find("<eof>'?$") or why_not:find("<eof>'?$") and typed:find("%S") then
     return nil, nil, false
   end
@@ -70,7 +96,19 @@ end
 
 --- Whether the failure itself is at fault in ligase's library and not in what was typed.
 local function is_inside(failure)
-  return type(failure) == "string" and failure:find(host.home .. "/lua/", 1, true) ~= nil
+  return type(failure) == "string" and failure:find(host.home .. "/lua/", 1, true) == 1
+end
+
+--- The line of a person's code that was on its way, the innermost one.
+local function person_s_place(level)
+  for at = level, level + 200 do
+    local info = debug.getinfo(at, "Slf")
+    if not info or info.func == M.run then
+      return nil
+    elseif info.currentline > 0 and not info.source:find(host.home .. "/lua/", 1, true) then
+      return ("%s:%d"):format(info.short_src, info.currentline)
+    end
+  end
 end
 
 local function explain(failure)
@@ -78,7 +116,8 @@ local function explain(failure)
     return { failure = failure, lines = {} }
   end
   local done, lines = pcall(trace, 3, is_inside(failure))
-  return { failure = failure, lines = done and lines or {} }
+  local found, place = pcall(person_s_place, 3)
+  return { failure = failure, lines = done and lines or {}, place = found and place or nil }
 end
 
 --- Calls a function and says what went wrong.
@@ -95,16 +134,34 @@ function M.run(fn, ...)
     or { failure = result[2], lines = {} } -- an error in the handler, as for want of memory
 end
 
+--- Lua lists every place where it looked for a module; it says enough that there is none.
+local function without_places(line)
+  local what = line:match "^(.-module '[^\n]*' not found):\n"
+  return what and what .. ". Modules are looked for in the workspace's lua/, in ligase's and in the installed ones"
+    or line
+end
+
+--- An error of ligase's for who typed, or wrote a script: the line at fault is theirs.
+local function at_place(failure, place)
+  local where = rawget(failure, "where")
+  if not place or where and not where:find("lua/ligase/", 1, true) then
+    return tostring(failure)
+  end
+  local copy = errors.new(failure)
+  copy.where = nil
+  return ("%s: %s"):format(place, copy)
+end
+
 --- The failure as text: what, where, and the way there when that says more.
----@param problem {failure: any, lines: string[]}
+---@param problem {failure: any, lines: string[], place: string|nil}
 ---@return string
 function M.describe(problem)
   local failure = problem.failure
   local line
   if errors.is(failure) then
-    line = tostring(failure)
+    line = at_place(failure, problem.place)
   elseif type(failure) == "string" then
-    line = failure:match("^(.-)\nstack traceback:") or failure
+    line = without_places(failure:match("^(.-)\nstack traceback:") or failure)
   else
     line = tostring(errors.wrap(failure))
   end

@@ -24,6 +24,7 @@ end
 ---@class ligase.lexed
 ---@field kind "code"|"comment"|"string"
 ---@field word string|nil what the string is given to
+---@field before string|nil the code before the string
 ---@field content string|nil the string so far, as it is written
 ---@field close string|nil what ends it: a quote mark, or ]] with its =
 
@@ -46,7 +47,7 @@ function M.at_end(code)
       local _, stop = code:find("]" .. long .. "]", content, true)
       if not stop then
         return comment and { kind = "comment" } or { kind = "string", word = word_before(code, start),
-          content = code:sub(content), close = "]" .. long .. "]" }
+          before = code:sub(1, start - 1), content = code:sub(content), close = "]" .. long .. "]" }
       end
       at = stop + 1
     elseif comment then
@@ -58,8 +59,8 @@ function M.at_end(code)
     elseif code:find("^[\"']", start) then
       local stop = short_string_end(code, start)
       if not stop then
-        return { kind = "string", word = word_before(code, start), content = code:sub(start + 1),
-          close = code:sub(start, start) }
+        return { kind = "string", word = word_before(code, start),
+          before = code:sub(1, start - 1), content = code:sub(start + 1), close = code:sub(start, start) }
       end
       at = stop + 1
     else

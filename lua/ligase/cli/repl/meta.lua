@@ -135,7 +135,7 @@ local function edit(session)
     return sys.read_file(path):gsub("%s+$", "")
   end)
   if typed:find("%S") and typed ~= session.last_typed then
-    output.write(typed:gsub("[^\n\t]+", text.printable) .. "\n")
+    output.write(text.printable_lines(typed) .. "\n")
     session:remember(typed)
     session:evaluate(typed)
   end
@@ -175,18 +175,20 @@ local function quit()
   return true
 end
 
-local HELP = [=[
-Expressions print their value, which is then _. Assignments make globals of the session.
+local INTRODUCTION = "Expressions print their value, which is then _. Assignments make globals of the session."
 
-  sql[[SELECT ...]]          rows of a query; sql("... $1", value)
-  datasets"plasma*"          datasets by name; dataset"NAME" is one of them
-  features"PC 34*"           features by name
-  dataset"NAME":frame()      its table: :head() :tail() :plot("x", "y") :hist("x")
-  plot, hist, heat           drawings; with { file = "x.png" } a picture, by gnuplot
-  recipe"lipidomics"         a recipe; .read_name "PC 34:1"
-  ligase, csv, frame, pg, json, sys, ...
+local WORDS = {
+  { "sql[[SELECT ...]]", 'rows of a query; sql("... $1", value)' },
+  { 'datasets"plasma*"', 'datasets by name; dataset"NAME" is one of them' },
+  { 'features"PC 34*"', "features by name" },
+  { 'dataset"NAME":frame()', 'its table: :head() :tail() :plot("x", "y") :hist("x")' },
+  { "plot, hist, heat", 'drawings; with { file = "x.png" } a picture, by gnuplot' },
+  { 'recipe"lipidomics"', 'a recipe; .read_name "PC 34:1"' },
+  { "ligase, csv, frame, pg, json, sys, ...", "" },
+}
 
-]=]
+--- Columns of what is explained; what explains it stands below it on a narrow terminal.
+local EXPLAINED, NARROW = 26, 70
 
 --- The commands in the order of the help.
 ---@type ligase.meta_command[]
@@ -202,12 +204,25 @@ M.COMMANDS = {
   { ".quit", "", "ends the session, as Ctrl-D does", run = quit },
 }
 
-M.COMMANDS[1].run = function()
-  local lines = {}
-  for i, command in ipairs(M.COMMANDS) do
-    lines[i] = ("  %-26s %s\n"):format(command[1] .. " " .. command[2], command[3])
+local function help_line(explained, explanation, width)
+  if width >= NARROW then
+    return (("  %-" .. EXPLAINED .. "s %s"):format(explained, explanation):gsub(" +$", "")) .. "\n"
   end
-  output.write(HELP .. table.concat(lines))
+  local below = explanation ~= "" and text.wrapped(explanation, width, "    ") .. "\n" or ""
+  return text.wrapped(explained, width, "  ") .. "\n" .. below
+end
+
+M.COMMANDS[1].run = function()
+  local width = sys.terminal_width(1)
+  local lines = { text.wrapped(INTRODUCTION, width, "") .. "\n\n" }
+  for _, word in ipairs(WORDS) do
+    lines[#lines + 1] = help_line(word[1], word[2], width)
+  end
+  lines[#lines + 1] = "\n"
+  for _, command in ipairs(M.COMMANDS) do
+    lines[#lines + 1] = help_line(command[1] .. " " .. command[2], command[3], width)
+  end
+  output.write(table.concat(lines))
 end
 
 --- Names of the commands.

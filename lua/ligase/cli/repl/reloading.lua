@@ -19,7 +19,8 @@ Reloading.__index = Reloading
 ---@param workspace string
 ---@return ligase.reloading
 function M.new(workspace)
-  return setmetatable({ template = workspace .. "/lua/?.lua;" .. workspace .. "/lua/?/init.lua", stamps = {},
+  local folder = workspace .. "/lua"
+  return setmetatable({ folder = folder, template = ("%s/?.lua;%s/?/init.lua"):format(folder, folder), stamps = {},
     files = {} }, Reloading)
 end
 
@@ -47,7 +48,14 @@ local function load_module(path, name)
   return module == nil and true or module
 end
 
-local function replace_module(name, module)
+--- A format registers itself when it is loaded, and may not do so twice.
+local function load_anew(name, path)
+  local module
+  if name:find("^ligase%.omics%.formats%.") then
+    module = require("ligase.omics.formats").anew(path, load_module, path, name)
+  else
+    module = load_module(path, name)
+  end
   local old = package.loaded[name]
   if type(old) == "table" and type(module) == "table" then
     words.replace(old, module)
@@ -64,41 +72,54 @@ local function file_of(self, name)
   return self.files[name]
 end
 
+--- What is said of it, and whether it was loaded.
 local function try_to(what, fn, ...)
   local done, failure = errors.try(fn, ...)
   if done then
-    return what .. " was loaded anew"
+    return what .. " was loaded anew", true
   end
   local why = errors.is(failure) and tostring(failure) or tostring(errors.wrap(failure))
   return ("%s has changed, but cannot be loaded: %s. The last good one stays in force"):format(what,
-    text.printable((why:gsub("%.$", ""))))
+    text.printable((why:gsub("%.$", "")))), false
 end
 
 local function reload_recipe(recipe, path)
   words.replace(recipe, require("ligase.omics.recipes").load_any(path))
 end
 
+--- Recipes may hold functions of modules: where one is new, they are loaded anew as well,
+--- which is only said where it fails.
+local function look_at_recipes(self, said, is_module_new)
+  for path, recipe in pairs(words.loaded_recipes) do
+    local is_changed = has_changed(self, path)
+    if is_changed or is_module_new then
+      local saying, done = try_to("recipe " .. path:match("([^/]+)%.lua$"), reload_recipe, recipe, path)
+      if is_changed or not done then
+        said[#said + 1] = is_changed and saying or saying:gsub(" has changed, but cannot", " cannot", 1)
+      end
+    end
+  end
+end
+
 --- Notes what is loaded and new, and loads anew what has changed.
 ---@return string[] said one line for each that changed
 function Reloading:look()
-  local said, names = {}, {}
-  for name in pairs(package.loaded) do
+  local said, names, is_module_new = {}, {}, false
+  for name in pairs(stamp_of(self.folder) and package.loaded or {}) do
     names[#names + 1] = type(name) == "string" and file_of(self, name) and name or nil
   end
   table.sort(names)
   for _, name in ipairs(names) do
     local path = file_of(self, name)
     if has_changed(self, path) then
-      said[#said + 1] = try_to("module " .. name, function()
-        replace_module(name, load_module(path, name))
+      local done
+      said[#said + 1], done = try_to("module " .. name, function()
+        load_anew(name, path)
       end)
+      is_module_new = is_module_new or done
     end
   end
-  for path, recipe in pairs(words.loaded_recipes) do
-    if has_changed(self, path) then
-      said[#said + 1] = try_to("recipe " .. path:match("([^/]+)%.lua$"), reload_recipe, recipe, path)
-    end
-  end
+  look_at_recipes(self, said, is_module_new)
   return said
 end
 
