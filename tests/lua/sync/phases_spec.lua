@@ -245,6 +245,31 @@ end)]]):format(MADE, label, CHANGED, label, DELETED, label)
     assert.matches("drift: nobody reads the pages", ok("postgres_only", { "phase", "history" }).stdout, 1, true)
   end)
 
+  it("are undone by going back, and not by a rollback", function()
+    store "postgres_primary"
+    programs "ALS"
+    ok("postgres_primary", { "sync" })
+    ok("postgres_primary", { "reconcile" })
+    ok("postgres_primary", { "phase", "advance", "--override", "drift", "--reason", "spec" })
+    local id = conn:query("SELECT id FROM runs WHERE command = 'phase advance'")[1].id
+    for _, word in ipairs { "last", id:sub(1, 18), id } do
+      local result = ligase("postgres_only", { "rollback", "--cascade", word })
+      assert.equal(2, result.code)
+      assert.matches(("run %s is a change of phase, from postgres_primary to postgres_only. "):format(id)
+        .. "Undo it with: ligase phase back --to postgres_primary", result.stderr, 1, true)
+    end
+    assert.equal("postgres_only", stored())
+    ok("postgres_only", { "phase", "back", "--to", "postgres_primary" })
+    local result = ligase("postgres_primary", { "rollback", "last" })
+    assert.matches("Undo it with: ligase phase advance --to postgres_only", result.stderr, 1, true)
+    -- What was written before is undone in any phase; a comparison wrote nothing.
+    conn:query "DELETE FROM runs WHERE command LIKE 'phase %'"
+    id = conn:query("SELECT id FROM runs WHERE command = 'reconcile' LIMIT 1")[1].id
+    assert.matches("compared both systems and changed nothing",
+      ligase("postgres_primary", { "rollback", id }).stderr, 1, true)
+    assert.matches("program ALS: removed", ok("postgres_primary", { "rollback", "last" }).stdout, 1, true)
+  end)
+
   it("write nothing in a dry run, and show every effect", function()
     programs("ALS", "Ageing")
     conn:query "DELETE FROM outbox"
