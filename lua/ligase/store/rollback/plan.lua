@@ -133,18 +133,19 @@ local FINAL = [[final AS MATERIALIZED (
   SELECT DISTINCT ON (tbl, id, other) tbl, id, other, target FROM undoing
   ORDER BY tbl, id, other, finished_at, run_id)]]
 
---- What rows refer to in the end, whether it is there or not.
+--- What rows refer to in the end, whether it is there or not; and what scores refer to that come
+--- back, if only for a later one of the runs.
 local NEEDED = (function()
   local parts = {}
   for i, reference in ipairs(tables.REFERENCES) do
-    parts[i] = ("SELECT '%s' AS tbl, u.target ->> '%s' AS id FROM final AS u WHERE u.tbl = '%s'"):format(reference[3],
+    parts[i] = ("SELECT '%s' AS tbl, u.target ->> '%s' AS id, true AS is_final FROM final AS u WHERE u.tbl = '%s'"):format(reference[3],
       reference[2], reference[1])
   end
-  parts[#parts + 1] = [[SELECT 'compounds', x.compound_id::text FROM final AS u JOIN screening_results AS x
+  parts[#parts + 1] = [[SELECT 'compounds', x.compound_id::text, true FROM final AS u JOIN screening_results AS x
     ON x.campaign_id = u.id::uuid AND x.revision = (u.target ->> 'current_revision')::int
   WHERE u.tbl = 'screening_campaigns']]
   for tbl, column in pairs { datasets = "dataset_id", signatures = "signature_id" } do
-    parts[#parts + 1] = ([[SELECT '%s', k.score ->> '%s' FROM runs AS p
+    parts[#parts + 1] = ([[SELECT '%s', k.score ->> '%s', false FROM runs AS p
     CROSS JOIN LATERAL jsonb_array_elements(p.changes) AS c (change)
     CROSS JOIN LATERAL jsonb_array_elements(c.change -> 'rows') AS k (score)
   WHERE p.batch_id = ANY ($1::uuid[]) AND p.arguments ? 'piece_of' AND c.change ->> 'table' = 'dataset_signatures'
@@ -159,7 +160,9 @@ WITH %s, needed AS MATERIALIZED (%s)
 SELECT DISTINCT ON (n.tbl, n.id) x.run_id
 FROM needed AS n JOIN touched AS x ON x.tbl = n.tbl AND x.id = n.id AND x.run_id <> ALL ($1::uuid[])
 LEFT JOIN final AS f ON f.tbl = n.tbl AND f.id = n.id
-WHERE f.target IS NULL AND (f.id IS NOT NULL OR %s)
+WHERE CASE WHEN n.is_final THEN f.target IS NULL
+  ELSE NOT EXISTS (SELECT FROM undoing AS e WHERE e.tbl = n.tbl AND e.id = n.id AND e.target IS NOT NULL) END
+  AND (n.is_final AND f.id IS NOT NULL OR %s)
 ORDER BY n.tbl, n.id, x.finished_at DESC, x.run_id DESC]]
 
 TAKEN_BY = (function()
