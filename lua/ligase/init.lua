@@ -21,7 +21,7 @@ local text = require "ligase.base.text"
 
 local M = {}
 
-local is_governed -- whether the phase stored in the database was asked for
+local warned -- what was said of a phase that the flags contradict
 
 -- ---- the connection --------------------------------------------------------
 
@@ -34,13 +34,11 @@ end
 --- Uses a connection of the caller's from here on, who also closes it.
 ---@param conn table
 function M.use(conn)
-  is_governed = false
   connection.use(conn)
 end
 
 --- Closes the connection; the next call opens it anew. It is closed with the process too.
 function M.close()
-  is_governed = false
   connection.close()
 end
 
@@ -49,15 +47,16 @@ end
 local OPTIONS = { command = { type = "string" }, create = { type = "boolean" }, outbox = { type = "boolean|table" },
   data = { type = "boolean" } }
 
---- The tables whose changes other systems are told of, by the phase in force.
+--- The tables whose changes other systems are told of, by the phase in force, which may change
+--- while a script runs or a REPL is open.
 local function told()
   local config = connection.config()
-  if not is_governed then
-    is_governed = true
-    require("ligase.sync.phase_flags").govern(config, M.connection(), function(line)
+  require("ligase.sync.phase_flags").govern(config, M.connection(), function(line)
+    if line ~= warned then
+      warned = line
       io.stderr:write("ligase: ", text.printable(line), "\n")
-    end)
-  end
+    end
+  end)
   return (config.stored_phase or config:get "ENABLE_NOTION_SYNC" or config:get "ENABLE_DUAL_WRITE")
     and require("ligase.sync.policy").outbox_of(config)
 end

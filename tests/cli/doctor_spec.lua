@@ -66,6 +66,27 @@ describe("ligase doctor", function()
     assert.matches(after, found.message, 1, true)
   end)
 
+  it("leaves rows alone that a rollback would bring back", function()
+    for _, name in ipairs { "e1", "e2" } do
+      local file = support.tmpfile("lipid,a\nPC 34:1,1\n", name .. ".csv")
+      support.ligase { "ingest", "--omics", "lipidomics", file, database = url, workspace = workspace }
+    end
+    local ids = conn:query "SELECT id FROM datasets WHERE name IN ('e1', 'e2') ORDER BY name"
+    for _ = 1, 2 do
+      assert.equal(0, support.ligase({ "rollback", "last", database = url, workspace = workspace }).code)
+    end
+    assert.equal(2, conn:query("SELECT count(*) AS n FROM measurements WHERE dataset_id IN ($1, $2)", ids[1].id,
+      ids[2].id)[1].n)
+    local _, wrong = look()
+    assert.same({}, wrong)
+    -- What lies between them is found all the same.
+    local found = damaged(("INSERT INTO measurements (dataset_id, ordinal, revision) VALUES ('%s', 1, 1)"):format(
+      ids[1].id:sub(1, -13) .. "ffffffffffff"), "rows")
+    assert.matches("rows of a dataset that is not there: .*ffffffffffff", found.message)
+    conn:query("DELETE FROM measurements WHERE dataset_id IN ($1, $2)", ids[1].id, ids[2].id)
+    conn:query "DELETE FROM runs WHERE command = 'rollback'"
+  end)
+
   it("finds keys without features, names without receipts, and features that were renamed", function()
     local found = damaged("UPDATE measurements SET feature_key = 5 WHERE ordinal = 1 AND dataset_id = (SELECT id FROM "
       .. "datasets WHERE name = 'd1')", "keys")

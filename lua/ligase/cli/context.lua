@@ -83,6 +83,12 @@ function Context:govern(conn, how)
   end
 end
 
+--- Has the phase looked up again before something is written: a change of it, since this process
+--- began, holds from there on.
+function Context:forget_phase()
+  self.is_governed, self.config.stored_phase = nil, nil
+end
+
 --- The phase that is stored in the database, for commands that do without one: Postgres is
 --- looked at only where it runs, and what is wrong with it is nothing to them.
 ---@return ligase.stored_phase|nil

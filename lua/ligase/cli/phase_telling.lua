@@ -28,7 +28,10 @@ function M.tell_current(config, current)
     say("from   the flags, as none is stored yet: %s", table.concat(flags, ", "))
   end
   local begun = current.begun
-  if begun then
+  if begun and current.is_under_way then
+    say("begun  %s to %s at %s, under way in another process", begun.direction, begun.to,
+      begun.run.started_at:sub(1, 19))
+  elseif begun then
     say("begun  %s to %s at %s, not ended: ligase phase %s --to %s goes on", begun.direction, begun.to,
       begun.run.started_at:sub(1, 19), begun.direction, begun.to)
   end
@@ -111,8 +114,9 @@ local SAYS = { missing = "missing in Notion", extra = "only in Notion", duplicat
   differing = "differs" }
 
 local function tell_remaining(compared)
-  local left, shown = 0, 0
+  local left, shown, on_their_way = 0, 0, 0
   for _, one in ipairs(compared) do
+    on_their_way = on_their_way + one.counts.on_their_way
     for _, finding in ipairs(one.findings) do
       left = left + 1
       if shown < LINES_MOST then
@@ -122,26 +126,33 @@ local function tell_remaining(compared)
       end
     end
   end
-  if left == 0 then
+  if on_their_way > 0 then
+    say("  remains  %s with changes on their way to Notion: ligase outbox", text.count(on_their_way, "entity",
+      "entities"))
+  elseif left == 0 then
     say("  remains  nothing: both systems say the same")
-  elseif left > shown then
+  end
+  if left > shown then
     say("  remains  ... and %s more: ligase reconcile --all", text.number(left - shown))
   end
 end
 
-local function tell_flags(config, phase)
+local function tell_flags(config, phase, is_rehearsed)
   if not policy_of.flags_fit(config, phase) then
-    say("Now set: %s", phase_flags.settings(config, phase))
+    say("%s set: %s", is_rehearsed and "Then" or "Now", phase_flags.settings(config, phase))
   end
 end
 
 local WORD = { advance = "advanced", back = "went back" }
 
 local function tell_red(report)
+  if report.is_unverified then
+    gate_lines(report.red)
+  end
   for i, gate in ipairs(report.red) do
     report.red[i] = gate.name
   end
-  local hint = report.direction == "back" and "the phase is what it was, and nothing is lost"
+  local hint = report.is_unverified and "it has to hold after the change, so nothing was changed" or report.direction == "back" and "the phase is what it was, and nothing is lost"
     or "to pass one all the same: --override GATE --reason \"why\""
   say("not %s: %s %s not green; %s", report.direction == "advance" and "advanced" or "gone back",
     text.enumerate(report.red, "and"), #report.red == 1 and "is" or "are", hint)
@@ -161,7 +172,7 @@ function M.tell_change(config, report, overrides, is_last)
     if #report.red > 0 then
       tell_red(report)
     end
-    return tell_flags(config, report.to)
+    return tell_flags(config, report.to, true)
   end
   if report.compared then
     tell_remaining(report.compared)

@@ -121,6 +121,16 @@ local function store(self, job)
   return report
 end
 
+--- A change of phase holds from the next file on: it may ask for other rows in the outbox, or for
+--- none to be written at all.
+local function notice_phase(self, job)
+  if self.phase ~= job.phase then
+    self.phase = job.phase
+    self.context:forget_phase()
+    forget_shared(self)
+  end
+end
+
 --- Journals the failure in the transaction that sets the file aside.
 local function journal(self, job, failure)
   local shared = shared_of(self, job)
@@ -133,6 +143,7 @@ end
 --- Ingests the claimed file, or sets it aside, and claims the next one.
 ---@return ligase.job|nil
 local function work_on(self, job)
+  notice_phase(self, job)
   shared_of(self, job) -- a recipe that cannot be loaded is not the file's fault
   self.request = nil
   local done, result = xpcall(store, errors.explained, self, job)

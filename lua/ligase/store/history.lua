@@ -42,7 +42,8 @@ end
 
 local EVENTS = [[
 SELECT r.id, r.finished_at::text AS at, r.os_user, r.hostname, r.command, r.outcome, r.rolls_back, r.recipe,
-  r.arguments ->> 'source' AS source, r.arguments ->> 'tag' AS tag, v.revision AS made, v.row_count AS rows,
+  r.arguments ->> 'source' AS source, r.arguments ->> 'tag' AS tag, coalesce(v.revision, n.revision) AS made,
+  coalesce(v.row_count, (r.counts ->> 'rows')::int8, 0) AS rows,
   jsonb_typeof(d.before) AS kind, d.before ->> 'current_revision' AS before, l.count AS links,
   g.revisions AS freed, (SELECT outcome FROM runs AS u WHERE u.id = r.rolls_back) AS undone_outcome
 FROM runs AS r
@@ -56,6 +57,9 @@ LEFT JOIN LATERAL (SELECT count(*) FROM jsonb_array_elements(e.changes) AS c (ch
 LEFT JOIN LATERAL (SELECT string_agg(c.change ->> 'revision', ', ' ORDER BY c.change ->> 'revision') AS revisions
   FROM jsonb_array_elements(e.changes) AS c (change) WHERE c.change ->> 'table' = 'revisions'
     AND c.change ->> 'id' = $1 AND (c.change ->> 'deleted')::boolean) AS g ON true
+LEFT JOIN LATERAL (SELECT (c.change ->> 'revision')::int AS revision
+  FROM jsonb_array_elements(e.changes) AS c (change) WHERE c.change ->> 'table' = 'revisions'
+    AND c.change ->> 'id' = $1 AND jsonb_typeof(c.change -> 'before') = 'null' LIMIT 1) AS n ON r.rolls_back IS NULL
 WHERE r.arguments -> 'piece_of' IS NULL AND jsonb_typeof(e.changes) = 'array'
   AND e.changes @> jsonb_build_array(jsonb_build_object('id', $1::text))
 ORDER BY r.finished_at, r.id]]

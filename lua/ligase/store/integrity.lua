@@ -228,7 +228,10 @@ SELECT k.dataset_id, count(*) AS n, min(k.source_name) AS name
 FROM k LEFT JOIN feature_names AS f ON f.feature_key = k.feature_key AND f.raw_name = k.source_name
 WHERE f.feature_key IS NULL GROUP BY k.dataset_id]]
 
---- Rows of datasets that are not there lie between those that are.
+--- Datasets that a rollback took away: their rows stay for its being undone.
+local SET_ASIDE = "SELECT DISTINCT dataset_id FROM set_aside_revisions ORDER BY dataset_id DESC"
+
+--- Rows of datasets that are not there lie between those that are, and those set aside.
 local BETWEEN = [[
 SELECT dataset_id FROM measurements
 WHERE ($1::uuid IS NULL OR dataset_id > $1) AND ($2::uuid IS NULL OR dataset_id < $2) LIMIT 1]]
@@ -262,7 +265,7 @@ local function compare_counts(self, datasets, revisions, rows)
   end
 end
 
-local function look_between(self, after, before)
+local function look_into_gap(self, after, before)
   local rows = query(self, BETWEEN, after or pg.null, before or pg.null)
   if rows and rows[1] then
     local id = rows[1].dataset_id
@@ -270,6 +273,22 @@ local function look_between(self, after, before)
       .. "dataset from a backup, or: DELETE FROM measurements WHERE dataset_id = '%s'"):format(id))
   end
   return rows ~= nil
+end
+
+--- From one dataset that is there down to the next one, by those set aside.
+local function look_between(self, after, before)
+  local aside = self.set_aside
+  while aside[aside.at] and before and aside[aside.at].dataset_id >= before do
+    aside.at = aside.at + 1
+  end
+  while aside[aside.at] and (not after or aside[aside.at].dataset_id > after) do
+    local id = aside[aside.at].dataset_id
+    if not look_into_gap(self, id, before) then
+      return false
+    end
+    before, aside.at = id, aside.at + 1
+  end
+  return look_into_gap(self, after, before)
 end
 
 local function look_at_keys(self, ids, datasets)
@@ -309,6 +328,12 @@ end
 
 local function look_at_datasets(self)
   local result, last, at_once = self.result, nil, 1
+  local aside = query(self, SET_ASIDE)
+  if not aside then
+    table.insert(result.unfinished, "rows")
+    return
+  end
+  self.set_aside = table.move(aside, 1, #aside, 1, { at = 1 })
   repeat
     local wanted = at_once
     at_once = math.min(DATASETS_AT_ONCE, 2 * at_once) -- they may be large, and the time short

@@ -28,6 +28,7 @@ local QUEUED_AT_ONCE = 5000
 ---@field recipe string|nil path or name of its recipe
 ---@field arguments string its options as JSON
 ---@field command string what the journal calls it
+---@field phase string|nil that is stored in the database when the file is claimed
 
 ---@class ligase.queued_file
 ---@field path string absolute
@@ -165,7 +166,8 @@ end
 
 -- ---- working ---------------------------------------------------------------
 
-local FIELDS = "id, batch_id, source, name, recipe, arguments::text AS arguments, command, source_bytes"
+local FIELDS = "id, batch_id, source, name, recipe, arguments::text AS arguments, command, source_bytes, "
+  .. "(SELECT phase FROM lab_phase) AS phase"
 
 --- $1 a job's id, after which to look; $2 the size of small files; $3 the batch, where one
 --- is meant.

@@ -50,6 +50,18 @@ function M.lock(conn)
   end })
 end
 
+local IS_LOCKED = [[
+SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+  AND classid::int8 = ($1::int8 >> 32) & 4294967295 AND objid::int8 = $1::int8 & 4294967295
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS locked]]
+
+--- Whether a process is changing the phase.
+---@param conn table
+---@return boolean
+function M.is_locked(conn)
+  return conn:query(IS_LOCKED, sys.hash64 "ligase phase")[1].locked
+end
+
 -- ---- a change and its entry in the journal ---------------------------------
 
 local BEGUN = [[

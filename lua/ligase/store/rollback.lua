@@ -54,6 +54,22 @@ local NOTHING = {
   running = "run %s has not ended",
 }
 
+--- A change of phase has a way back of its own, which tells Notion first; a comparison wrote
+--- nothing but what it found.
+local function check_kind(run)
+  local direction = run.command:match "^phase (%l+)$"
+  if direction then
+    errors.raise { kind = "usage", code = "phase_change",
+      message = ("run %s is a change of phase, from %s to %s"):format(run.id, run.arguments.from, run.arguments.to),
+      hint = ("Undo it with: ligase phase %s --to %s"):format(direction == "advance" and "back" or "advance",
+        run.arguments.from) }
+  elseif run.command == "reconcile" and run.arguments.entities then
+    errors.raise { kind = "usage", code = "unchanged_run",
+      message = ("run %s compared both systems and changed nothing"):format(run.id),
+      hint = "What --fix repaired is in runs of its own: ligase runs" }
+  end
+end
+
 local function check_outcome(conn, run)
   if run.outcome == "rolled_back" then
     refuse_rolled_back(conn, run)
@@ -115,6 +131,7 @@ local function resolve(conn, wanted)
   for _, word in ipairs(wanted.runs) do
     local run = run_finding.find(conn, word)
     check_outcome(conn, run)
+    check_kind(run)
     if not seen[run.id] then
       seen[run.id] = true
       ids[#ids + 1] = run.id

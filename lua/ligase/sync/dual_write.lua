@@ -155,18 +155,23 @@ local function notion(self)
   return self.notion_writer
 end
 
---- Lets the phase that is stored in the database hold, before the first change.
+--- Lets the phase that is stored in the database hold, which may change between two changes.
 local function govern(self, word)
-  if self.is_governed or self.phase == "notion_primary" then
+  if self.phase == "notion_primary" then
     return
   end
   local done, failure = xpcall(function()
-    phase_flags.govern(self.config, self.connections.main(), self.warn)
+    phase_flags.govern(self.config, self.connections.main(), function(line)
+      if line ~= self.warned then
+        self.warned = line
+        self.warn(line)
+      end
+    end)
   end, errors.explained)
   if not done then
     raise_required(failure, word)
   end
-  self.is_governed, self.phase = true, policy_of.phase_of(self.config)
+  self.phase = policy_of.phase_of(self.config)
 end
 
 local function create(self, kind_name, fields)

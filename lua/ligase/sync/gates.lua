@@ -287,13 +287,14 @@ end
 --- Refuses overrides of gates that do not exist.
 ---@param list ligase.gate[]
 ---@param overrides table<string, string>
-function M.check_overrides(list, overrides)
+---@param elsewhere table<string, boolean>|nil gates of other steps on the way, which are meant too
+function M.check_overrides(list, overrides, elsewhere)
   local names, known = {}, {}
   for i, gate in ipairs(list) do
     names[i], known[gate.name] = gate.name, true
   end
   for name in pairs(overrides) do
-    if not known[name] then
+    if not known[name] and not (elsewhere and elsewhere[name]) then
       local near = text.nearest(name, names)
       errors.raise { kind = "usage", code = "gate",
         message = ("there is no gate '%s' here"):format(text.printable(name)),

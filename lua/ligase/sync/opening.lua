@@ -1,6 +1,7 @@
 --- Notion, and a relay to it, as the settings and the policy say.
 local notion = require "ligase.io.notion"
 local pace = require "ligase.io.pace"
+local phase_flags = require "ligase.sync.phase_flags"
 local policy_of = require "ligase.sync.policy"
 local rate_limit = require "ligase.store.rate_limit"
 local relay_of = require "ligase.sync.relay"
@@ -43,7 +44,10 @@ function M.relay(config, conn, budget_conn, options)
   options = options or {}
   local target = target_of.new { config = config, policy = policy_of.load(config.workspace), phase = options.phase,
     client = notion.from_config(config, { limiter = limiter, retries = 0 }) }
-  local given = { conn = conn, target = target, lease_s = config:get "NOTION_TIMEOUT_S" + LEASE_BEYOND_S }
+  local given = { conn = conn, target = target, lease_s = config:get "NOTION_TIMEOUT_S" + LEASE_BEYOND_S,
+    phase_now = not options.phase and function(asked)
+      return phase_flags.look(config, asked)
+    end or nil }
   for name, value in pairs(options) do
     given[name] = name ~= "phase" and value or given[name]
   end

@@ -24,6 +24,7 @@ local GATE_RETRIES, GATE_TOTAL_S = 1, 20
 ---@field since string|nil when it was entered; nil when none is stored
 ---@field is_stored boolean
 ---@field begun ligase.begun_change|nil
+---@field is_under_way boolean|nil another process is changing the phase right now
 
 ---@class ligase.phase_report
 ---@field outcome "done"|"refused"|"rehearsed"
@@ -37,6 +38,7 @@ local GATE_RETRIES, GATE_TOTAL_S = 1, 20
 ---@field became table<string, integer>|nil
 ---@field compared ligase.comparison[]|nil
 ---@field is_resumed boolean
+---@field is_unverified boolean|nil the red ones are what must hold after the change: none of them can be overridden
 
 --- Where the lab is: the stored phase, else the one of the flags.
 ---@param config ligase.Config
@@ -44,8 +46,9 @@ local GATE_RETRIES, GATE_TOTAL_S = 1, 20
 ---@return ligase.lab_phase
 function M.current(config, conn)
   local stored = phase_state.read(conn)
+  local begun = phase_state.begun(conn)
   return { phase = stored and stored.phase or policy_of.phase_of_flags(config), since = stored and stored.entered_at,
-    is_stored = stored ~= nil, begun = phase_state.begun(conn) }
+    is_stored = stored ~= nil, begun = begun, is_under_way = begun and phase_state.is_locked(conn) }
 end
 
 --- Notion as one process of a change needs it, opened when it is first asked for.
@@ -168,12 +171,12 @@ local function needed(list, overrides)
 end
 
 --- Measures what must be green before anything is done.
-local function check(given, current, change)
+local function check(given, current, change, elsewhere)
   if change.direction == "back" then
     return {}, {}
   end
   local list = M.measure(given, current, change.to)
-  gates_of.check_overrides(list, change.overrides)
+  gates_of.check_overrides(list, change.overrides, elsewhere)
   return list, gates_of.red(list, change.overrides)
 end
 
@@ -188,13 +191,14 @@ local function carry_out(given, begun, script, steps, gates)
   local all = joined(gates, steps.gates.list)
   gates_of.check_overrides(all, begun.overrides)
   local red, became, entered = gates_of.red(all, begun.overrides), nil, false
-  if #red == 0 then
+  local is_tried = #red == 0
+  if is_tried then
     became = counted(given.conn, given.target)
     entered, red = enter(given, begun, script, { gates = all, overrides = needed(all, begun.overrides),
       before = before, counts = steps.counts, became = became })
   end
   return report_of(begun, { outcome = entered and "done" or "refused", gates = all, red = red, effects = steps.effects,
-    was = begun.was, became = became, compared = steps.compared })
+    is_unverified = is_tried and not entered or nil, was = begun.was, became = became, compared = steps.compared })
 end
 
 --- Begins a change, or goes on with one, and carries it out. What fails on the way leaves it begun.
@@ -224,8 +228,9 @@ end
 ---@param given {config: ligase.Config, conn: table, another: (fun(): table), say: fun(line: string)} another: a further
 --- connection, closed by who gave it
 ---@param direction "advance"|"back"
----@param options {to: string|nil, overrides: table<string, string>|nil, is_rehearsed: boolean|nil}|nil to: the
---- neighbour that is meant; overrides: reasons by gate
+---@param options {to: string|nil, overrides: table<string, string>|nil, elsewhere: table<string, boolean>|nil,
+--- is_rehearsed: boolean|nil}|nil to: the neighbour that is meant; overrides: reasons by gate; elsewhere: gates that
+--- overrides may name although this change does not have them
 ---@return ligase.phase_report
 function M.change(given, direction, options)
   options = options or {}
@@ -237,7 +242,7 @@ function M.change(given, direction, options)
   local current = M.current(given.config, given.conn)
   local change = { direction = direction, from = current.phase, to = check_target(current, direction, options.to),
     overrides = options.overrides or {} }
-  local list, red = check(given, current, change)
+  local list, red = check(given, current, change, options.elsewhere)
   if #red > 0 and not options.is_rehearsed then
     return report_of(change, { outcome = "refused", gates = list, red = red, was = {} })
   end
@@ -260,6 +265,28 @@ function M.change(given, direction, options)
     tell_late(given, change)
   end
   return report
+end
+
+--- The gates that the scripts of some phases ask for when they are entered, by their names and
+--- without measuring them.
+---@param config ligase.Config
+---@param names string[] of phases
+---@return table<string, boolean>
+function M.gate_names(config, names)
+  local found = {}
+  local recorder = setmetatable({ measure = function(_, name)
+    found[name] = true
+  end }, { __index = function(_, name)
+    return function()
+      found[name] = true
+    end
+  end })
+  for _, name in ipairs(names) do
+    errors.try(function() -- a script that does more than ask is told when its turn comes
+      phases.load(name, config.workspace).check(recorder)
+    end)
+  end
+  return found
 end
 
 --- The phases on the way, one after the other.

@@ -64,6 +64,16 @@ function M.difference(config, stored)
     .. "phase (ligase phase)"):format(stored, by_flags, M.settings(config, stored))
 end
 
+--- Looks up the phase again, for a process that outlives changes of it, and lets it hold.
+---@param config ligase.Config
+---@param conn table
+---@return string phase in force
+function M.look(config, conn)
+  local stored = phase_state.read(conn)
+  config.stored_phase = stored and stored.phase
+  return policy_of.phase_of(config)
+end
+
 --- Looks up the phase before something is written, and lets it hold in this process. Raises
 --- "usage" when Notion is to be written first and this would write to Postgres.
 ---@param config ligase.Config Postgres is on

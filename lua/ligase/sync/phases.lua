@@ -48,9 +48,14 @@ local function refuse(path, message, line)
     message = message, hint = HINT }
 end
 
+--- Classes of SQLSTATE that say that a statement is wrong, and not the world.
+local SLIPS = { ["22"] = true, ["42"] = true }
+
 --- Raises what a script raised: as it is when it speaks for itself, else with file and line.
 local function refuse_raised(path, what, problem)
-  if errors.is(problem) and problem.kind ~= "internal" then
+  if errors.is(problem, "database") and SLIPS[problem.code:sub(1, 2)] then
+    refuse(path, ("%s failed: %s"):format(what, errors.describe(problem):match "^[^\n]*"))
+  elseif errors.is(problem) and problem.kind ~= "internal" then
     error(problem, 0)
   end
   local said = errors.is(problem) and problem.message or tostring(problem)

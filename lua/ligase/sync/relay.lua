@@ -29,6 +29,8 @@ local M = {}
 ---@field entities string[]|nil only these, and what they wait for
 ---@field tell (fun(event: ligase.relay_event))|nil
 ---@field is_over (fun(): boolean)|nil asked between two deliveries
+---@field phase_now (fun(conn: table): string)|nil the phase in force, asked before each delivery: a relay that watches
+--- outlives changes of it
 ---@field lease_s number|nil longer than a request's timeout
 ---@field attempts_most integer|nil failed deliveries before a change is set aside
 ---@field pause_s number|nil the shortest back-off; doubled with each failure, and drawn between 0 and that
@@ -38,7 +40,8 @@ local M = {}
 local OPTIONS = {
   conn = { type = "userdata|table", required = true }, target = { type = "table", required = true },
   watch = { type = "boolean" }, entities = { type = "table" }, tell = { type = "function" },
-  is_over = { type = "function" }, lease_s = { type = "number", default = 120, min = 0.1 },
+  is_over = { type = "function" }, phase_now = { type = "function" },
+  lease_s = { type = "number", default = 120, min = 0.1 },
   attempts_most = { type = "integer", default = 8, min = 1 }, pause_s = { type = "number", default = 2, min = 0 },
   pause_most_s = { type = "number", default = 300, min = 0 }, patience_s = { type = "number", default = 60, min = 0 },
 }
@@ -406,8 +409,18 @@ local function without_blocked(self, types)
   return left
 end
 
+--- A change of phase holds from the next delivery on.
+local function notice_phase(self)
+  local phase = self.phase_now and self.phase_now(self.conn)
+  if phase and phase ~= self.target.phase then
+    self.target.phase = phase
+    tell(self, "note", ("the phase is %s now"):format(phase))
+  end
+end
+
 --- Which changes go now.
 local function which(self)
+  notice_phase(self)
   local mirrored, configured = self.target:types()
   return { types = without_blocked(self, mirrored), asked = without_blocked(self, configured), lease_s = self.lease_s,
     entities = self.entities }

@@ -1,7 +1,8 @@
 --- Runs of all kinds in a random order, and random ones of them undone and done again: whatever
 --- stands in the way goes along, and doing it again gives back every bit.
 ---
---- LIGASE_TEST_SEED=7 takes other runs; LIGASE_TEST_ROLLBACKS=100 undoes more of them.
+--- LIGASE_TEST_SEED=7 takes other runs; LIGASE_TEST_RUNS=100 makes more of them, and
+--- LIGASE_TEST_ROLLBACKS=100 undoes more.
 local entities = require "ligase.store.entities"
 local ingesting = require "tests.lua.store.ingesting"
 local inputs = require "ligase.io.inputs"
@@ -21,8 +22,12 @@ local signature_store = require "ligase.store.signatures"
 local support = require "tests.support"
 local sys = require "sys"
 
-local SEED = math.tointeger(tonumber(sys.getenv "LIGASE_TEST_SEED" or "")) or 3
-local RUNS, ROLLBACKS = 30, math.tointeger(tonumber(sys.getenv "LIGASE_TEST_ROLLBACKS" or "")) or 8
+local function number_from(name, default)
+  return math.tointeger(tonumber(sys.getenv(name) or "")) or default
+end
+
+local SEED = number_from("LIGASE_TEST_SEED", 3)
+local RUNS, ROLLBACKS = number_from("LIGASE_TEST_RUNS", 30), number_from("LIGASE_TEST_ROLLBACKS", 8)
 
 describe("rollback of random runs", function()
   local conn

@@ -133,6 +133,31 @@ describe("rollback of an ingest", function()
     assert.same({}, rolling.difference(before, rolling.counting(conn)))
   end)
 
+  it("is done again a second time after that was undone, with what its rows refer to", function()
+    local made = ingest("again", "lipid,a\nx,1\n", { program = "Again", create = true }).run_id
+    change(function(changes)
+      changes:create("experiment", { name = "Once more", programs = { "Again" } })
+    end)
+    change(function(changes)
+      changes:update("dataset", "again", { experiments = { "Once more" } })
+    end)
+    local away = change(function(changes)
+      changes:update("dataset", "again", { experiments = {} })
+    end)
+    local undone_by
+    for _, one in ipairs(undo(made, { cascade = true }).rollbacks) do
+      undone_by = one.run_id == away and one.id or undone_by
+    end
+    local before = rolling.counting(conn)
+    local report = undo(undone_by, { cascade = true })
+    local after = rolling.counting(conn)
+    rollback.run(conn, { batch = report.batch_id })
+    assert.same({}, rolling.difference(before, rolling.counting(conn)))
+    undo(undone_by, { cascade = true })
+    assert.same({}, rolling.difference(after, rolling.counting(conn)))
+    undo(made, { cascade = true })
+  end)
+
   it("finds the rows of a removed dataset where it left them", function()
     local id = ingest("left", "lipid,a\nx,1\ny,2\n").run_id
     local report = undo(id)

@@ -10,9 +10,22 @@ SELECT relname AS name FROM pg_class WHERE relkind = 'r' AND relnamespace = 'pub
   AND relname <> 'schema_migrations' ORDER BY relname]]
 
 local DIGEST = [[
-SELECT coalesce(encode(sha256(convert_to(string_agg(t::text, E'\n' ORDER BY t::text COLLATE "C"), 'UTF8')), 'hex'), '')
+SELECT coalesce(encode(sha256(convert_to(string_agg(x.row, E'\n' ORDER BY x.row COLLATE "C"), 'UTF8')), 'hex'), '')
   AS digest, count(*) AS n
-FROM %s AS t %s]]
+FROM (SELECT %s AS row FROM %s AS t %s) AS x]]
+
+local function digest(conn, name, condition, shown)
+  local row = conn:query(DIGEST:format(shown or "t::text", name, condition))[1]
+  return ("%d %s"):format(row.n, row.digest)
+end
+
+--- The digest of one table.
+---@param conn table
+---@param name string
+---@return string
+function M.digest(conn, name)
+  return digest(conn, name, "")
+end
 
 --- The digests of all tables.
 ---@param conn table
@@ -29,8 +42,7 @@ function M.snapshot(conn, old)
       snapshot.ids[tbl.name] = ids
       where = ("WHERE id::text IN (%s)"):format(ids)
     end
-    local row = conn:query(DIGEST:format(tbl.name, where))[1]
-    snapshot.tables[tbl.name] = ("%d %s"):format(row.n, row.digest)
+    snapshot.tables[tbl.name] = digest(conn, tbl.name, where)
   end
   return snapshot
 end
@@ -64,12 +76,12 @@ local COUNTS = {
 
 --- The digests of what counts.
 ---@param conn table
+---@param without string|nil columns that do not count: "- 'notion_page_id'"
 ---@return table snapshot
-function M.counting(conn)
+function M.counting(conn, without)
   local snapshot = { tables = {} }
   for name, join in pairs(COUNTS) do
-    local row = conn:query(DIGEST:format(name, join))[1]
-    snapshot.tables[name] = ("%d %s"):format(row.n, row.digest)
+    snapshot.tables[name] = digest(conn, name, join, without and ("(to_jsonb(t) %s)::text"):format(without))
   end
   return snapshot
 end

@@ -1,6 +1,7 @@
 --- Phases: measured, entered, left again; both systems equal in the end. LIGASE_PHASE_CHANGES=1000
 --- runs the round trip with as many changes in each phase.
 local entities = require "ligase.store.entities"
+local host = require "host"
 local labs = require "tests.lua.sync.lab"
 local policy_of = require "ligase.sync.policy"
 local support = require "tests.support"
@@ -245,6 +246,31 @@ end)]]):format(MADE, label, CHANGED, label, DELETED, label)
     assert.matches("drift: nobody reads the pages", ok("postgres_only", { "phase", "history" }).stdout, 1, true)
   end)
 
+  it("are undone by going back, and not by a rollback", function()
+    store "postgres_primary"
+    programs "ALS"
+    ok("postgres_primary", { "sync" })
+    ok("postgres_primary", { "reconcile" })
+    ok("postgres_primary", { "phase", "advance", "--override", "drift", "--reason", "spec" })
+    local id = conn:query("SELECT id FROM runs WHERE command = 'phase advance'")[1].id
+    for _, word in ipairs { "last", id:sub(1, 18), id } do
+      local result = ligase("postgres_only", { "rollback", "--cascade", word })
+      assert.equal(2, result.code)
+      assert.matches(("run %s is a change of phase, from postgres_primary to postgres_only. "):format(id)
+        .. "Undo it with: ligase phase back --to postgres_primary", result.stderr, 1, true)
+    end
+    assert.equal("postgres_only", stored())
+    ok("postgres_only", { "phase", "back", "--to", "postgres_primary" })
+    local result = ligase("postgres_primary", { "rollback", "last" })
+    assert.matches("Undo it with: ligase phase advance --to postgres_only", result.stderr, 1, true)
+    -- What was written before is undone in any phase; a comparison wrote nothing.
+    conn:query "DELETE FROM runs WHERE command LIKE 'phase %'"
+    id = conn:query("SELECT id FROM runs WHERE command = 'reconcile' LIMIT 1")[1].id
+    assert.matches("compared both systems and changed nothing",
+      ligase("postgres_primary", { "rollback", id }).stderr, 1, true)
+    assert.matches("program ALS: removed", ok("postgres_primary", { "rollback", "last" }).stdout, 1, true)
+  end)
+
   it("write nothing in a dry run, and show every effect", function()
     programs("ALS", "Ageing")
     conn:query "DELETE FROM outbox"
@@ -292,6 +318,80 @@ return phases.define { name = "postgres_only", check = function() end, enter = f
     assert.same({ "failed", "done" }, { conn:query("SELECT outcome FROM runs WHERE command = 'phase back' "
       .. "ORDER BY started_at")[1].outcome, conn:query("SELECT outcome FROM runs WHERE command = 'phase back' "
       .. "ORDER BY started_at DESC")[1].outcome })
+  end)
+
+  --- A script of the lab's for postgres_only, with a line of its own in one of its functions.
+  local function own_script(lines)
+    sys.mkdir(workspace .. "/migrations/phases", { parents = true })
+    sys.write_file(workspace .. "/migrations/phases/postgres_only.lua", ([[
+local phases = require "ligase.sync.phases"
+return phases.define { name = "postgres_only",
+  check = function(gate) gate:outbox() %s end,
+  enter = function() %s end,
+  verify = function(gate) gate:nothing_lost() %s end,
+  leave = function(change) change:tell_notion() change:deliver() change:compare() end,
+}
+]]):format(lines.check or "", lines.enter or "", lines.verify or ""))
+  end
+
+  it("say of a script's slip where it is, and of what must hold that it cannot be passed", function()
+    store "postgres_primary"
+    own_script { check = "gate:measure('mine', '0 x', function() gate.conn:query 'SELECT nonsense' end)" }
+    local result = ligase("postgres_primary", { "phase", "advance" })
+    assert.equal(2, result.code)
+    assert.matches("postgres_only.lua: check of phase 'postgres_only' failed: column \"nonsense\" does not exist",
+      result.stderr, 1, true)
+    own_script { verify = "gate:measure('mine', '0 x', function() return 3, nil, 'do this' end)" }
+    result = ligase("postgres_primary", { "phase", "advance" })
+    assert.equal(1, result.code)
+    assert.matches("red +mine +3 +0 x +do this\nnot advanced: mine is not green; it has to hold after the change, so "
+      .. "nothing was changed\n", result.stdout)
+    assert.equal("postgres_primary", stored())
+    result = ligase("postgres_primary", { "phase", "advance", "--override", "mine", "--reason", " " })
+    assert.matches("--reason is empty. Say why", result.stderr, 1, true)
+  end)
+
+  it("show whether a change that was begun is under way", function()
+    store "postgres_primary"
+    own_script { enter = "require('sys').sleep(30)" }
+    local env = { POSTGRES_URL = url, LIGASE_WORKSPACE = workspace }
+    for _, list in ipairs { lab.env, FLAGS.postgres_primary } do
+      for name, value in pairs(list) do
+        env[name] = value
+      end
+    end
+    local process <close> = sys.spawn({ host.executable, "phase", "advance" }, { env = env, cwd = workspace,
+      stdout = workspace .. "/said", stderr = "stdout" })
+    for _ = 1, 200 do
+      if conn:query("SELECT count(*) AS n FROM phase_changes WHERE state = 'begun'")[1].n == 1 then
+        break
+      end
+      sys.sleep(0.05)
+    end
+    assert.equal("", sys.read_file(workspace .. "/said"))
+    assert.matches("begun +advance to postgres_only at .*, under way in another process",
+      ligase("postgres_primary", { "phase" }).stdout)
+    assert.matches("another process is changing the phase", ligase("postgres_primary", { "phase", "back" }).stderr, 1,
+      true)
+    process:kill "KILL"
+    process:wait(10)
+    sys.sleep(0.5)
+    assert.matches("not ended: ligase phase advance --to postgres_only goes on",
+      ligase("postgres_primary", { "phase" }).stdout, 1, true)
+  end)
+
+  it("take overrides of gates that only some of several steps have", function()
+    store "dual_write"
+    programs "ALS"
+    ok("dual_write", { "sync" })
+    local result = ligase("dual_write", { "phase", "advance", "--to", "postgres_only", "--override", "parity",
+      "--override", "drfit", "--reason", "spec" })
+    assert.equal(2, result.code)
+    assert.matches("there is no gate 'drfit' here. Did you mean 'drift'?", result.stderr, 1, true)
+    assert.equal("dual_write", stored())
+    ok("dual_write", { "phase", "advance", "--to", "postgres_only", "--override", "parity", "--override", "drift",
+      "--reason", "spec" })
+    assert.equal("postgres_only", stored())
   end)
 
   it("do not go back while something of Postgres is missing in Notion", function()

@@ -30,6 +30,14 @@ M.surplus = "phase takes one word: show, advance, back or history"
 
 local ACTIONS = { "show", "advance", "back", "history" }
 
+local function reason(given)
+  if not given:find "%S" then
+    errors.raise { kind = "usage", code = "value", message = "--reason is empty",
+      hint = "Say why; whoever reads the history wants to know" }
+  end
+  return given
+end
+
 --- Declares the command's words.
 ---@param parser table argparse's
 function M.configure(parser)
@@ -41,7 +49,7 @@ function M.configure(parser)
   parser:option("--override", "Pass a gate although it is not green (repeatable; each with its --reason).")
     :target("overridden"):argname("GATE"):count("*")
   parser:option("--reason", "Why; it is kept in the journal."):target("reasons"):argname("TEXT"):count("*")
-    :convert(parsing.name("--reason"))
+    :convert(reason)
   parser:option("--limit", "history: how many changes."):argname("N"):convert(parsing.whole_number("--limit", 1))
     :default("50")
   output.add_format(parser)
@@ -97,6 +105,18 @@ end
 
 -- ---- changes ---------------------------------------------------------------
 
+--- What fails in the world leaves a change begun, which is worth saying beside what failed.
+local function refuse(given, direction, to, failure)
+  local read, current = errors.try(phase_change.current, given.config, given.conn)
+  if not errors.is(failure, "usage") and not errors.is(failure, "internal") and failure.code ~= "phase_locked"
+    and not (read and not current.begun) then
+    output.flush()
+    io.stderr:write(("ligase: the phase is what it was, and nothing is lost; to go on: ligase phase %s --to %s\n")
+      :format(direction, to))
+  end
+  error(failure, 0)
+end
+
 local function change(given, arguments)
   local direction, overrides = arguments.action, overrides_of(arguments)
   local current = phase_change.current(given.config, given.conn)
@@ -105,9 +125,14 @@ local function change(given, arguments)
     return 0
   end
   local way = phase_change.way(current.phase, direction, arguments.to)
+  local elsewhere = #way > 1 and direction == "advance" and next(overrides)
+    and phase_change.gate_names(given.config, way) or nil
   for i, to in ipairs(way) do
-    local report = phase_change.change(given, direction, { to = to, overrides = overrides,
-      is_rehearsed = arguments.dry_run })
+    local done, report = xpcall(phase_change.change, errors.explained, given, direction, { to = to,
+      overrides = overrides, elsewhere = elsewhere, is_rehearsed = arguments.dry_run })
+    if not done then
+      refuse(given, direction, arguments.to or to, report)
+    end
     phase_telling.tell_change(given.config, report, overrides, i == #way)
     output.flush()
     if report.outcome == "refused" or #report.red > 0 then

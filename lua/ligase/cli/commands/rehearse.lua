@@ -287,7 +287,7 @@ local function keep(self)
     lines[#lines + 1] = value and name ~= "LIGASE_WORKSPACE" and ("%s=%s"):format(name, value) or nil
   end
   table.sort(lines)
-  sys.write_file(self.folder .. "/.env", table.concat(lines, "\n") .. "\n")
+  sys.write_file(self.folder .. "/.env", table.concat(lines, "\n") .. "\n", { mode = tonumber("600", 8) })
   output.write(("\nThe stand-in (%s) and the rehearsal's Postgres go on until Ctrl-C. In another terminal:\n"
     .. "  cd %s\n  ligase outbox\n  ligase policy check\n"):format(self.lab.url, self.folder))
   output.flush()

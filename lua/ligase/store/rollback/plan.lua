@@ -128,18 +128,24 @@ JOIN screening_results AS x ON x.compound_id = u.id::uuid
 JOIN screening_revisions AS v ON v.campaign_id = x.campaign_id AND v.revision = x.revision
 WHERE u.tbl = 'compounds' AND u.target IS NULL]]
 
---- What rows that come back refer to, whether it is there or not.
+--- What becomes of each row in the end: the oldest run's state.
+local FINAL = [[final AS MATERIALIZED (
+  SELECT DISTINCT ON (tbl, id, other) tbl, id, other, target FROM undoing
+  ORDER BY tbl, id, other, finished_at, run_id)]]
+
+--- What rows refer to in the end, whether it is there or not; and what scores refer to that come
+--- back, if only for a later one of the runs.
 local NEEDED = (function()
   local parts = {}
   for i, reference in ipairs(tables.REFERENCES) do
-    parts[i] = ("SELECT '%s' AS tbl, u.target ->> '%s' AS id FROM undoing AS u WHERE u.tbl = '%s'"):format(reference[3],
+    parts[i] = ("SELECT '%s' AS tbl, u.target ->> '%s' AS id, true AS is_final FROM final AS u WHERE u.tbl = '%s'"):format(reference[3],
       reference[2], reference[1])
   end
-  parts[#parts + 1] = [[SELECT 'compounds', x.compound_id::text FROM undoing AS u JOIN screening_results AS x
+  parts[#parts + 1] = [[SELECT 'compounds', x.compound_id::text, true FROM final AS u JOIN screening_results AS x
     ON x.campaign_id = u.id::uuid AND x.revision = (u.target ->> 'current_revision')::int
   WHERE u.tbl = 'screening_campaigns']]
   for tbl, column in pairs { datasets = "dataset_id", signatures = "signature_id" } do
-    parts[#parts + 1] = ([[SELECT '%s', k.score ->> '%s' FROM runs AS p
+    parts[#parts + 1] = ([[SELECT '%s', k.score ->> '%s', false FROM runs AS p
     CROSS JOIN LATERAL jsonb_array_elements(p.changes) AS c (change)
     CROSS JOIN LATERAL jsonb_array_elements(c.change -> 'rows') AS k (score)
   WHERE p.batch_id = ANY ($1::uuid[]) AND p.arguments ? 'piece_of' AND c.change ->> 'table' = 'dataset_signatures'
@@ -148,12 +154,15 @@ local NEEDED = (function()
   return table.concat(parts, "\n  UNION ")
 end)()
 
---- Who took away what is needed and not there: whoever touched it last.
+--- Who took away what is needed and will not be there: whoever touched it last.
 local TAKEN_BY = [[
-WITH needed AS MATERIALIZED (%s)
+WITH %s, needed AS MATERIALIZED (%s)
 SELECT DISTINCT ON (n.tbl, n.id) x.run_id
 FROM needed AS n JOIN touched AS x ON x.tbl = n.tbl AND x.id = n.id AND x.run_id <> ALL ($1::uuid[])
-WHERE NOT EXISTS (SELECT FROM undoing AS e WHERE e.tbl = n.tbl AND e.id = n.id AND e.target IS NOT NULL) AND %s
+LEFT JOIN final AS f ON f.tbl = n.tbl AND f.id = n.id
+WHERE CASE WHEN n.is_final THEN f.target IS NULL
+  ELSE NOT EXISTS (SELECT FROM undoing AS e WHERE e.tbl = n.tbl AND e.id = n.id AND e.target IS NOT NULL) END
+  AND (n.is_final AND f.id IS NOT NULL OR %s)
 ORDER BY n.tbl, n.id, x.finished_at DESC, x.run_id DESC]]
 
 TAKEN_BY = (function()
@@ -161,7 +170,7 @@ TAKEN_BY = (function()
   for _, tbl in ipairs { "programs", "experiments", "datasets", "signatures", "compounds", "screening_campaigns" } do
     absent[#absent + 1] = ("n.tbl = '%s' AND NOT EXISTS (SELECT FROM %s AS t WHERE t.id = n.id::uuid)"):format(tbl, tbl)
   end
-  return TAKEN_BY:format(NEEDED, "(" .. table.concat(absent, "\n  OR ") .. ")")
+  return TAKEN_BY:format(FINAL, NEEDED, table.concat(absent, "\n  OR "))
 end)()
 
 --- Scores that stand where others have to come back.
@@ -176,28 +185,31 @@ JOIN dataset_signatures AS x ON x.dataset_id = (k.score ->> 'dataset_id')::uuid
 WHERE m.id = ANY ($1::uuid[]) AND c.change ->> 'table' = 'dataset_signatures'
   AND jsonb_typeof(c.change -> 'rows') = 'array']]
 
---- Who gave a name away that a row needs that comes back: whoever touched the other row last.
+--- Who gave a name away that a row needs in the end: of the two rows that would share it,
+--- whoever touched either last.
 local NAMED_BY = (function()
   local parts = {}
   for tbl, columns in pairs(tables.UNIQUE) do
-    local same, known = {}, {}
+    local stands, becomes, known = {}, {}, {}
     for i, column in ipairs(columns) do
-      same[i] = ("t.%s = u.target ->> '%s'"):format(column, column)
+      stands[i] = ("t.%s = u.target ->> '%s'"):format(column, column)
+      becomes[i] = ("t.target ->> '%s' = u.target ->> '%s'"):format(column, column)
       known[i] = ("u.target ->> '%s' IS NOT NULL"):format(column)
     end
-    parts[#parts + 1] = ([[SELECT '%s' AS tbl, t.id::text AS id, to_jsonb(t) ->> 'name' AS name,
-    to_jsonb(t) ->> 'code' AS code
-  FROM undoing AS u JOIN %s AS t ON %s
-  WHERE u.tbl = '%s' AND u.target IS NOT NULL AND %s AND t.id <> u.id::uuid]]):format(tbl, tbl,
-      table.concat(same, " AND "), tbl, table.concat(known, " AND "))
+    known = table.concat(known, " AND ")
+    parts[#parts + 1] = ([[SELECT u.tbl, u.id AS pair, t.id::text AS id FROM final AS u JOIN %s AS t ON %s
+  WHERE u.tbl = '%s' AND %s AND t.id <> u.id::uuid
+    AND NOT EXISTS (SELECT FROM final AS f WHERE f.tbl = u.tbl AND f.id = t.id::text)]]):format(tbl,
+      table.concat(stands, " AND "), tbl, known)
+    parts[#parts + 1] = ([[SELECT u.tbl, least(u.id, t.id), unnest(ARRAY[u.id, t.id])
+  FROM final AS u JOIN final AS t ON t.tbl = u.tbl AND %s AND t.id > u.id
+  WHERE u.tbl = '%s' AND %s]]):format(table.concat(becomes, " AND "), tbl, known)
   end
   return ([[
-WITH taken AS MATERIALIZED (%s)
-SELECT DISTINCT ON (n.tbl, n.id) x.run_id
+WITH %s, taken AS MATERIALIZED (%s)
+SELECT DISTINCT ON (n.tbl, n.pair) x.run_id
 FROM taken AS n JOIN touched AS x ON x.tbl = n.tbl AND x.id = n.id AND x.run_id <> ALL ($1::uuid[])
-WHERE NOT EXISTS (SELECT FROM undoing AS e WHERE e.tbl = n.tbl AND e.id = n.id AND (e.target IS NULL
-  OR (e.target ->> 'name', e.target ->> 'code') IS DISTINCT FROM (n.name, n.code)))
-ORDER BY n.tbl, n.id, x.finished_at DESC, x.run_id DESC]]):format(table.concat(parts, "\n  UNION "))
+ORDER BY n.tbl, n.pair, x.finished_at DESC, x.run_id DESC]]):format(FINAL, table.concat(parts, "\n  UNION "))
 end)()
 
 local UNEXPLAINED = [[
