@@ -4,7 +4,7 @@
 --- LIGASE_TEST_UNDO_KILLS=500 LIGASE_TEST_UNDO_DATASETS=200 makes it the long test;
 --- LIGASE_TEST_SEED=7 takes other moments.
 local host = require "host"
-local ingest = require "ligase.ingest"
+local ingest = require "ligase.intake.ingest"
 local ingesting = require "tests.lua.store.ingesting"
 local labs = require "tests.lua.sync.lab"
 local ledger = require "tests.faults.ledger"
