@@ -207,6 +207,7 @@ describe("the dual write on the command line", function()
     has(result.stdout, "bad")
     local id = tostring(one(conn, "SELECT id FROM outbox WHERE state = 'dead'").id)
     has(done({ "outbox", "--retry", id }).stdout, "1 change will be tried again")
+    has(run({ "outbox", "--retry", "bad" }).stderr, "--retry cannot be 'bad'. It is the number of a change, or all")
     run { "sync" }
     has(done({ "outbox", "--discard", id }).stdout, "was discarded")
     assert.equal(2, run({ "outbox", "--discard", id }).code)

@@ -20,7 +20,12 @@ M.example = [[
   ligase outbox --discard 4711]]
 
 local function id_or_all(given)
-  return given == "all" and given or parsing.whole_number("--retry", 1)(given)
+  local id = given:find "^%d+$" and math.tointeger(tonumber(given))
+  if given ~= "all" and not id then
+    errors.raise { kind = "usage", code = "value", message = ("--retry cannot be '%s'"):format(text.printable(given)),
+      hint = "It is the number of a change, or all. See: ligase outbox" }
+  end
+  return id or given
 end
 
 --- Declares the command's words.
