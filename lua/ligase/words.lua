@@ -153,6 +153,15 @@ function M.show(...)
   end
 end
 
+--- The module itself, where a value only stands for one that is loaded when it is first used.
+---@param value any
+---@return any
+function M.loaded(value)
+  local meta = type(value) == "table" and getmetatable(value)
+  local name = type(meta) == "table" and rawget(meta, "__module")
+  return name and require(name) or value
+end
+
 -- ---- environments ----------------------------------------------------------
 
 M.NAMES = { "sql", "datasets", "dataset", "features", "recipe", "plot", "hist", "heat", "show", "ligase" }
@@ -195,7 +204,7 @@ function M.environment()
     if value == nil and name ~= "_" then
       refuse_global(env, name)
     end
-    return value
+    return M.loaded(value)
   end })
 end
 

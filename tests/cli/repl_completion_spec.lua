@@ -122,6 +122,7 @@ describe("completion", function()
     assert.equal('eature"', inserted 'hits:plot("p_value", "f')
     assert.equal("_value'", inserted "hits:column 'p")
     assert.equal('_value"', inserted 'plot(hits, "feature", "p')
+    assert.equal('wo"', inserted "f:plot('one (first)', \"t")
     assert.is_nil(inserted 'f:width("on')
     assert.is_nil(inserted 'nothing:plot("on')
     local made = support.ligase { "ingest", "--omics", "lipidomics", "--name", "seen", database = url,

@@ -97,6 +97,7 @@ PE 36:2  2.5   8
     assert.matches("s2 over s1, 2 points", output 'dataset"plasma":plot("s1", "s2")\n', 1, true)
     assert.matches("3 rows, 2 columns\nPC 34:1 ", output 'heat(dataset"plasma", { scale = "log" })\n', 1, true)
     assert.matches("omics      lipidomics", output 'dataset"plasma"\n', 1, true)
+    assert.matches("  decode = function", output "json\n", 1, true)
     assert.equal(output 'dataset"plasma":frame():hist("s1")\n', output 'dataset"plasma":hist("s1")\n')
     assert.equal(output 'dataset"plasma":plot("s1", "s2")\n', output 'plot(dataset"plasma", "s1", "s2")\n')
     assert.equal("kept 7\n", output 'recipe"lipidomics".read_name "PC 34:1".name == "PC 34:1" and "kept 7"\n')

@@ -66,6 +66,7 @@ local TAKES_COLUMN = { plot = true, hist = true, column = true, text = true, num
 ---@param before string the code up to the string
 ---@return string|nil
 function M.column_owner(before)
+  before = before:gsub('"[^"]*"', '""'):gsub("'[^']*'", "''")
   local owner, method = before:match "([%a_][%w_.]*)%s*:%s*([%a_][%w_]*)%s*%(?[%s%w_,\"'%.]*$"
   if owner and TAKES_COLUMN[method] then
     return owner

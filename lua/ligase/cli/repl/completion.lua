@@ -207,13 +207,10 @@ local function global(self, name)
   if value == nil then
     value = rawget(_G, name)
   end
-  local meta = type(value) == "table" and getmetatable(value)
   if value == nil and name == "ligase" then
     return require "ligase"
-  elseif type(meta) == "table" and rawget(meta, "__module") then
-    return require(meta.__module)
   end
-  return value == nil and rawget(words, name) or value
+  return value == nil and rawget(words, name) or words.loaded(value)
 end
 
 --- What a chain of fields holds: a.b.c.
