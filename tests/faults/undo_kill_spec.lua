@@ -214,8 +214,8 @@ describe("kill -9 of changes of phase and of rollbacks", function()
     compare()
     assert.is_true(killed >= KILLS, ("only %d killed"):format(killed))
     if KILLS >= 100 then
-      io.stderr:write(("%d killed: %d as before, %d as after, %d at the phase in between; %d were quicker\n"):format(killed,
-        tally.before, tally.after, tally.between_phases, tally.in_time))
+      io.stderr:write(("%d killed: %d as before, %d as after, %d at the phase in between; %d were quicker\n"):format(
+        killed, tally.before, tally.after, tally.between_phases, tally.in_time))
     end
   end)
 end)
