@@ -90,8 +90,8 @@ function M.load(name, folder)
   end
   local done, script = xpcall(chunk, errors.explained)
   if not done then
-    if errors.is(script, "usage") then
-      script.file, script.where = script.file or path, nil
+    if errors.is(script, "usage") and not script.where then
+      script.file = script.file or path
     end
     refuse_raised(path, "the script", script)
   elseif getmetatable(script) ~= Script then
