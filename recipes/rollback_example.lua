@@ -26,7 +26,13 @@ if next(wanted, next(wanted)) == nil then
   return
 end
 
-local runs = ligase.runs:list(wanted)
+local runs = {}
+for _, run in ipairs(ligase.runs:list(wanted)) do
+  -- A comparison wrote nothing, and a change of phase is undone by `ligase phase back`.
+  if run.command ~= "reconcile" and not run.command:find "^phase " then
+    runs[#runs + 1] = run
+  end
+end
 if #runs == 0 then
   print "no such run counts"
   return

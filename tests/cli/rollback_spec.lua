@@ -157,6 +157,7 @@ describe("ligase history", function()
       first = first or json.decode(line)
     end
     assert.same({ "ingest", "- -> 1" }, { first.command, first.revision })
+    assert.matches("^read .*f1.csv: %d+ rows?; taken back since$", first.what)
     refused(2, "there is no dataset 'nothing'", { "history", "nothing" })
   end)
 end)

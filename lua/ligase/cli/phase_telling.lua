@@ -152,7 +152,8 @@ local function tell_red(report)
   for i, gate in ipairs(report.red) do
     report.red[i] = gate.name
   end
-  local hint = report.is_unverified and "it has to hold after the change, so nothing was changed" or report.direction == "back" and "the phase is what it was, and nothing is lost"
+  local hint = report.is_unverified and "it has to hold after the change, so nothing was changed"
+    or report.direction == "back" and "the phase is what it was, and nothing is lost"
     or "to pass one all the same: --override GATE --reason \"why\""
   say("not %s: %s %s not green; %s", report.direction == "advance" and "advanced" or "gone back",
     text.enumerate(report.red, "and"), #report.red == 1 and "is" or "are", hint)

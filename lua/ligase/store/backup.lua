@@ -43,8 +43,9 @@ end
 
 local function restore_test(options, file, version, sums)
   local place <close> = scratch.open(options.server, options.workspace)
-  programs.insist("the backup does not restore, so nothing was done", "The file was removed. Try it again; where it stays so, look at the disk, and at pg_dump itself",
-    "pg_restore", version, place.conninfo, { "--exit-on-error", "--no-owner", "--no-privileges", file })
+  programs.insist("the backup does not restore, so nothing was done",
+    "The file was removed. Try it again; where it stays so, look at the disk, and at pg_dump itself", "pg_restore",
+    version, place.conninfo, { "--exit-on-error", "--no-owner", "--no-privileges", file })
   local conn <close> = pg.connect(place.conninfo)
   local differences = row_sums.difference(sums, row_sums.read(conn))
   if #differences > 0 then

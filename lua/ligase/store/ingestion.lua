@@ -25,6 +25,9 @@ SELECT d.id, d.current_revision, d.program_id, d.experiment_id, d.organism, to_j
 FROM datasets AS d LEFT JOIN revisions AS r ON r.dataset_id = d.id
 WHERE d.omics_type = $1 AND d.name = $2]]
 
+--- A rollback may have left rows of a later revision than those that the dataset has now.
+local LAST_STORED = "SELECT max(revision) AS last FROM measurements WHERE dataset_id = $1"
+
 local INSERT_DATASET = [[
 INSERT INTO datasets (id, omics_type, name, current_revision, program_id, experiment_id, organism, notion_page_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)]]
@@ -134,6 +137,10 @@ function M.begin(conn, run, what)
     error(results, 0)
   end
   self.existing = read_existing(results[3])
+  if self.existing then
+    local stored = conn:query(conn:prepare(LAST_STORED), self.existing.id)[1].last
+    self.existing.last_revision = math.max(self.existing.last_revision, stored ~= pg.null and stored or 0)
+  end
   self.dataset_id = self.existing and self.existing.id or sys.uuid7()
   self.revision = self.existing and self.existing.last_revision + 1 or 1
   return self

@@ -228,8 +228,8 @@ SELECT k.dataset_id, count(*) AS n, min(k.source_name) AS name
 FROM k LEFT JOIN feature_names AS f ON f.feature_key = k.feature_key AND f.raw_name = k.source_name
 WHERE f.feature_key IS NULL GROUP BY k.dataset_id]]
 
---- Datasets that a rollback took away: their rows stay for its being undone.
-local SET_ASIDE = "SELECT DISTINCT dataset_id FROM set_aside_revisions ORDER BY dataset_id DESC"
+--- What a rollback took away: its rows stay for that being undone.
+local SET_ASIDE = "SELECT DISTINCT dataset_id, revision FROM set_aside_revisions ORDER BY dataset_id DESC"
 
 --- Rows of datasets that are not there lie between those that are, and those set aside.
 local BETWEEN = [[
@@ -257,7 +257,7 @@ local function compare_counts(self, datasets, revisions, rows)
     end
   end
   for _, row in ipairs(rows) do
-    if not known[revision_key(row)] then
+    if not (known[revision_key(row)] or self.is_set_aside[revision_key(row)]) then
       found(self, "rows", ("dataset '%s': %s of revision %d, which is not there"):format(datasets[row.dataset_id],
         text.count(row.n, "row"), row.revision), ("nothing shows them; restore the revision from a backup, or: DELETE "
         .. "FROM measurements WHERE dataset_id = '%s' AND revision = %d"):format(row.dataset_id, row.revision))
@@ -333,7 +333,10 @@ local function look_at_datasets(self)
     table.insert(result.unfinished, "rows")
     return
   end
-  self.set_aside = table.move(aside, 1, #aside, 1, { at = 1 })
+  self.set_aside, self.is_set_aside = table.move(aside, 1, #aside, 1, { at = 1 }), {}
+  for _, row in ipairs(aside) do
+    self.is_set_aside[revision_key(row)] = true
+  end
   repeat
     local wanted = at_once
     at_once = math.min(DATASETS_AT_ONCE, 2 * at_once) -- they may be large, and the time short

@@ -134,7 +134,11 @@ local function read_lua(step)
     refuse(("migration %s returns no table"):format(step.name),
       "It returns { up = function(conn) ... end, down = function(conn) ... end }", step.up_path)
   end
-  local body = options_of.check(definition, DEFINITION, step.name)
+  local fits, body = pcall(options_of.check, definition, DEFINITION, step.name)
+  if not fits then
+    refuse(body.message, body.hint or "It returns { up = function(conn) ... end, down = function(conn) ... end }",
+      step.up_path)
+  end
   body.texts, body.checksum = {}, sys.sha256(text)
   body.down_checksum = body.checksum
   return body

@@ -19,7 +19,8 @@ local MATCHES = "SELECT " .. FIELDS .. [[ FROM runs AS r
 WHERE starts_with(r.id::text, lower($1)) ORDER BY r.started_at DESC, r.id DESC LIMIT 20]]
 
 local LAST = "SELECT " .. FIELDS .. [[ FROM runs AS r WHERE r.outcome = 'done' AND r.command <> 'rollback'
-  AND NOT (r.command = 'reconcile' AND r.changes IS NULL) AND r.arguments -> 'piece_of' IS NULL ORDER BY r.finished_at DESC, r.id DESC LIMIT 1]]
+  AND NOT (r.command = 'reconcile' AND r.changes IS NULL) AND r.arguments -> 'piece_of' IS NULL
+ORDER BY r.finished_at DESC, r.id DESC LIMIT 1]]
 
 local RECENT = "SELECT " .. FIELDS .. [[ FROM runs AS r WHERE r.arguments -> 'piece_of' IS NULL AND r.outcome = 'done'
 ORDER BY r.started_at DESC, r.id DESC LIMIT $1]]

@@ -48,6 +48,9 @@ FROM screening_campaigns AS c
 LEFT JOIN screening_revisions AS r ON r.campaign_id = c.id AND r.revision = c.current_revision
 WHERE c.id = $1]]
 
+--- A rollback may have left results of a later revision than those that the campaign has now.
+local LAST_STORED = "SELECT coalesce(max(revision), 0) AS last FROM screening_results WHERE campaign_id = $1"
+
 -- ---- writing ---------------------------------------------------------------
 
 local function copy_results(conn, campaign_id, revision, results, first)
@@ -145,7 +148,8 @@ function M.current(conn, campaign_id)
   if revision then
     complete_sources(revision)
   end
-  return { campaign = row.campaign, before = changes_of.raw(row.campaign_text), revision = revision, last = row.last,
+  return { campaign = row.campaign, before = changes_of.raw(row.campaign_text), revision = revision,
+    last = math.max(row.last, conn:query(LAST_STORED, campaign_id)[1].last),
     same_controls = row.same_controls == true,
     same_declaration = revision ~= nil and row.same_controls == true and row.same_rule == true
       and revision.direction == campaign.direction }

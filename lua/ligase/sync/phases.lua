@@ -90,6 +90,9 @@ function M.load(name, folder)
   end
   local done, script = xpcall(chunk, errors.explained)
   if not done then
+    if errors.is(script, "usage") and not script.where then
+      script.file = script.file or path
+    end
     refuse_raised(path, "the script", script)
   elseif getmetatable(script) ~= Script then
     refuse(path, "the file returns no phase; it must end with: return phases.define { ... }")

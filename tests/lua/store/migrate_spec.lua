@@ -351,6 +351,7 @@ describe("steps in Lua", function()
     } do
       local failure = raised(migrate.up, conn, { folder = lua_step(text) })
       assert.matches(expected, tostring(failure), 1, true)
+      assert.matches("002_b.lua", tostring(failure), 1, true)
     end
   end)
 

@@ -121,12 +121,18 @@ describe("rollback of random runs", function()
       one_of(ACTIONS)()
     end
     for i = 1, ROLLBACKS do
-      local found = conn:query("SELECT id, command FROM runs WHERE outcome = 'done' "
-        .. "AND arguments -> 'piece_of' IS NULL ORDER BY id")
+      local found = conn:query("SELECT id, command, batch_id IS NOT NULL AS is_of_batch FROM runs "
+        .. "WHERE outcome = 'done' AND arguments -> 'piece_of' IS NULL ORDER BY id")
       local run = one_of(found)
       local before, counted = rolling.snapshot(conn), rolling.counting(conn)
-      local report = rollback.run(conn, { runs = { run.id } }, { cascade = true })
       local what = ("seed %d, rollback %d of %s %s"):format(SEED, i, run.command, run.id)
+      local done, report = pcall(rollback.run, conn, { runs = { run.id } }, { cascade = true })
+      if not done then
+        -- One rollback out of a batch may lead to a state in between that refers to what was gone even then.
+        assert.same({ "conflict", "rollback", true }, { report.code, run.command, run.is_of_batch }, what)
+        assert.same({}, rolling.difference(before, rolling.snapshot(conn)), what)
+        goto continue
+      end
       rollback.run(conn, { runs = not report.batch_id and { report.rollbacks[1].id } or nil, batch = report.batch_id })
       assert.same({}, rolling.difference(before, rolling.snapshot(conn, before)), what)
       assert.same({}, rolling.difference(counted, rolling.counting(conn)), what)
@@ -134,6 +140,7 @@ describe("rollback of random runs", function()
         rollback.run(conn, { runs = { run.id } }, { cascade = true })
         one_of(ACTIONS)()
       end
+      ::continue::
     end
     -- And all of it, down to the empty database.
     while true do

@@ -5,6 +5,7 @@ local entities = require "ligase.store.entities"
 local intake = require "ligase.intake.ingest"
 local ingesting = require "tests.lua.store.ingesting"
 local inputs = require "ligase.io.inputs"
+local integrity = require "ligase.store.integrity"
 local json = require "ligase.base.json"
 local links = require "ligase.store.links"
 local name_differences = require "ligase.store.name_differences"
@@ -156,6 +157,22 @@ describe("rollback of an ingest", function()
     undo(undone_by, { cascade = true })
     assert.same({}, rolling.difference(after, rolling.counting(conn)))
     undo(made, { cascade = true })
+  end)
+
+  it("leaves the numbers of revisions alone that another rollback keeps", function()
+    local made = ingest("numbered", "lipid,a\nx,1\n").run_id
+    local gone = undo(made).rollbacks[1].id
+    local there = undo(gone).rollbacks[1].id
+    local second = ingest("numbered", "lipid,a\nx,2\n")
+    assert.equal(2, second.revision)
+    undo(second.run_id)
+    undo(there) -- with both revisions; and the first rollback, undone once more, brings back one
+    undo(gone)
+    assert.equal(3, ingest("numbered", "lipid,a\nx,3\n").revision)
+    assert.equal(3, conn:query("SELECT count(*) AS n FROM measurements AS m JOIN datasets AS d ON d.id = m.dataset_id "
+      .. "WHERE d.name = 'numbered'")[1].n)
+    local found = integrity.check(conn, { seconds = 60 })
+    assert.same({}, found.findings)
   end)
 
   it("finds the rows of a removed dataset where it left them", function()

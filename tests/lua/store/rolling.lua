@@ -14,7 +14,7 @@ SELECT coalesce(encode(sha256(convert_to(string_agg(x.row, E'\n' ORDER BY x.row 
   AS digest, count(*) AS n
 FROM (SELECT %s AS row FROM %s AS t %s) AS x]]
 
-local function digest(conn, name, condition, shown)
+local function digest_of(conn, name, condition, shown)
   local row = conn:query(DIGEST:format(shown or "t::text", name, condition))[1]
   return ("%d %s"):format(row.n, row.digest)
 end
@@ -24,7 +24,7 @@ end
 ---@param name string
 ---@return string
 function M.digest(conn, name)
-  return digest(conn, name, "")
+  return digest_of(conn, name, "")
 end
 
 --- The digests of all tables.
@@ -42,7 +42,7 @@ function M.snapshot(conn, old)
       snapshot.ids[tbl.name] = ids
       where = ("WHERE id::text IN (%s)"):format(ids)
     end
-    snapshot.tables[tbl.name] = digest(conn, tbl.name, where)
+    snapshot.tables[tbl.name] = digest_of(conn, tbl.name, where)
   end
   return snapshot
 end
@@ -81,7 +81,7 @@ local COUNTS = {
 function M.counting(conn, without)
   local snapshot = { tables = {} }
   for name, join in pairs(COUNTS) do
-    snapshot.tables[name] = digest(conn, name, join, without and ("(to_jsonb(t) %s)::text"):format(without))
+    snapshot.tables[name] = digest_of(conn, name, join, without and ("(to_jsonb(t) %s)::text"):format(without))
   end
   return snapshot
 end

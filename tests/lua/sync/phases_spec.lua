@@ -341,6 +341,11 @@ return phases.define { name = "postgres_only",
     assert.equal(2, result.code)
     assert.matches("postgres_only.lua: check of phase 'postgres_only' failed: column \"nonsense\" does not exist",
       result.stderr, 1, true)
+    sys.write_file(workspace .. "/migrations/phases/postgres_only.lua",
+      "return require 'ligase.sync.phases'.define { name = 'postgres_only', check = function() end }")
+    result = ligase("postgres_primary", { "phase" })
+    assert.equal(2, result.code)
+    assert.matches("postgres_only.lua: phases.define: option '%l+' is missing", result.stderr)
     own_script { verify = "gate:measure('mine', '0 x', function() return 3, nil, 'do this' end)" }
     result = ligase("postgres_primary", { "phase", "advance" })
     assert.equal(1, result.code)

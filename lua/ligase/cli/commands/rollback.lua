@@ -22,7 +22,8 @@ local NAMED_MOST = 10
 --- Declares the command's words.
 ---@param parser table argparse's
 function M.configure(parser)
-  parser:argument("RUN", "Runs: an id, a start of one, or last: the latest that counts and is no rollback.")
+  parser:argument("RUN", "Runs: an id, a start of one, or last: the latest that counts and is neither a rollback nor "
+    .. "a comparison.")
     :target("runs"):argname("RUN"):args("*")
   parser:option("--batch", "All runs of a batch that count: its id, a start of it, or last."):argname("BATCH")
   parser:flag("--cascade", "Undo later runs that built on it too, the newest first.")

@@ -138,8 +138,8 @@ local FINAL = [[final AS MATERIALIZED (
 local NEEDED = (function()
   local parts = {}
   for i, reference in ipairs(tables.REFERENCES) do
-    parts[i] = ("SELECT '%s' AS tbl, u.target ->> '%s' AS id, true AS is_final FROM final AS u WHERE u.tbl = '%s'"):format(reference[3],
-      reference[2], reference[1])
+    parts[i] = ("SELECT '%s' AS tbl, u.target ->> '%s' AS id, true AS is_final FROM final AS u WHERE u.tbl = '%s'")
+      :format(reference[3], reference[2], reference[1])
   end
   parts[#parts + 1] = [[SELECT 'compounds', x.compound_id::text, true FROM final AS u JOIN screening_results AS x
     ON x.campaign_id = u.id::uuid AND x.revision = (u.target ->> 'current_revision')::int

@@ -171,7 +171,8 @@ local function refuse_conflict(failure)
     message = failure.code == UNIQUE and "a row that has to come back has its place taken by another one"
       or "a row that has to come back, or to go, and another one refer to each other",
     detail = failure.detail or failure.message,
-    hint = "Change or delete the other one, or roll back the run that made it, and try again" }
+    hint = "Change or delete the other one, or roll back the run that made it, and try again; rollbacks that were "
+      .. "made together are best undone together: --batch" }
 end
 
 --- Puts the rows of `net` back. Raises "usage" when others stand in the way.
