@@ -278,6 +278,17 @@ local function refuse_by_mode(kind, mode, record, before, place)
   end
 end
 
+--- Refuses a name that another entity has, which the database would, too, but without a word
+--- of which record it is.
+local function refuse_taken(kind, rows, before, row, place)
+  local other = before and rows.by_identity[identity_of(kind, row)]
+  if other and other.id ~= before.id then
+    refuse({ record = place, field = kind.identity[1] }, "exists", ("there is a %s '%s' already (%s)"):format(kind.name,
+      text.printable(row[kind.identity[1]]), other.id), ("Give one of the two another %s first"):format(
+      kind.identity[1]))
+  end
+end
+
 --- What each record comes to. Two records for one entity are refused.
 ---@param conn table
 ---@param kind ligase.entity_kind
@@ -291,6 +302,7 @@ function M.plan(conn, kind, records, mode)
     refuse_by_mode(kind, mode, record, before, place)
     local row = row_after(kind, record, before)
     row.id = before and before.id or record.new_id or sys.uuid7()
+    refuse_taken(kind, rows, before, row, place)
     local key = before and before.id or identity_of(kind, row) or "\0" .. row.name
     if first_of[key] then
       errors.raise { kind = "usage", code = "twice", record = place, field = kind.identity[1], other = first_of[key],

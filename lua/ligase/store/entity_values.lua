@@ -13,6 +13,9 @@ local M = {}
 --- What an index entry can hold, well below Postgres' limit.
 local NAME_BYTES_MOST = 1000
 
+--- Postgres writes a row's numbers out in JSON, and what is larger is no integer of Lua any more.
+local NUMBER_LESS_THAN = 2.0 ^ 63
+
 -- ---- checks ----------------------------------------------------------------
 
 local checks = {}
@@ -237,6 +240,8 @@ function convert.number(value)
   number = type(number) ~= "boolean" and tonumber(number)
   if not number or number ~= number or number == math.huge or number == -math.huge then
     return nil, "it is no number", "The decimal mark is the point"
+  elseif number >= NUMBER_LESS_THAN or number <= -NUMBER_LESS_THAN then
+    return nil, "it is too large"
   end
   return math.tointeger(number) or number
 end

@@ -131,6 +131,13 @@ function M.read(conn, kind, ids)
   return assemble(kind, ids, places, results)
 end
 
+--- The server's clock, by which it is noted when pages were told.
+---@param conn table
+---@return number seconds since 1970
+function M.now_s(conn)
+  return conn:query("SELECT extract(epoch FROM clock_timestamp())::float8 AS s")[1].s
+end
+
 local IDS = "SELECT id FROM %s WHERE ($1::uuid IS NULL OR id > $1) ORDER BY id LIMIT $2"
 
 --- The ids of a kind's entities, in their order, some at a time.

@@ -87,8 +87,8 @@ end
 local function take(self, pages)
   if #pages > 0 then
     merge(self.report, taking.take(self.conn, self.target, self.policy.type, pages, { command = COMMAND,
-      arguments = { entity = self.policy.type }, rehearse = self.rehearse, owners = self.owners,
-      emptied = self.emptied,
+      listed_s = self.listed_s, arguments = { entity = self.policy.type }, rehearse = self.rehearse,
+      owners = self.owners, emptied = self.emptied,
       markdown = not self.rehearse and bodies_of(self, pages) or nil }))
   end
   self.tell(self.report)
@@ -96,6 +96,7 @@ end
 
 local function read_pages(self)
   local pages, source = {}, self.target:source(self.policy.type)
+  self.listed_s = mirrors.now_s(self.conn)
   for page in self.target.client:query(source.id, { about = self.policy.kind.plural }) do
     if not (page.in_trash or page.archived) then
       self.report.pages = self.report.pages + 1

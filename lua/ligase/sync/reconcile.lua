@@ -18,6 +18,7 @@ local PAGES_AT_ONCE, ENTITIES_AT_ONCE = 100, 500
 
 ---@class ligase.comparison: ligase.reconciliation
 ---@field policy ligase.entity_policy
+---@field started_s number by the server's clock
 ---@field findings ligase.comparison_finding[]
 
 ---@class ligase.comparison_finding: ligase.reconciliation_finding
@@ -26,8 +27,9 @@ local PAGES_AT_ONCE, ENTITIES_AT_ONCE = 100, 500
 ---@field said table<string, any>|nil what the page says
 ---@field differences table<string, ligase.property_difference>|nil
 ---@field sides table<string, "notion"|"postgres"|"both">|nil by property: where it was changed
----@field why "unlinked"|"gone"|"notions_own"|nil unlinked: the page carries the entity's id and Postgres does not know
---- it; gone: the page's entity is gone; notions_own: the page was made in Notion
+---@field why "unlinked"|"gone"|"stranger"|"notions_own"|nil unlinked: the page carries the entity's id and Postgres does
+--- not know it; gone: the page's entity is gone; stranger: it carries an id that this database never told Notion;
+--- notions_own: the page was made in Notion
 
 ---@class ligase.comparing
 ---@field conn table
@@ -173,14 +175,18 @@ end
 
 -- ---- pages that carry an id, and are not known by Postgres ------------------
 
+--- Pages that carry the id of no entity. Only what this database told Notion of can have been
+--- deleted here: another id was given while Notion was written first, by another database, or
+--- by this one before it was restored from a backup.
 local function extra_of_gone(self, entity, claims)
+  local why = entity.mirror and "gone" or "stranger"
   for _, claim in ipairs(claims) do
     if entity.is_coming then
       count(self, "on_their_way")
     else
       add(self, { finding = "extra", entity_id = entity.id, page_id = claim.page.id, page = claim.page,
-        said = claim.said, entity = entity, why = "gone",
-        details = { name = properties.title(claim.page), why = "gone" } })
+        said = claim.said, entity = entity, why = why,
+        details = { name = properties.title(claim.page), why = why } })
     end
   end
 end
@@ -274,7 +280,7 @@ function M.compare(conn, target, entity_type, tell)
   local self = setmetatable({ conn = conn, target = target, kind = policy.kind, source = target:source(entity_type),
     owners = mirrors.ids_of_pages(conn, { policy.kind.name }), seen = {}, claims = {}, started_s = now.s,
     shown = target:shown_types(), tell = tell or function() end,
-    result = { entity_type = entity_type, policy = policy, started_at = now.at, counts = new_counts(),
+    result = { entity_type = entity_type, policy = policy, started_at = now.at, started_s = now.s, counts = new_counts(),
       findings = {} } }, Comparing)
   read_pages(self)
   read_claims(self)

@@ -146,17 +146,20 @@ local function tell_conflicts(self, about, conflicts)
     if conflict then
       local taken = self.target:rule(self.claim.entity_type).conflict
       tell(self, "conflict", ("%s: '%s' was changed in Notion to %s, and should be %s: %s"):format(about, name,
-        values.shown(conflict.page), values.shown(conflict.wanted), taken == "notion" and "taken into Postgres"
-        or taken == "postgres" and "overwritten" or "left as it is; ligase reconcile settles it"))
+        values.shown(conflict.page), values.shown(conflict.wanted), conflict.unknown
+        and "left as it is, for it refers to a page that is no entity's (" .. conflict.unknown .. ")"
+        or taken == "notion" and "taken into Postgres" or taken == "postgres" and "overwritten"
+        or "left as it is; ligase reconcile settles it"))
     end
   end
 end
 
 -- ---- ending a delivery -----------------------------------------------------
 
---- Puts what people wrote in the page into Postgres, where the policy says so.
-local function take_conflicts(self, delivered)
-  local policy, said = self.target:entity(delivered.entity.type), {}
+--- What people wrote in the page, as fields for Postgres. A relation to a page that is no entity's
+--- stays a conflict: taken without that page, it would be taken out of Notion, too.
+local function fields_of_conflicts(self, delivered)
+  local policy, said, told = self.target:entity(delivered.entity.type), {}, delivered.told
   for name, conflict in pairs(delivered.conflicts) do
     said[name] = conflict.page
   end
@@ -164,17 +167,31 @@ local function take_conflicts(self, delivered)
   for _, link in pairs(policy.kind.links) do
     kinds_of_links[#kinds_of_links + 1] = link.kind
   end
-  local fields = values.fields(policy, said, mirrors.ids_of_pages(self.conn, kinds_of_links), delivered.conflicts)
-  if next(fields) then
-    fields.id = delivered.entity.id
-    entities.change(self.conn, { command = "sync", arguments = { taken_from = "notion" } }, function(changes)
-      changes:upsert(policy.kind.name, { fields })
-    end)
+  local fields, unknown = values.fields(policy, said, mirrors.ids_of_pages(self.conn, kinds_of_links),
+    delivered.conflicts)
+  for _, reference in ipairs(unknown) do
+    local name = reference.property
+    local conflict = delivered.conflicts[name]
+    conflict.unknown, fields[policy.by_name[name].link] = reference.page_id, nil
+    told.properties[name] = conflict.delivered ~= json.null and conflict.delivered or nil
+    told.conflict = told.conflict or {}
+    told.conflict[name] = conflict
   end
+  return fields
+end
+
+--- Puts what people wrote in the page into Postgres, where the policy says so.
+local function take_conflicts(self, entity, fields)
+  fields.id = entity.id
+  entities.change(self.conn, { command = "sync", arguments = { taken_from = "notion" } }, function(changes)
+    changes:upsert(self.target:entity(entity.type).kind.name, { fields })
+  end)
 end
 
 local function complete(self, delivered)
   local conn, claim, told = self.conn, self.claim, delivered.told
+  local is_taken = delivered.conflicts and self.target:rule(claim.entity_type).conflict == "notion"
+  local fields = is_taken and fields_of_conflicts(self, delivered) or {}
   conn:transaction(function()
     if not outbox.finish(conn, claim, { state = "done" }) then
       raise_lost()
@@ -183,8 +200,8 @@ local function complete(self, delivered)
     if told then
       mirrors.settle(conn, delivered.entity, told)
     end
-    if delivered.conflicts and self.target:rule(claim.entity_type).conflict == "notion" then
-      take_conflicts(self, delivered)
+    if next(fields) then
+      take_conflicts(self, delivered.entity, fields)
     end
     if told and told.page_id and not told.trashed then
       outbox.wake(conn, claim.entity_id)

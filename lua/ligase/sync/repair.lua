@@ -91,7 +91,26 @@ local function writable(finding, side, overwrite)
   return those, others
 end
 
+--- Whether an entity was changed, or Notion told of it, since it was compared: then nothing that
+--- was found of it counts.
+local function was_changed(self, finding)
+  local policy, before = self.comparison.policy, finding.entity
+  local now = mirrors.read(self.conn, policy.kind, { before.id })[before.id]
+  local function wanted(entity)
+    return values.sha256(policy, (values.wanted(policy, entity)))
+  end
+  if now.row and not now.is_coming and wanted(now) == wanted(before)
+    and (now.mirror and now.mirror.delivered_s) == (before.mirror and before.mirror.delivered_s) then
+    return false
+  end
+  left(finding, "it was changed while both sides were compared: once more")
+  return true
+end
+
 local function notion_differing(self, finding)
+  if was_changed(self, finding) then
+    return
+  end
   local those, conflicts = writable(finding, "notion", self.overwrite)
   if not next(those) and finding.why ~= "unlinked" then
     return left(finding, "it was changed in Notion: take that into Postgres with --fix postgres, or replace it with "
@@ -124,6 +143,9 @@ end
 local function notion_extra(self, finding)
   if finding.why == "gone" then
     return notion_trash(self, finding)
+  elseif finding.why == "stranger" then
+    return left(finding, "it carries an id that this database never gave to Notion: take it over with --fix postgres, "
+      .. "or: ligase import notion")
   end
   left(finding, "take it over with --fix postgres, or: ligase import notion")
 end
@@ -143,7 +165,7 @@ local function postgres_extra(self, finding)
     return left(finding, "put the page into the trash with --fix notion")
   end
   local taken = taking.take(self.conn, self.target, self.comparison.entity_type, { finding.page },
-    { command = "reconcile" })
+    { command = "reconcile", listed_s = self.comparison.started_s })
   if taken.problems[1] then
     left(finding, taken.problems[1].message)
   else
@@ -193,6 +215,9 @@ local function held_of(self, finding, those)
 end
 
 local function postgres_differing(self, finding)
+  if was_changed(self, finding) then
+    return
+  end
   local those, conflicts = writable(finding, "postgres", self.overwrite)
   those[self.comparison.policy.id_property] = nil
   local held = held_of(self, finding, those)
@@ -208,7 +233,7 @@ local function postgres_differing(self, finding)
     return left(finding, problem)
   end
   local done, failure = xpcall(take_fields, errors.explained, self, finding, those, fields)
-  if not done and not errors.is(failure, "usage") then
+  if not done and not taking.is_refused(failure) then
     error(failure, 0)
   elseif not done then
     left(finding, failure.message)

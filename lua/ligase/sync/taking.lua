@@ -7,6 +7,7 @@
 --- sides is a conflict: the policy's rule decides, and while Notion is written first, Notion
 --- wins.
 local entities = require "ligase.store.entities"
+local entity_values = require "ligase.store.entity_values"
 local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
 local mirrors = require "ligase.store.mirrors"
@@ -41,6 +42,7 @@ Taking.__index = Taking
 ---@field page table
 ---@field said table<string, any>
 ---@field name string
+---@field read_s number when Notion was asked for it, or before, in seconds since 1970 of the server
 ---@field entity ligase.mirrored_entity|nil
 ---@field fields table<string, any>
 ---@field untaken table<string, boolean> properties that stay as each side has them
@@ -59,12 +61,14 @@ local function claimed_id(self, said)
   return type(id) == "string" and entities.is_id(id) and id:lower() or nil
 end
 
---- What a page says in these columns, with \0 in between; nil when it does not say.
+--- What a page says in these columns, as they would hold it, with \0 in between, and the first of
+--- them; nil when it does not say.
 local function key_of(kind, columns, fields)
   local parts = {}
   for i, column in ipairs(columns) do
     local value = fields[column]
-    if value == nil or value == json.null then
+    value = value ~= nil and entity_values.convert(kind.fields[column], value)
+    if not value or value == json.null then
       value = kind.fields[column].empty
     end
     if value == nil then
@@ -72,7 +76,7 @@ local function key_of(kind, columns, fields)
     end
     parts[i] = value
   end
-  return table.concat(parts, "\0")
+  return table.concat(parts, "\0"), parts[1]
 end
 
 --- The entities that pages without an id mean by what they say in these columns.
@@ -80,8 +84,7 @@ local function find_by(self, list, columns)
   local kind, first, keys = self.policy.kind, {}, {}
   for _, one in ipairs(list) do
     if not one.id and not one.new_id then
-      keys[one] = key_of(kind, columns, one.all)
-      first[#first + 1] = keys[one] and one.all[columns[1]]
+      keys[one], first[#first + 1] = key_of(kind, columns, one.all)
     end
   end
   local ids = #first > 0 and mirrors.by_columns(self.conn, kind, columns, first) or {}
@@ -94,6 +97,7 @@ end
 local function find_entities(self, list)
   local kind, claimed, ids = self.policy.kind, {}, {}
   for _, one in ipairs(list) do
+    one.new_id = nil
     one.id = self.owners[values.page_key(one.page.id)] or claimed_id(self, one.said)
     claimed[#claimed + 1] = one.id
   end
@@ -114,6 +118,46 @@ local function find_entities(self, list)
   for _, one in ipairs(list) do
     one.entity = one.id and known[one.id]
   end
+end
+
+--- What a page says now. False when it is there no more.
+local function read_again(self, one)
+  local client = self.target.client
+  local looked, page = xpcall(client.page, errors.explained, client, one.page.id, { about = one.name })
+  if not looked and not (errors.is(page, "notion") and page.status == 404) then
+    error(page, 0)
+  elseif not looked or page.in_trash or page.archived then
+    return false
+  end
+  one.page, one.said = page, properties.read_all(client:complete(page))
+  one.name, one.all = properties.title(page), (values.fields(self.policy, one.said, self.owners))
+  return true
+end
+
+local function was_told_since(one)
+  local mirror = one.entity and one.entity.mirror
+  return mirror ~= nil and mirror.delivered_s ~= nil and mirror.delivered_s >= one.read_s
+end
+
+--- Reads pages again that the relay wrote after they were read: what they said before would pass
+--- for what people wrote. Those that are gone meanwhile are left out.
+local function look_again(self, list)
+  repeat
+    local now_s, is_again, left = mirrors.now_s(self.conn), false, {}
+    for _, one in ipairs(list) do
+      local is_old = was_told_since(one)
+      is_again = is_again or is_old
+      one.read_s = is_old and now_s or one.read_s
+      if not is_old or read_again(self, one) then
+        left[#left + 1] = one
+      end
+    end
+    list = left
+    if is_again then
+      find_entities(self, list)
+    end
+  until not is_again
+  return list
 end
 
 --- Whether an entity has another live page: then two pages say they are it.
@@ -267,11 +311,20 @@ local function is_alone(self, one)
   return true
 end
 
+local UNIQUE_VIOLATION = "23505"
+
+--- Whether what a page says cannot be stored: it is no value of its field, or another entity's.
+---@param failure any
+---@return boolean
+function M.is_refused(failure)
+  return errors.is(failure, "usage") or errors.is(failure, "database") and failure.code == UNIQUE_VIOLATION
+end
+
 local function store_one(self, one)
   local done, result = xpcall(store, errors.explained, self, { one })
   if done then
     count(self, result)
-  elseif errors.is(result, "usage") then
+  elseif M.is_refused(result) then
     problem(self, one, result.message, result.hint)
   else
     error(result, 0)
@@ -288,7 +341,7 @@ local function store_all(self, list)
   if done then
     count(self, result)
     return list
-  elseif not errors.is(result, "usage") then
+  elseif not M.is_refused(result) then
     error(result, 0)
   end
   local stored = {}
@@ -350,8 +403,9 @@ end
 ---@param target ligase.notion_target
 ---@param entity_type string
 ---@param pages table[] as Notion gives them, all of the type's database
----@param given {command: string, arguments: table|nil, markdown: table<string, string>|nil, rehearse: boolean|nil,
---- owners: table<string, string>|nil, emptied: ligase.emptied|nil} markdown: bodies by the page's id; rehearse: nothing
+---@param given {command: string, listed_s: number, arguments: table|nil, markdown: table<string, string>|nil,
+--- rehearse: boolean|nil, owners: table<string, string>|nil, emptied: ligase.emptied|nil} listed_s: when Notion was asked
+--- for them, or before, by ligase.store.mirrors.now_s; markdown: bodies by the page's id; rehearse: nothing
 --- is kept; owners: entities of all kinds by page (ligase.store.mirrors.ids_of_pages), to which those that are new are
 --- added; emptied: holds values of properties that most pages lost
 ---@return ligase.taken
@@ -364,12 +418,12 @@ function M.take(conn, target, entity_type, pages, given)
   local list = {}
   for i, page in ipairs(pages) do
     local said = properties.read_all(target.client:complete(page))
-    list[i] = { page = page, said = said, name = properties.title(page), untaken = {},
+    list[i] = { page = page, said = said, name = properties.title(page), untaken = {}, read_s = given.listed_s,
       markdown = given.markdown and given.markdown[page.id], all = (values.fields(policy, said, self.owners)) }
   end
   find_entities(self, list)
   local kept = {}
-  for _, one in ipairs(list) do
+  for _, one in ipairs(look_again(self, list)) do
     if has_other_page(one) then
       refuse_second(self, one)
     else

@@ -92,6 +92,21 @@ local function called(entity_policy, property, which, ...)
   return result
 end
 
+--- The types of Lua that a property's value may be of.
+local LUA_TYPES = { number = { number = true }, checkbox = { boolean = true }, date = { string = true, table = true },
+  files = { table = true } }
+local TEXTS = { string = true, number = true, boolean = true, table = true }
+
+--- Refuses what a function of the policy gave and the property does not hold: nothing could be
+--- compared with it.
+local function check_type(entity_policy, property, value)
+  if not (LUA_TYPES[property.type] or TEXTS)[type(value)] then
+    errors.raise { kind = "usage", code = "policy", message = ("property '%s' of %s is a %s, and was to show %s"):format(
+      property.name, entity_policy.kind.plural, property.type, type(value) == "string" and ("the text '%s'"):format(
+      text.shown(value, 40)) or "a " .. type(value)), hint = "Mend its write function in recipes/policy.lua" }
+  end
+end
+
 --- The pages of what an entity is linked to; links to entities without a page are added to
 --- those that are waited for.
 local function pages_of(links, waiting, shown_types)
@@ -127,6 +142,7 @@ function M.wanted(entity_policy, entity, shown_types)
           or not property.column and called(entity_policy, property, "write", entity)
       end
       if not is_empty(value) then
+        check_type(entity_policy, property, value)
         value = TO_PROPERTY[property.type](value)
       end
     end

@@ -95,7 +95,8 @@ local function properties_line(finding)
   return #parts > 0 and table.concat(parts, "; ") or "Postgres does not know its page"
 end
 
-local WHY = { gone = "its entity was deleted", notions_own = "it was made in Notion" }
+local WHY = { gone = "its entity was deleted", stranger = "it carries an id that is not this database's",
+  notions_own = "it was made in Notion" }
 
 local LINES = {
   missing = function(finding)
