@@ -73,7 +73,7 @@ static int conn_close(lua_State *L) {
     if (conn->echoing) {
         lig_error_usage(L, "an echo function cannot close its connection");
     }
-    if (conn->pg != NULL && PQpipelineStatus(conn->pg) != PQ_PIPELINE_OFF) {
+    if (conn->pipelining) {
         lig_error_usage(L, "what runs during a pipeline cannot close its connection");
     }
     return conn_release(L);

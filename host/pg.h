@@ -128,6 +128,7 @@ typedef struct lig_conn {
     double connect_timeout_s;
     bool echo;         /* to stderr, or to the function in user value 2 */
     bool echoing;      /* inside the echo function */
+    bool pipelining;   /* what runs during its pipeline is running: it must not close it */
     char failure[256]; /* why the transaction failed, for whoever commits it */
 } lig_conn;
 

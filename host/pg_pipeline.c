@@ -204,16 +204,19 @@ static bool steps_commit(const step *steps, int count) {
 
 /* Calls the function at `meanwhile` while the server works, and takes it off, so that it
  * runs once.  Returns whether it raised; the error is then on the stack. */
-static bool meanwhile_run(lua_State *L, int meanwhile, PGconn *pg,
+static bool meanwhile_run(lua_State *L, int meanwhile, lig_conn *conn,
                           struct lig_pg_patience *patience) {
     if (!lua_isfunction(L, meanwhile)) {
         return false;
     }
-    (void)lig_pg_pump(pg, LIG_PG_FLUSHED, patience);
+    (void)lig_pg_pump(conn->pg, LIG_PG_FLUSHED, patience);
     lua_pushvalue(L, meanwhile);
     lua_pushnil(L);
     lua_replace(L, meanwhile);
-    return lua_pcall(L, 0, 0, 0) != LUA_OK;
+    conn->pipelining = true;
+    bool raised = lua_pcall(L, 0, 0, 0) != LUA_OK;
+    conn->pipelining = false;
+    return raised;
 }
 
 static void steps_run(lua_State *L, const step *steps, const lig_params *params, lig_result *box,
@@ -233,7 +236,7 @@ static void steps_run(lua_State *L, const step *steps, const lig_params *params,
             lig_pg_raise_conn(L, pg, NULL);
         }
         steps_send(pg, steps, box->count, params, &patience);
-        bool raised = meanwhile_run(L, meanwhile, pg, &patience);
+        bool raised = meanwhile_run(L, meanwhile, conn, &patience);
         if (raised) {
             (void)lig_pg_cancel(pg);
         }

@@ -91,6 +91,8 @@ describe("every example of the help", function()
     ["screen/plate_1.csv"] = "well,compound,signal\nA1,C1,5\nA23,,1\nB23,,2\nA24,,9\nB24,,10\n",
     ["screen/plate_17.csv"] = "well,compound,signal\nA1,C3,4\nA23,,1\nB23,,2\nA24,,9\nB24,,10\n",
     ["screen/plate_2.csv"] = "well,compound,signal\nA1,C2,5\nA23,,1\nB23,,2\nA24,,9\nB24,,10\n",
+    ["layouts/P7.csv"] = "well,compound\nA1,C4\nA2,C5\n",
+    ["screen/reader_P7.txt"] = "Plate: P7\n,1,2,3,4,5,6\nA,5,6,,,,\n",
     ["screen/reader.csv"] = "well,content,signal\nA1,sample,5\nA2,HPE,1\nA3,HPE,2\nB1,ZPE,9\nB2,ZPE,10\n",
     ["screen/ic50.csv"] = "compound,IC50\nC1,25\nC2,>10000\n",
     ["library.tsv"] = "Compound ID\tCompound name\tCAS\nC-0001\tcaffeine\t58-08-2\n",
@@ -141,6 +143,7 @@ describe("every example of the help", function()
     end
     sys.mkdir(path .. "/results")
     sys.mkdir(path .. "/screen")
+    sys.mkdir(path .. "/layouts")
     sys.write_file(path .. "/results/day_1.csv", "Lipid,a,b\nPC 34:1,1,2\nPC 36:1,3,4\n")
     for name, content in pairs(NAMED) do
       sys.write_file(path .. "/" .. name, content)

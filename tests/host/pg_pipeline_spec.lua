@@ -66,6 +66,17 @@ describe("pg", function()
       assert.are.equal(2, calls)
     end)
 
+    it("lose a connection that can be closed then", function()
+      local lost = pg.connect(db.conninfo)
+      local pid = lost:query("SELECT pg_backend_pid() AS pid")[1].pid
+      assert.are.equal("database", failure(lost.pipeline, lost, function(p)
+        p:query("SELECT pg_terminate_backend($1)", pid)
+        p:query "SELECT 1"
+      end).kind)
+      lost:close()
+      assert.is_false(lost:is_open())
+    end)
+
     it("cancel when it raises, and raise its error", function()
       local other <close> = pg.connect(db.conninfo)
       other:script "SELECT pg_advisory_lock(1)"

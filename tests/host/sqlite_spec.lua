@@ -188,9 +188,10 @@ c.execute("PRAGMA journal_mode = wal")
 c.execute("CREATE TABLE t (v)")
 c.execute("INSERT INTO t VALUES (5)")
 c.commit()
+open(sys.argv[1] + ".ready", "w").close()
 sys.stdin.readline()]], path), "w")) -- holds its connection open until it is closed
     for _ = 1, 200 do
-      if sys.stat(path .. "-wal") and #sys.read_file(path .. "-wal") > 8000 then
+      if sys.stat(path .. ".ready") then
         break
       end
       sys.sleep(0.02)

@@ -27,8 +27,8 @@ local PAGES_AT_ONCE, ENTITIES_AT_ONCE = 100, 500
 ---@field said table<string, any>|nil what the page says
 ---@field differences table<string, ligase.property_difference>|nil
 ---@field sides table<string, "notion"|"postgres"|"both">|nil by property: where it was changed
----@field why "unlinked"|"gone"|"stranger"|"notions_own"|nil unlinked: the page carries the entity's id and Postgres does
---- not know it; gone: the page's entity is gone; stranger: it carries an id that this database never told Notion;
+---@field why "unlinked"|"gone"|"stranger"|"notions_own"|nil unlinked: the page carries the entity's id and Postgres
+--- does not know it; gone: the page's entity is gone; stranger: it carries an id that this database never told Notion;
 --- notions_own: the page was made in Notion
 
 ---@class ligase.comparing
@@ -280,7 +280,8 @@ function M.compare(conn, target, entity_type, tell)
   local self = setmetatable({ conn = conn, target = target, kind = policy.kind, source = target:source(entity_type),
     owners = mirrors.ids_of_pages(conn, { policy.kind.name }), seen = {}, claims = {}, started_s = now.s,
     shown = target:shown_types(), tell = tell or function() end,
-    result = { entity_type = entity_type, policy = policy, started_at = now.at, started_s = now.s, counts = new_counts(),
+    result = { entity_type = entity_type, policy = policy, started_at = now.at, started_s = now.s,
+      counts = new_counts(),
       findings = {} } }, Comparing)
   read_pages(self)
   read_claims(self)

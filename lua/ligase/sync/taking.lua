@@ -404,9 +404,9 @@ end
 ---@param entity_type string
 ---@param pages table[] as Notion gives them, all of the type's database
 ---@param given {command: string, listed_s: number, arguments: table|nil, markdown: table<string, string>|nil,
---- rehearse: boolean|nil, owners: table<string, string>|nil, emptied: ligase.emptied|nil} listed_s: when Notion was asked
---- for them, or before, by ligase.store.mirrors.now_s; markdown: bodies by the page's id; rehearse: nothing
---- is kept; owners: entities of all kinds by page (ligase.store.mirrors.ids_of_pages), to which those that are new are
+--- rehearse: boolean|nil, owners: table<string, string>|nil, emptied: ligase.emptied|nil} listed_s: when Notion was
+--- asked for them, or before, by ligase.store.mirrors.now_s; markdown: bodies by the page's id; rehearse: nothing is
+--- kept; owners: entities of all kinds by page (ligase.store.mirrors.ids_of_pages), to which those that are new are
 --- added; emptied: holds values of properties that most pages lost
 ---@return ligase.taken
 function M.take(conn, target, entity_type, pages, given)

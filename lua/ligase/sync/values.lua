@@ -101,9 +101,11 @@ local TEXTS = { string = true, number = true, boolean = true, table = true }
 --- compared with it.
 local function check_type(entity_policy, property, value)
   if not (LUA_TYPES[property.type] or TEXTS)[type(value)] then
-    errors.raise { kind = "usage", code = "policy", message = ("property '%s' of %s is a %s, and was to show %s"):format(
-      property.name, entity_policy.kind.plural, property.type, type(value) == "string" and ("the text '%s'"):format(
-      text.shown(value, 40)) or "a " .. type(value)), hint = "Mend its write function in recipes/policy.lua" }
+    local shown = type(value) == "string" and ("the text '%s'"):format(text.shown(value, 40)) or "a " .. type(value)
+    errors.raise { kind = "usage", code = "policy",
+      message = ("property '%s' of %s is a %s, and was to show %s"):format(property.name, entity_policy.kind.plural,
+        property.type, shown),
+      hint = "Mend its write function in recipes/policy.lua" }
   end
 end
 

@@ -17,7 +17,7 @@ M.example = [[
   ligase screening --campaign kinases --positive 'column 23' --negative A24:P24 screen/plate_*.csv
   ligase screening --campaign kinases screen/plate_17.csv
   ligase screening --campaign kinases --role HPE=positive --role ZPE=negative screen/reader.csv
-  ligase screening --campaign kinases --layout layout.csv screen/reader_P7.txt
+  ligase screening --campaign kinases --layout layouts/P7.csv screen/reader_P7.txt
   ligase screening --campaign potency --create --unit nM screen/ic50.csv
   ligase campaign show kinases]]
 
