@@ -336,6 +336,22 @@ describe("rollback of signatures and scores", function()
     end)
   end)
 
+  it("does not put scores back where others stand of which no run is known", function()
+    add_scored("effects beside", "3.5")
+    local run = score { methods = { "concordance" } }
+    conn:query("CREATE TABLE standing AS SELECT * FROM dataset_signatures WHERE run_id = '" .. run
+      .. "' AND dataset_id = (SELECT id FROM datasets WHERE name = 'effects beside')")
+    local gone = undo(run)
+    conn:query "UPDATE standing SET run_id = gen_random_uuid()"
+    conn:query "INSERT INTO dataset_signatures SELECT * FROM standing"
+    local failure = refusal { runs = { gone.rollbacks[1].id } }
+    assert.equal("conflict", failure.code)
+    assert.matches("scores that have to come back have their place taken by others", failure.message, 1, true)
+    conn:query "DELETE FROM dataset_signatures AS x USING standing AS s WHERE s.run_id = x.run_id"
+    conn:query "DROP TABLE standing"
+    undo(gone.rollbacks[1].id)
+  end)
+
   it("knows which scores were computed from what goes", function()
     local first = add_scored("second effects", "2.5")
     local scored = score { methods = { "concordance" } }

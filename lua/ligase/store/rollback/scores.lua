@@ -84,6 +84,22 @@ local function refuse_orphans(conn)
   end
 end
 
+local UNIQUE = "23505"
+
+--- Scores come back, unless others stand in their place that no run in the way explains.
+local function put_back(conn, run_id)
+  local done, failure = pcall(conn.query, conn, PUT_BACK, run_id)
+  if done then
+    return
+  elseif errors.is(failure, "database") and failure.code == UNIQUE then
+    errors.raise { kind = "usage", code = "conflict", sqlstate = failure.code, detail = failure.detail,
+      message = "scores that have to come back have their place taken by others",
+      hint = "Roll back the run that wrote the others (ligase runs), and try again; rollbacks that were made together "
+        .. "are best undone together: --batch" }
+  end
+  error(failure, 0)
+end
+
 local function undo_run(conn, run)
   if run.is_rollback then
     conn:query(TAKE:format("$1", "dataset_signatures AS x JOIN (SELECT k.image FROM " .. LISTS:format("made", "made")
@@ -93,7 +109,7 @@ local function undo_run(conn, run)
   end
   conn:query(DELETE_TAKEN:format "= $1", run.run_id)
   conn:query(NOTE_MADE, run.run_id)
-  conn:query(PUT_BACK, run.run_id)
+  put_back(conn, run.run_id)
 end
 
 local function take_with(conn, tbl, column)
