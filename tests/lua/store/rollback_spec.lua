@@ -336,6 +336,20 @@ describe("rollback of signatures and scores", function()
     end)
   end)
 
+  it("leaves scores alone that came back while a dataset went", function()
+    add_scored("effects that stay", "4.5")
+    score { methods = { "concordance" }, parameters = { threshold = 0.3, permutations = 10 } }
+    local before = rolling.counting(conn)
+    local made = add_scored("effects that go", "5.5")
+    score { methods = { "concordance" }, parameters = { threshold = 0.4, permutations = 10 } }
+    local after = rolling.snapshot(conn)
+    local report = undo(made, { cascade = true })
+    assert.equal(2, #report.runs)
+    assert.same({}, rolling.difference(before, rolling.counting(conn)))
+    rollback.run(conn, { batch = report.batch_id })
+    assert.same({}, rolling.difference(after, rolling.snapshot(conn, after)))
+  end)
+
   it("does not put scores back where others stand of which no run is known", function()
     add_scored("effects beside", "3.5")
     local run = score { methods = { "concordance" } }
