@@ -337,6 +337,36 @@ describe("rollback of signatures and scores", function()
     end)
   end)
 
+  it("leaves scores alone that came back while a dataset went", function()
+    add_scored("effects that stay", "4.5")
+    score { methods = { "concordance" }, parameters = { threshold = 0.3, permutations = 10 } }
+    local before = rolling.counting(conn)
+    local made = add_scored("effects that go", "5.5")
+    score { methods = { "concordance" }, parameters = { threshold = 0.4, permutations = 10 } }
+    local after = rolling.snapshot(conn)
+    local report = undo(made, { cascade = true })
+    assert.equal(2, #report.runs)
+    assert.same({}, rolling.difference(before, rolling.counting(conn)))
+    rollback.run(conn, { batch = report.batch_id })
+    assert.same({}, rolling.difference(after, rolling.snapshot(conn, after)))
+  end)
+
+  it("does not put scores back where others stand of which no run is known", function()
+    add_scored("effects beside", "3.5")
+    local run = score { methods = { "concordance" } }
+    conn:query("CREATE TABLE standing AS SELECT * FROM dataset_signatures WHERE run_id = '" .. run
+      .. "' AND dataset_id = (SELECT id FROM datasets WHERE name = 'effects beside')")
+    local gone = undo(run)
+    conn:query "UPDATE standing SET run_id = gen_random_uuid()"
+    conn:query "INSERT INTO dataset_signatures SELECT * FROM standing"
+    local failure = refusal { runs = { gone.rollbacks[1].id } }
+    assert.equal("conflict", failure.code)
+    assert.matches("scores that have to come back have their place taken by others", failure.message, 1, true)
+    conn:query "DELETE FROM dataset_signatures AS x USING standing AS s WHERE s.run_id = x.run_id"
+    conn:query "DROP TABLE standing"
+    undo(gone.rollbacks[1].id)
+  end)
+
   it("knows which scores were computed from what goes", function()
     local first = add_scored("second effects", "2.5")
     local scored = score { methods = { "concordance" } }

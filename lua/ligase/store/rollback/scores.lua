@@ -51,7 +51,13 @@ WHERE $1::uuid IN (p.id, p.batch_id) AND (p.id = $1 OR p.arguments ->> 'piece_of
 
 local DELETE_TAKEN = [[
 DELETE FROM dataset_signatures AS x USING scores_taken AS s
-WHERE NOT s.is_made AND s.run_id %s AND ]] .. same_key "s.image"
+WHERE NOT s.is_made AND s.run_id = $1 AND ]] .. same_key "s.image"
+
+--- What goes for good, each with the run whose undoing takes it away.
+local GOING = [[
+(SELECT n.id, (SELECT e.run_id FROM undoing AS e WHERE e.tbl = n.tbl AND e.id = n.id AND e.target IS NULL
+    ORDER BY e.place DESC LIMIT 1) AS run_id
+  FROM net AS n WHERE n.tbl = '%s' AND n.target IS NULL) AS u]]
 
 local PUT_BACK = ([[
 INSERT INTO dataset_signatures
@@ -84,6 +90,22 @@ local function refuse_orphans(conn)
   end
 end
 
+local UNIQUE = "23505"
+
+--- Scores come back, unless others stand in their place that no run in the way explains.
+local function put_back(conn, run_id)
+  local done, failure = pcall(conn.query, conn, PUT_BACK, run_id)
+  if done then
+    return
+  elseif errors.is(failure, "database") and failure.code == UNIQUE then
+    errors.raise { kind = "usage", code = "conflict", sqlstate = failure.code, detail = failure.detail,
+      message = "scores that have to come back have their place taken by others",
+      hint = "Roll back the run that wrote the others (ligase runs), and try again; rollbacks that were made together "
+        .. "are best undone together: --batch" }
+  end
+  error(failure, 0)
+end
+
 local function undo_run(conn, run)
   if run.is_rollback then
     conn:query(TAKE:format("$1", "dataset_signatures AS x JOIN (SELECT k.image FROM " .. LISTS:format("made", "made")
@@ -91,20 +113,18 @@ local function undo_run(conn, run)
   elseif run.command == "score" then
     conn:query(TAKE:format("$1", "dataset_signatures AS x WHERE x.run_id = $1"), run.run_id)
   end
-  conn:query(DELETE_TAKEN:format "= $1", run.run_id)
+  conn:query(DELETE_TAKEN, run.run_id)
   conn:query(NOTE_MADE, run.run_id)
-  conn:query(PUT_BACK, run.run_id)
+  put_back(conn, run.run_id)
 end
 
 local function take_with(conn, tbl, column)
   if #conn:query("SELECT 1 FROM net WHERE tbl = $1 AND target IS NULL LIMIT 1", tbl) == 0 then
     return
   end
-  local source = ("(SELECT id, (array_agg(run_id ORDER BY place DESC))[1] AS run_id FROM undoing "
-    .. "WHERE tbl = '%s' AND target IS NULL GROUP BY id) AS u "
-    .. "JOIN dataset_signatures AS x ON x.%s = u.id::uuid"):format(tbl, column)
-  conn:query(TAKE:format("u.run_id", source))
-  conn:query(DELETE_TAKEN:format "IS NOT NULL")
+  local going = GOING:format(tbl)
+  conn:query(TAKE:format("u.run_id", ("%s JOIN dataset_signatures AS x ON x.%s = u.id::uuid"):format(going, column)))
+  conn:query(("DELETE FROM dataset_signatures AS x USING %s WHERE x.%s = u.id::uuid"):format(going, column))
 end
 
 --- Undoes what the runs did to scores. The rows that they refer to are there already, or are
