@@ -12,8 +12,6 @@ PG_INCLUDE  ?= /usr/include/postgresql
 
 MAKEFLAGS += --no-print-directory
 JOBS      := $(shell nproc 2>/dev/null || echo 2)
-# Specs wait for clocks and servers half of their time.
-SPECS_AT_ONCE := $(shell expr 2 \* $(JOBS))
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Werror
 CFLAGS   ?= -O2 -g
@@ -89,13 +87,13 @@ SELECTION = $(if $(FILTER),--filter '$(FILTER)') $(FILES)
 
 test: setup
 	@$(MAKE) -j$(JOBS) build/ligase
-	@build/ligase tests/run.lua --jobs $(SPECS_AT_ONCE) $(SELECTION)
+	@build/ligase tests/run.lua --jobs $(JOBS) $(SELECTION)
 
 asan: setup
 	@$(MAKE) -j$(JOBS) build/asan/ligase
 	@ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=86 \
 	  UBSAN_OPTIONS=print_stacktrace=1 LIGASE_HOME='$(CURDIR)' \
-	  build/asan/ligase tests/run.lua --jobs $(SPECS_AT_ONCE) --exclude-tags slow $(SELECTION)
+	  build/asan/ligase tests/run.lua --jobs $(JOBS) --exclude-tags slow $(SELECTION)
 
 check: setup-check
 	@$(MAKE) -j$(JOBS) build/ligase
