@@ -179,8 +179,20 @@ local function clear_settings()
   end
 end
 
+--- Specs make and drop hundreds of databases of hundreds of files each, which a file system in
+--- memory does many times quicker. TMPDIR chooses another place.
+local MEMORY, MEMORY_KIB = "/dev/shm", 4 << 20
+
+local function has_room(folder)
+  local told = sys.run({ "df", "-Pk", folder }, { stdout = "capture", stderr = "null" }).stdout
+  local free = tonumber(told:match "\n%S+ +%d+ +%d+ +(%d+)") or 0
+  local memory = tonumber(sys.read_file("/proc/meminfo"):match "MemAvailable: +(%d+)") or 0
+  return math.min(free, memory) >= MEMORY_KIB
+end
+
 local function make_folder()
-  local folder = sys.temp_dir("ligase-tests-")
+  local place = not sys.getenv "TMPDIR" and has_room(MEMORY) and MEMORY .. "/" or ""
+  local folder = sys.temp_dir(place .. "ligase-tests-")
   sys.chmod(folder, "755") -- as root, Postgres runs as another user
   return folder
 end
