@@ -7,6 +7,7 @@
 local cluster = require "ligase.store.cluster"
 local host = require "host"
 local pg = require "pg"
+local place_of = require "ligase.store.cluster_place"
 local sys = require "sys"
 
 local M = {}
@@ -137,6 +138,22 @@ end
 function M.migrated(options)
   local conninfo = M.migrated_database()
   return connect(conninfo, options), conninfo
+end
+
+--- Gives a workspace without one a private Postgres, which is not running: a copy of one that
+--- ligase made, for specs of what comes after the making.
+---@param workspace string
+function M.private_postgres(workspace)
+  if not run.made then
+    local made = run.folder .. "/made"
+    sys.mkdir(made)
+    sys.chmod(made, "755")
+    cluster.ensure(made)
+    cluster.stop(made)
+    run.made = cluster.status(made).data
+  end
+  local copied = sys.run({ "cp", "-a", run.made, place_of.make(workspace).data }, { stderr = "capture" })
+  assert(copied.code == 0, copied.stderr)
 end
 
 -- ---- files -----------------------------------------------------------------

@@ -291,7 +291,7 @@ describe("an interrupted batch", function()
   local WAITING = [[SELECT count(*) AS n FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database
     WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted]]
 
-  --- Interrupts when three datasets are there and, where that is so, a file waits for a lock.
+  --- Interrupts when three files are done and, where that is so, another one waits for a lock.
   local function interrupt(folder, signals, is_blocked)
     local out = support.tmpfile("", "out")
     local command <close> = sys.spawn({ host.executable, "ingest", folder, "--jobs", "2" },
@@ -299,7 +299,7 @@ describe("an interrupted batch", function()
     local deadline = sys.monotonic() + 20
     repeat
       sys.sleep(0.02)
-    until conn:query("SELECT count(*) AS n FROM datasets")[1].n >= 3
+    until conn:query("SELECT count(*) AS n FROM jobs WHERE state = 'done'")[1].n >= 3
       and (not is_blocked or conn:query(WAITING)[1].n > 0) or sys.monotonic() > deadline
     for _ = 1, signals do
       command:kill("INT")

@@ -1,5 +1,7 @@
 local host = require "host"
 local json = require "ligase.base.json"
+local ledger = require "tests.faults.ledger"
+local pg = require "pg"
 local support = require "tests.support"
 local sys = require "sys"
 
@@ -72,14 +74,8 @@ describe("deleting while somebody else links", function()
     local said = support.tmpfile("", "said")
     local deleting <close> = sys.spawn({ host.executable, "program", "delete", "ALS" }, { env = { POSTGRES_URL = url },
       stdout = "null", stderr = said })
-    local waiting = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() "
-      .. "AND wait_event_type = 'Lock'"
-    for _ = 1, 200 do
-      if one(waiting).n > 0 then
-        break
-      end
-      sys.sleep(0.05)
-    end
+    local watcher <close> = pg.connect(url) -- in a transaction one sees the same activity again and again
+    assert.is_truthy(ledger.wait_until_blocked(watcher))
     conn:commit()
     assert.equal(2, deleting:wait(20).code)
     assert.matches("others refer to it %(1 experiment: E%)", sys.read_file(said))

@@ -162,14 +162,14 @@ while True:
     if not piece:
         break
     sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()
 ]==], host.executable, file }, { stdout = screen, env = { POSTGRES_URL = url } })
-    for _ = 1, 200 do
-      if conn:query("SELECT count(*) AS n FROM pg_locks WHERE NOT granted")[1].n > 0 then
+    for _ = 1, 400 do
+      if sys.read_file(screen):find "%%  .-/s" then
         break
       end
-      sys.sleep(0.1)
+      sys.sleep(0.05)
     end
-    sys.sleep(0.7) -- by then it has something to show
     conn:commit()
     assert.equal(0, terminal:wait(20).code)
     local on_terminal = sys.read_file(screen)

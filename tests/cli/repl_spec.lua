@@ -276,7 +276,7 @@ describe("ligase repl on a terminal", function()
       { send = "for i = 1, 2 do\3" }, { expect = "^C" }, PROMPT, { send = "'again'\r" }, { expect = "again" }, PROMPT }
     assert.equal(4, select(2, out:gsub("interrupted", "")))
     assert.equal(0, conn:query("SELECT count(*) AS n FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' "
-      .. "AND pid <> pg_backend_pid()")[1].n)
+      .. "AND datname = current_database() AND pid <> pg_backend_pid()")[1].n)
   end)
 
   it("shows an open and a failed transaction in the prompt", function()

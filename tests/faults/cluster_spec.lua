@@ -39,6 +39,9 @@ end
 
 --- A running Postgres with a committed row in it.
 local function prepare()
+  if cluster.status(path).state == "absent" then
+    support.private_postgres(path)
+  end
   local conn <close> = cluster.connect(path)
   conn:query("CREATE TABLE kept AS SELECT 1 AS x")
 end
@@ -204,6 +207,7 @@ describe("the server", function()
   it("inherits none of our open files", function()
     local name = path .. "/held"
     sys.write_file(name, "")
+    support.private_postgres(path)
     local file <close> = assert(io.open(name)) -- luacheck: ignore 211
     cluster.ensure(path)
     for _, entry in ipairs(sys.list(("/proc/%d/fd"):format(postmaster()))) do

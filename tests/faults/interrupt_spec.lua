@@ -33,6 +33,14 @@ local function assert_interrupted(ended, took, said)
   assert.matches("interrupted", said, 1, true)
 end
 
+local function wait_until(what, holds)
+  local deadline = sys.monotonic() + 20
+  while not holds() do
+    assert.is_true(sys.monotonic() < deadline, "waited in vain until " .. what)
+    sys.sleep(0.01)
+  end
+end
+
 local function blocked()
   assert.is_truthy(ledger.wait_until_blocked(conn))
 end
@@ -91,7 +99,7 @@ describe("Ctrl-C", function()
     assert.is_truthy(writer:pid())
     local before = ledger.counts(conn)
     assert_interrupted(interrupt({ "ingest", "--name", "endless", folder .. "/endless" }, function()
-      sys.sleep(0.5)
+      wait_until("input is kept", function() return sys.glob(sys.getenv "TMPDIR" .. "/ligase-input-*/*")[1] end)
     end))
     assert.same(before, ledger.counts(conn))
     for _, name in ipairs(sys.list(sys.getenv("TMPDIR"))) do
@@ -100,13 +108,20 @@ describe("Ctrl-C", function()
   end)
 
   it("ends a query, an export and a script", function()
-    local function soon()
-      sys.sleep(0.5)
+    local function asleep()
+      wait_until("the query runs", function()
+        return #conn:query "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+          > 0
+      end)
     end
-    assert_interrupted(interrupt({ "sql", "SELECT pg_sleep(60)" }, soon))
-    assert_interrupted(interrupt({ "sql", "--format", "jsonl", "SELECT pg_sleep(60)" }, soon))
-    assert_interrupted(interrupt({ "-e", "while true do end" }, soon))
-    assert_interrupted(interrupt({ "-e", "sys.sleep(60)" }, soon))
+    assert_interrupted(interrupt({ "sql", "SELECT pg_sleep(60)" }, asleep))
+    assert_interrupted(interrupt({ "sql", "--format", "jsonl", "SELECT pg_sleep(60)" }, asleep))
+    for _, work in ipairs { "while true do end", "sys.sleep(60)" } do
+      local begun = support.workspace() .. "/begun"
+      assert_interrupted(interrupt({ "-e", ("sys.write_file(%q, '') %s"):format(begun, work) }, function()
+        wait_until("the script runs", function() return sys.stat(begun) end)
+      end))
+    end
     assert.is_true(ledger.wait_until_quiet(conn)) -- the server has stopped too
   end)
 end)

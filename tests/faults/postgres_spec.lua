@@ -100,6 +100,7 @@ describe("the private Postgres", function()
   setup(function()
     workspace = support.workspace()
     sys.chmod(workspace, "755")
+    support.private_postgres(workspace)
     env = { LIGASE_WORKSPACE = workspace }
     file = support.tmpfile(GOOD, "first.csv")
     big = support.tmpfile(ledger.table(30000, 20, "big"), "big.csv")

@@ -21,6 +21,13 @@ local function workspace(name)
   return path
 end
 
+--- A workspace with a private Postgres that is not running.
+local function made_workspace(name)
+  local path = workspace(name)
+  support.private_postgres(path)
+  return path
+end
+
 --- Stops what the spec started and removes what lies outside of the workspace.
 local function clean(path)
   local status = cluster.status(path)
@@ -103,7 +110,7 @@ describe("the private Postgres", function()
   end)
 
   it("starts no process while it is up", function()
-    local path = workspace()
+    local path = made_workspace()
     cluster.ensure(path)
     local run = sys.run
     sys.run = function() error("something was started") end -- luacheck: ignore 122
@@ -170,7 +177,7 @@ describe("the private Postgres", function()
   end)
 
   it("gives psql its words, and a URL that psql understands", function()
-    local path = workspace("it's here")
+    local path = made_workspace("it's here")
     local argv = cluster.psql_command(path)
     local result = sys.run(table.move({ "-XAtc", "SELECT current_user" }, 1, 2, #argv + 1, argv),
       { stdout = "capture", stderr = "capture" })
@@ -178,7 +185,7 @@ describe("the private Postgres", function()
   end)
 
   it("rolls back what is open when it is stopped, and keeps what was committed", function()
-    local path = workspace()
+    local path = made_workspace()
     local conn <close> = cluster.connect(path)
     conn:query("CREATE TABLE t (x integer)")
     conn:begin()
@@ -189,7 +196,7 @@ describe("the private Postgres", function()
   end)
 
   it("keeps its log and shows its last words when it does not start", function()
-    local path = workspace()
+    local path = made_workspace()
     cluster.ensure(path)
     cluster.stop(path)
     local settings = cluster.status(path).data .. "/ligase.conf"
@@ -202,7 +209,7 @@ describe("the private Postgres", function()
   end)
 
   it("says what to install when PostgreSQL is absent or of another version", function()
-    local path, folders, search = workspace(), server.PROGRAM_FOLDERS, sys.getenv("PATH")
+    local path, folders, search = made_workspace(), server.PROGRAM_FOLDERS, sys.getenv("PATH")
     server.PROGRAM_FOLDERS = {}
     sys.setenv("PATH", "/nonexistent")
     local absent = raised(server.find_programs)
@@ -256,7 +263,7 @@ describe("the private Postgres of root", function()
 
   it("is out of reach for other users, and says so", function()
     if not need_root() then return end
-    local path = workspace()
+    local path = made_workspace()
     cluster.ensure(path)
     local result = run_ligase("require('ligase.store.cluster').ensure((...))", { path }, "nobody")
     assert.equal(1, result.code)

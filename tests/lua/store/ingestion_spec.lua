@@ -2,6 +2,7 @@ local errors = require "ligase.base.errors"
 local host = require "host"
 local ingesting = require "tests.lua.store.ingesting"
 local json = require "ligase.base.json"
+local ledger = require "tests.faults.ledger"
 local names = require "ligase.omics.names"
 local pg = require "pg"
 local pipeline = require "ligase.omics.pipeline"
@@ -20,17 +21,6 @@ local function one(conn, sql, ...)
   local rows = conn:query(sql, ...)
   assert.equal(1, #rows)
   return rows[1]
-end
-
---- Whether, before long, a connection waits for an advisory lock that another one has.
-local function somebody_waits(conn)
-  for _ = 1, 500 do
-    if #conn:query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") > 0 then
-      return true
-    end
-    sys.sleep(0.02)
-  end
-  return false
 end
 
 setup(ingesting.open)
@@ -393,7 +383,7 @@ local conn <close> = ingesting.connect(%q)
     local other = support.tmpfile("lipid,S1\nA,1\n", "a.csv")
     local process <close> = start(conninfo, ("ingesting.ingest(conn, { path = %q, name = 'a' })"):format(other))
     local watcher <close> = ingesting.connect(conninfo)
-    assert.is_true(somebody_waits(watcher), "the second one did not wait")
+    assert.is_truthy(ledger.wait_until_blocked(watcher), "the second one did not wait")
     assert.equal(1, ingesting.finish(first, reading).revision)
     local ended = process:wait(20)
     assert.is_not_nil(ended, "the second one did not end")

@@ -3,6 +3,7 @@
 local entities = require "ligase.store.entities"
 local host = require "host"
 local labs = require "tests.lua.sync.lab"
+local ledger = require "tests.faults.ledger"
 local policy_of = require "ligase.sync.policy"
 local support = require "tests.support"
 local sys = require "sys"
@@ -380,7 +381,7 @@ return phases.define { name = "postgres_only",
       true)
     process:kill "KILL"
     process:wait(10)
-    sys.sleep(0.5)
+    assert.is_true(ledger.wait_until_quiet(conn))
     assert.matches("not ended: ligase phase advance --to postgres_only goes on",
       ligase("postgres_primary", { "phase" }).stdout, 1, true)
   end)
