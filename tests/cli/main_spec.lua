@@ -1,4 +1,6 @@
 local host = require "host"
+local ledger = require "tests.faults.ledger"
+local pg = require "pg"
 local support = require "tests.support"
 local sys = require "sys"
 
@@ -162,14 +164,10 @@ while True:
     if not piece:
         break
     sys.stdout.buffer.write(piece)
-    sys.stdout.buffer.flush()
 ]==], host.executable, file }, { stdout = screen, env = { POSTGRES_URL = url } })
-    for _ = 1, 400 do
-      if sys.read_file(screen):find "%%  .-/s" then
-        break
-      end
-      sys.sleep(0.05)
-    end
+    local watcher <close> = pg.connect(url)
+    assert.is_truthy(ledger.wait_until_blocked(watcher))
+    sys.sleep(0.7) -- by then it has something to show
     conn:commit()
     assert.equal(0, terminal:wait(20).code)
     local on_terminal = sys.read_file(screen)

@@ -93,7 +93,7 @@ describe("a bad file:", function()
   end)
 
   it("one whose last line is bad takes the whole file along", function()
-    local content = ledger.table(30000, 5, "torn") .. "PC 34:1,1\n"
+    local content = ledger.table(30000, 5, "torn", 1000) .. "PC 34:1,1\n"
     assert_refused(support.tmpfile(content, "torn.csv"), { ":30002:", "2 fields" })
   end)
 
@@ -123,7 +123,7 @@ describe("a file that changes while it is read", function()
     return ended and ended.code, sys.read_file(errors_to)
   end
 
-  local content = ledger.table(100000, 8, "moving")
+  local content = ledger.table(100000, 8, "moving", 1000)
 
   for what, change in pairs {
     ["grows"] = function(path)

@@ -6,8 +6,7 @@ local support = require "tests.support"
 local sys = require "sys"
 
 local KILLS = 50
-local ROWS = 5000
-local COLUMNS = 20
+local ROWS, COLUMNS, NAMES = 5000, 20, 1000
 
 --- The same moments in every run.
 local function seeded(seed)
@@ -43,7 +42,8 @@ describe("kill -9 of an ingest", function()
 
   it(("at %d moments leaves either the whole revision or none of it #slow"):format(KILLS), function()
     local random = seeded(20260102)
-    local first = support.tmpfile(ledger.table(ROWS, COLUMNS, "known"), "known.csv")
+    local known = ledger.table(ROWS, COLUMNS, "known", NAMES)
+    local first = support.tmpfile(known, "known.csv")
     local whole_s = (ingest(first, "undisturbed") + ingest(first, "undisturbed 2")) / 2
     local whole, none = 0, 0
     local revision = 0
@@ -51,9 +51,8 @@ describe("kill -9 of an ingest", function()
       local is_new = i % 2 == 0
       local name = is_new and "new " .. i or "revised"
       -- Names that were never met make the ingest write features and receipts too.
-      local tag = i % 3 == 0 and "names of " .. i or "known"
-      local path = support.tmpfile(("%sr%d%s\n"):format(ledger.table(ROWS, COLUMNS, tag), i, (",1"):rep(COLUMNS)),
-        "next.csv")
+      local content = i % 3 == 0 and ledger.table(ROWS, COLUMNS, "names of " .. i, NAMES) or known
+      local path = support.tmpfile(("%sr%d%s\n"):format(content, i, (",1"):rep(COLUMNS)), "next.csv")
       kill(path, name, whole_s * random() * 1.1)
       local rows = conn:query([[SELECT d.current_revision, count(m.ordinal) AS n FROM datasets AS d
         LEFT JOIN measurements AS m ON m.dataset_id = d.id AND m.revision = d.current_revision

@@ -96,15 +96,16 @@ end
 ---@param rows integer
 ---@param columns integer
 ---@param tag? string part of every name; names differ between tags
+---@param names? integer so many different ones; a file that is large for its bytes alone needs few
 ---@return string
-function M.table(rows, columns, tag)
+function M.table(rows, columns, tag, names)
   local header, lines = { "lipid" }, {}
   for c = 1, columns do
     header[#header + 1] = "s" .. c
   end
   lines[1] = table.concat(header, ",")
   for r = 1, rows do
-    local cells = { ("%s lipid %d"):format(tag or "a", r) }
+    local cells = { ("%s lipid %d"):format(tag or "a", (r - 1) % (names or rows) + 1) }
     for c = 1, columns do
       cells[c + 1] = ("%d.%d"):format(r, c)
     end

@@ -76,7 +76,7 @@ describe("Postgres that refuses", function()
       conn:script(("CREATE TABLESPACE small LOCATION '%s'"):format(disk .. "/space"))
       conn:script("ALTER TABLE measurements SET TABLESPACE small")
       local before = ledger.counts(conn)
-      local big = support.tmpfile(ledger.table(20000, 60, "big"), "big.csv")
+      local big = support.tmpfile(ledger.table(20000, 60, "big", 1000), "big.csv")
       local small = support.tmpfile(GOOD, "small.csv")
       local result = support.ligase { "ingest", big, small, database = url }
       assert_one_line(result, { "big.csv: Postgres creation failed (required)", "No space left on device",
@@ -103,7 +103,7 @@ describe("the private Postgres", function()
     support.private_postgres(workspace)
     env = { LIGASE_WORKSPACE = workspace }
     file = support.tmpfile(GOOD, "first.csv")
-    big = support.tmpfile(ledger.table(30000, 20, "big"), "big.csv")
+    big = support.tmpfile(ledger.table(30000, 20, "big", 1000), "big.csv")
     local first = support.ligase { "ingest", file, workspace = workspace, database = false }
     assert.equal(0, first.code, first.stderr)
   end)

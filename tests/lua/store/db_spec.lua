@@ -93,6 +93,7 @@ describe("db.open without a server", function()
 
   it("brings an older private schema up to date on the way", function()
     local config = config_of(nil)
+    support.private_postgres(workspace)
     db.connect(config, workspace):close()
     migrate.up(function()
       return db.connect(config, workspace)
