@@ -1,5 +1,6 @@
 --- Coroutines do what Lua's own do, and can be interrupted.
 local host = require "host"
+local support = require "tests.support"
 local sys = require "sys"
 
 describe("coroutines", function()
@@ -84,9 +85,15 @@ describe("coroutines", function()
       "assert(coroutine.resume(coroutine.create(function() while true do end end)))",
       "coroutine.wrap(function() coroutine.wrap(function() io.write'in\\n' end)() while true do end end)()",
       "local f = coroutine.wrap(function() while true do coroutine.yield() end end) while true do f() end" } do
+      local said = support.tmpfile("", "said")
       local child <close> = sys.spawn({ host.executable, "-e", "io.write'go\\n' io.flush() " .. code },
-        { stdout = "null", stderr = "null" })
-      sys.sleep(0.4)
+        { stdout = said, stderr = "null" })
+      for _ = 1, 1000 do
+        if sys.read_file(said) ~= "" then
+          break
+        end
+        sys.sleep(0.02)
+      end
       sys.kill(child:pid(), "INT")
       local ended = child:wait(20)
       assert.same({ code = 130 }, ended and { code = ended.code })

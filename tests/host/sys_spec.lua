@@ -786,7 +786,7 @@ describe("sys signals", function()
   it("interrupt: SIGINT raises unless it was replaced, and again afterwards", function()
     local function interrupt()
       sys.kill(sys.pid(), "INT")
-      sys.sleep(5)
+      sys.sleep(0.5)
     end
     local failure = raised("interrupted", "SIGINT", interrupt)
     assert.equal(130, errors.exit_status(failure))

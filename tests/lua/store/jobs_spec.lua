@@ -140,7 +140,7 @@ describe("a claim", function()
     conn:query("SELECT pg_terminate_backend($1)", other:pid())
     other:close()
     local job
-    for _ = 1, 100 do
+    for _ = 1, 500 do
       job = claims:claim()
       if job then
         break

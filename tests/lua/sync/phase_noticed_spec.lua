@@ -64,7 +64,7 @@ describe("a change of phase", function()
     program "in dual_write"
     wait_for("SELECT count(notion_page_id) = 1 AS n FROM programs", "the first page")
     enter "postgres_only"
-    for _ = 1, 100 do
+    for _ = 1, 300 do
       if said():find("the phase is postgres_only now", 1, true) then
         break
       end
