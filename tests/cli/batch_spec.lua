@@ -303,7 +303,9 @@ describe("an interrupted batch", function()
       and (not is_blocked or conn:query(WAITING)[1].n > 0) or sys.monotonic() > deadline
     for _ = 1, signals do
       command:kill("INT")
-      sys.sleep(0.05)
+      repeat -- two that come together are one
+        sys.sleep(0.02)
+      until sys.read_file(out):find("stopping after", 1, true) or sys.monotonic() > deadline
     end
     local ended = command:wait(20)
     return ended, sys.read_file(out)
