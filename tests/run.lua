@@ -183,15 +183,20 @@ end
 --- memory does many times quicker. TMPDIR chooses another place.
 local MEMORY, MEMORY_KIB = "/dev/shm", 4 << 20
 
-local function has_room(folder)
-  local told = sys.run({ "df", "-Pk", folder }, { stdout = "capture", stderr = "null" }).stdout
+--- Whether it is in memory, with room, and programs may be started from it, as specs do.
+local function serves(folder)
+  local options = sys.read_file("/proc/mounts"):match(" " .. folder .. " tmpfs (%S+)")
+  if not options or options:find "noexec" then
+    return false
+  end
+  local told = sys.run({ "df", "-Pk", folder }, { stdout = "capture" }).stdout
   local free = tonumber(told:match "\n%S+ +%d+ +%d+ +(%d+)") or 0
-  local memory = tonumber(sys.read_file("/proc/meminfo"):match "MemAvailable: +(%d+)") or 0
-  return math.min(free, memory) >= MEMORY_KIB
+  local available = tonumber(sys.read_file("/proc/meminfo"):match "MemAvailable: +(%d+)") or 0
+  return math.min(free, available) >= MEMORY_KIB
 end
 
 local function make_folder()
-  local place = not sys.getenv "TMPDIR" and has_room(MEMORY) and MEMORY .. "/" or ""
+  local place = not sys.getenv "TMPDIR" and serves(MEMORY) and MEMORY .. "/" or ""
   local folder = sys.temp_dir(place .. "ligase-tests-")
   sys.chmod(folder, "755") -- as root, Postgres runs as another user
   return folder

@@ -53,7 +53,7 @@ describe("kill -9 of an ingest", function()
       -- Names that were never met make the ingest write features and receipts too.
       local content = i % 3 == 0 and ledger.table(ROWS, COLUMNS, "names of " .. i, NAMES) or known
       local path = support.tmpfile(("%sr%d%s\n"):format(content, i, (",1"):rep(COLUMNS)), "next.csv")
-      kill(path, name, whole_s * random() * 1.1)
+      kill(path, name, whole_s * random() * 1.3)
       local rows = conn:query([[SELECT d.current_revision, count(m.ordinal) AS n FROM datasets AS d
         LEFT JOIN measurements AS m ON m.dataset_id = d.id AND m.revision = d.current_revision
         WHERE d.name = $1 GROUP BY 1]], name)
@@ -72,7 +72,7 @@ describe("kill -9 of an ingest", function()
 
     -- And the next run is as if nothing had happened.
     local _, result = ingest(first, "revised")
-    assert.matches(("revision %d\n"):format(revision + 1), result.stdout, 1, true)
+    assert.matches(revision > 0 and ("revision %d\n"):format(revision + 1) or "new dataset", result.stdout, 1, true)
     for i = 2, KILLS, 2 do
       if #conn:query("SELECT FROM datasets WHERE name = $1", "new " .. i) == 0 then
         ingest(first, "new " .. i)
