@@ -180,8 +180,8 @@ local function clear_settings()
 end
 
 --- Specs make and drop hundreds of databases of hundreds of files each, which a file system in
---- memory does many times quicker. TMPDIR chooses another place.
-local MEMORY, MEMORY_KIB = "/dev/shm", 4 << 20
+--- memory does many times quicker. A run takes half a GiB. TMPDIR chooses another place.
+local MEMORY, MEMORY_KIB = "/dev/shm", 2 << 20
 
 --- Whether it is in memory, with room, and programs may be started from it, as specs do.
 local function serves(folder)
