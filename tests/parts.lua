@@ -10,11 +10,12 @@ local sys = require "sys"
 
 local M = {}
 
---- Longest first, so that no long one is left alone at the end: those that take more than
---- 20 seconds, and then folders.
-local ORDER = { "/faults/relay_spec", "/kill_spec", "/bad_input_spec", "/cli/workspace_spec", "/batch_spec",
-  "/lipid_lists_spec", "/phase_kill_spec", "/undo_kill_spec", "/verdicts/export_spec", "/store/cluster_spec",
-  "/rehearse_spec", "/sync/phases_spec", "/faults/", "/verdicts/", "/cli/", "/lua/store/", "/lua/", "/host/" }
+--- Longest first, so that no long one is left alone at the end: files of 20 seconds and more,
+--- and then folders.
+local ORDER = { "/faults/relay_spec", "/phase_kill_spec", "/lipid_lists_spec", "/cli/workspace_spec",
+  "/bad_input_spec", "/kill_spec", "/batch_spec", "/verdicts/export_spec", "/store/cluster_spec", "/rehearse_spec",
+  "/sync/phases_spec", "/faults/cluster_spec", "/undo_kill_spec", "/name_moves_spec", "/faults/", "/verdicts/",
+  "/cli/", "/lua/store/", "/lua/", "/host/" }
 local LOOK_S = 0.02
 
 local function rank(path)
