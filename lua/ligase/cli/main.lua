@@ -83,8 +83,8 @@ folder (.ligase) and starts it when it is needed.
 
 --- Commands that use the database whatever their words say.
 local USES_DATABASE = {}
-for name in ("ingest run datasets show export names why runs sql sync outbox feature features link matches score discover "
-  .. "compare history diff rollback"):gmatch "%a+" do
+for name in ("ingest run datasets show export names why runs sql sync outbox feature features link matches score "
+  .. "discover compare history diff rollback"):gmatch "%a+" do
   USES_DATABASE[name] = true
 end
 
