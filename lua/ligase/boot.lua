@@ -190,8 +190,11 @@ local function prepare()
   local workspace = require "ligase.base.workspace"
   package.path = workspace.find() .. "/lua/?.lua;" .. package.path
   local json = require "ligase.base.lazy" "ligase.base.json"
-  require("pg").use_json(function(text) -- what Postgres holds was checked when it came in
-    return json.decode(text, { max_bytes = STORED_JSON_BYTES })
+  -- What Postgres holds was checked when it came in. It writes a large float of a row as an
+  -- integer of many digits.
+  local stored = { max_bytes = STORED_JSON_BYTES, large_integers = true }
+  require("pg").use_json(function(text)
+    return json.decode(text, stored)
   end)
   check_printing()
   declare_globals()

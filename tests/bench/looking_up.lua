@@ -10,8 +10,8 @@ local M = {}
 
 local function output_of(conn, name, limit)
   local feature = occurrences.by_name(conn, name)[1]
-  local totals, rows = occurrences.places(conn, feature.key, limit)
-  assert(totals.datasets > 0 and #rows > 0)
+  local found = occurrences.places(conn, { feature }, limit)[1]
+  assert(found.datasets > 0 and #found.first > 0)
 end
 
 local DATASETS, ROWS, SAMPLES = 500, 20000, 6

@@ -58,6 +58,31 @@ describe("a workspace", function()
     assert.matches("theirs", in_workspace(other, { "datasets" }).stdout, 1, true) -- it starts by itself
   end)
 
+  it("is left alone by a worker that watches when somebody stops its Postgres", function()
+    local path, said = lab(), support.tmpfile("", "said")
+    assert.equal(0, in_workspace(path, { "ingest", support.tmpfile(LIPIDS, "plasma.csv") }).code)
+    local worker <close> = sys.spawn({ host.executable, "worker", "--watch" },
+      { cwd = path, env = { LIGASE_WORKSPACE = path, POSTGRES_URL = "" }, stdout = "null", stderr = said })
+    local function wait_for(is_so)
+      local deadline = sys.monotonic() + 20
+      repeat
+        sys.sleep(0.05)
+      until is_so() or sys.monotonic() > deadline
+    end
+    wait_for(function()
+      return in_workspace(path, { "db", "psql", "-Atc",
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ligase'" }).stdout ~= "0\n"
+    end)
+    in_workspace(path, { "db", "stop" })
+    wait_for(function()
+      return sys.read_file(said):find("does not run", 1, true) ~= nil
+    end)
+    assert.matches("the workspace's Postgres does not run", sys.read_file(said), 1, true)
+    assert.matches("state +stopped", in_workspace(path, { "db", "status" }).stdout)
+    worker:kill("TERM")
+    assert.same({ code = 0 }, worker:wait(40))
+  end)
+
   it("gets its Postgres and its schema from the first SQL too", function()
     local path = lab()
     local result = in_workspace(path, { "sql", "--format", "csv", "SELECT count(*) FROM effects" })

@@ -168,7 +168,7 @@ describe("the private Postgres", function()
       "password authentication failed" })
     assert.is_nil(support.ligase({ "ingest", file, env = settings }).stderr:find("wrong one", 1, true))
     settings.POSTGRES_PASSWORD = "right one"
-    assert_one_line(support.ligase { "datasets", env = settings }, { "permission denied" })
+    assert_one_line(support.ligase { "datasets", env = settings }, { "permission denied", "ligase doctor" })
     sys.write_file(hba, kept)
   end)
 end)

@@ -63,10 +63,10 @@ local function fail(file, at, message)
 end
 
 --- What cjson gets to read for a number that it may not give back as it was.
-local function mark_number(at, token, file)
+local function mark_number(at, token, file, large)
   local value = tonumber(token)
   if not find(token, "[.eE]") then
-    if math_type(value) ~= "integer" then
+    if math_type(value) ~= "integer" and not large then
       fail(file, at, "the integer does not fit 64 bits; such ids travel as strings")
     end
   elseif value == math.huge or value == -math.huge then
@@ -96,7 +96,7 @@ local few_digits = -(P "-" ^ -1 * digit ^ 16)
 local safe_number = few_digits * whole * ("." * R "18" * digit ^ 0) ^ -1 * ends
 local plain_mark = -(P "-" ^ -1 * digit ^ 19) * whole * ends + few_digits * whole * "." * P "0" ^ 1 * ends
 local marked_number = plain_mark / ('"' .. MARK .. '%0"')
-  + lpeg.Cp() * lpeg.C(any_number) * lpeg.Carg(1) / mark_number
+  + lpeg.Cp() * lpeg.C(any_number) * lpeg.Carg(1) * lpeg.Carg(2) / mark_number
 local number = safe_number + marked_number * -(space * ":") -- where it could pass for a member's name
 local empty_array = P "[" * #(space * "]") / ('["' .. MARK .. '"')
 local word = (P "true" + "false" + "null") * ends
@@ -229,6 +229,7 @@ end
 ---@field max_bytes? integer larger texts are refused; 8 MiB without it
 ---@field max_depth? integer of arrays and objects in each other; 64 without it
 ---@field file? string where the text comes from, for messages
+---@field large_integers? boolean integers beyond 64 bits become floats; refused without it
 
 --- Reads a JSON text. Integers become integers, other numbers floats, null json.null,
 --- arrays tables marked as such. Raises "input" with the byte (from 1) for anything
@@ -252,7 +253,7 @@ function M.decode(text, options)
   if not size then
     fail(file, bad, "the text is not UTF-8")
   end
-  local marked, after = marked_text:match(text, 1, file)
+  local marked, after = marked_text:match(text, 1, file, options and options.large_integers or false)
   if after <= #text then
     fail_token(text, after, file)
   end

@@ -147,17 +147,30 @@ function Context:is_bare()
     and require("ligase.store.cluster").status(self.workspace).state == "absent"
 end
 
+local function refuse_stopped(self)
+  if require("ligase.store.db").is_private(self.config)
+    and require("ligase.store.cluster").status(self.workspace).state ~= "running" then
+    errors.raise { kind = "database", code = "08001", message = "the workspace's Postgres does not run",
+      hint = "Start it with: ligase db start" }
+  end
+end
+
 --- A connection to the database with its schema, for writing: the private Postgres is
 --- made when there is none, and gets its schema on the way.
----@param options? {migrate?: boolean, when_off?: boolean} migrate: false: the schema stays as it is; when_off: also
---- when the settings say that Postgres is not to be used
+---@param options? {migrate?: boolean, when_off?: boolean, again?: boolean} migrate: false: the schema stays as it is;
+--- when_off: also when the settings say that Postgres is not to be used; again: the command had a connection before, so
+--- that a private Postgres that does not run was stopped by somebody, and is left alone
 ---@return table conn
 function Context:open(options)
-  if not (options and options.when_off) then
+  options = options or {}
+  if not options.when_off then
     self:need_postgres()
   end
+  if options.again then
+    refuse_stopped(self)
+  end
   return keep(self, require("ligase.store.db").open(self.config, self.workspace,
-    { migrate = not options or options.migrate ~= false, ahead = take_ahead(self) }))
+    { migrate = options.migrate ~= false, ahead = take_ahead(self) }))
 end
 
 --- A connection to the database with its schema, for looking at what is there: nil

@@ -54,12 +54,28 @@ function M.is_final(failure)
   return failure.kind == "interrupted" or failure.kind == "internal"
 end
 
+local TRY_AGAIN = "It met another transaction: run the same command again"
+
+--- What to do about failures of the server that nobody else had a word for, by SQLSTATE.
+local REMEDIES = {
+  ["25006"] = "The server, or the role, only reads: use one that may write",
+  ["40001"] = TRY_AGAIN,
+  ["40P01"] = TRY_AGAIN,
+  ["42501"] = "The role lacks a right: ligase doctor says which ones, and how they are granted",
+  ["53100"] = "Make room on the server's disk, then run the same command again",
+  ["53300"] = "As many are connected as the server allows: use fewer --jobs, or raise max_connections",
+  ["57P03"] = "The server is starting or stopping: try again in a moment",
+}
+
 --- A failure for a person: one line whatever names are in it, and the traceback of a slip
 --- in somebody's Lua below it.
 ---@param failure any
 ---@return string
 function M.shown(failure)
   failure = errors.wrap(failure)
+  if failure.kind == "database" then
+    failure.hint = failure.hint or REMEDIES[failure.code]
+  end
   local line = text.printable(tostring(failure))
   return failure.traceback and line .. "\n" .. failure.traceback or line
 end

@@ -82,8 +82,11 @@ folder (.ligase) and starts it when it is needed.
 ]]
 
 --- Commands that use the database whatever their words say.
-local USES_DATABASE = { ingest = true, run = true, datasets = true, show = true, export = true, names = true,
-  why = true, runs = true, sql = true, sync = true, outbox = true }
+local USES_DATABASE = {}
+for name in ("ingest run datasets show export names why runs sql sync outbox feature features link matches score "
+  .. "discover compare history diff rollback"):gmatch "%a+" do
+  USES_DATABASE[name] = true
+end
 
 local HELP = { ["--help"] = true, ["-h"] = true, help = true }
 local OPTIONS = { "--help", "--version", "-e" }

@@ -1,7 +1,5 @@
 --- One relay of `ligase sync`: it says what people should know, ends on a signal, and when it
 --- watches outlives the connection to Postgres.
-local cluster = require "ligase.store.cluster"
-local db = require "ligase.store.db"
 local errors = require "ligase.base.errors"
 local failing = require "ligase.cli.failing"
 local opening = require "ligase.sync.opening"
@@ -77,19 +75,6 @@ local function may_pass(failure)
     and (failure.code:find "^53" or failure.code:find "^40") ~= nil
 end
 
---- A connection. A private Postgres is started when the command begins, and left alone when
---- somebody stops it later.
----@param context ligase.context
----@param is_again boolean|nil
----@return table conn
-function M.open(context, is_again)
-  if is_again and db.is_private(context.config) and cluster.status(context.workspace).state ~= "running" then
-    errors.raise { kind = "database", code = "08001", message = "the workspace's Postgres does not run",
-      hint = "Start it with: ligase db start" }
-  end
-  return context:open()
-end
-
 local function close(self)
   for _, conn in ipairs(self.conns) do
     conn:close()
@@ -98,7 +83,7 @@ local function close(self)
 end
 
 local function open(self)
-  local conn = M.open(self.context, self.was_open)
+  local conn = self.context:open { again = self.was_open }
   self.conns[#self.conns + 1] = conn
   return conn
 end

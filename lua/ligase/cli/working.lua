@@ -227,16 +227,22 @@ end
 --- Nothing that was remembered of the lost connection's work counts any more.
 local function connect(self)
   forget_shared(self)
-  self.claims = jobs.claims(self.context:open(), self.options.batch_id, self.options.skip)
+  local conn = self.context:open { again = self.options.watch and self.was_open }
+  self.was_open = true
+  self.claims = jobs.claims(conn, self.options.batch_id, self.options.skip)
 end
 
---- Waits before a new connection is tried; raises the failure when it is no use.
+--- Waits before a new connection is tried, or until the worker is told to stop; raises the
+--- failure when it is no use.
 local function endure(self, failure)
   self.tries = self.tries + 1
-  if not failing.is_lost(failure) or self.stopping or not self.options.watch and self.tries > RECONNECTS then
+  local is_useless = not self.options.watch and (self.stopping or self.tries > RECONNECTS)
+  if is_useless or not failing.is_lost(failure) then
     error(failing.as_required(failure, failure.file), 0)
   end
-  if self.options.watch then
+  if self.stopping then
+    return
+  elseif self.options.watch then
     failing.report(failure)
   end
   sys.sleep(math.min(RECONNECT_PAUSE_S * 2 ^ (self.tries - 1), RECONNECT_PAUSE_MOST_S))
@@ -263,10 +269,12 @@ function M.run(context, options)
     if self.claims then
       self.claims:give_back()
     end
-    if done then
+    if not done then
+      endure(self, failure)
+    end
+    if done or self.stopping then
       return { done = self.done, failed = self.failed, stopped = self.stopping == true }
     end
-    endure(self, failure)
   end
 end
 

@@ -91,15 +91,9 @@ end
 
 -- ---- where it occurs -------------------------------------------------------
 
---- The rows of some features in current revisions. They are found by their keys before
---- anything is known of their datasets.
-local FOUND = [[
+local COUNTS = [[
 WITH found AS MATERIALIZED (
-  SELECT m.dataset_id, m.revision, m.ordinal, m.feature_key, m.source_name, m.values, m.texts
-  FROM measurements AS m WHERE m.feature_key = ANY ($1::int8[]))
-]]
-
-local COUNTS = FOUND .. [[
+  SELECT m.dataset_id, m.revision, m.feature_key FROM measurements AS m WHERE m.feature_key = ANY ($1::int8[]))
 SELECT found.feature_key AS key, count(DISTINCT found.dataset_id) AS datasets, count(*) AS "rows"
 FROM found JOIN datasets AS d ON d.id = found.dataset_id AND d.current_revision = found.revision
 GROUP BY found.feature_key]]
@@ -118,11 +112,15 @@ function M.counts(conn, keys)
   return counts
 end
 
---- All of one feature at once, because finding its rows is what costs. A change that is
---- missing, zero or not a number has no direction; `up` and `down` count datasets in which
---- every known change is one, `both` those with both.
-local PLACES = FOUND .. [[
-, placed AS MATERIALIZED (
+--- All of one feature at once, because finding its rows is what costs: they are found by
+--- their key before anything is known of their datasets. A change that is missing, zero or
+--- not a number has no direction; `up` and `down` count datasets in which every known change
+--- is one, `both` those with both.
+local PLACES = [[
+WITH found AS MATERIALIZED (
+  SELECT m.dataset_id, m.revision, m.ordinal, m.source_name, m.values, m.texts
+  FROM measurements AS m WHERE m.feature_key = $1),
+placed AS MATERIALIZED (
   SELECT found.*, d.name, d.omics_type, dense_rank() OVER (ORDER BY d.name, d.omics_type) AS place
   FROM found JOIN datasets AS d ON d.id = found.dataset_id AND d.current_revision = found.revision),
 moved AS (
@@ -143,18 +141,41 @@ SELECT totals."rows", totals.datasets, totals.up, totals.down, totals.both, p.na
 FROM totals CROSS JOIN placed AS p JOIN revisions AS r ON r.dataset_id = p.dataset_id AND r.revision = p.revision
 WHERE p.place <= $2 ORDER BY p.place, p.ordinal]]
 
---- Where a feature occurs: its totals, and its rows in the first datasets by name.
+---@class ligase.places where a feature occurs
+---@field rows integer in current revisions
+---@field datasets integer
+---@field up integer datasets in which every known change is a rise
+---@field down integer the same, a fall
+---@field both integer datasets in which it rises in one row or contrast and falls in another
+---@field first table[] its rows in the first datasets by name: {dataset, omics_type, dataset_id, revision, row,
+--- raw_name, values, texts, contrasts, sample_names, sample_quantities, sample_units, sample_text}
+
+local function places_of(result)
+  local first = result[1] or { rows = 0, datasets = 0, up = 0, down = 0, both = 0 }
+  return { rows = first.rows, datasets = first.datasets, up = first.up, down = first.down, both = first.both,
+    first = rows_of(result) }
+end
+
+--- Where features occur.
 ---@param conn table
----@param key integer
----@param limit integer datasets
----@return {rows: integer, datasets: integer, up: integer, down: integer, both: integer} totals of all datasets: up,
---- down: in so many every known change is a rise, a fall; both: it rises in one row or contrast and falls in another
----@return table[] rows {dataset, omics_type, dataset_id, revision, row, raw_name, values, texts, contrasts,
---- sample_names, sample_quantities, sample_units, sample_text}
-function M.places(conn, key, limit)
-  local rows = rows_of(conn:query(PLACES, pg.array({ key }, "int8"), limit))
-  local first = rows[1] or { rows = 0, datasets = 0, up = 0, down = 0, both = 0 }
-  return { rows = first.rows, datasets = first.datasets, up = first.up, down = first.down, both = first.both }, rows
+---@param features {key: integer}[]
+---@param limit integer datasets whose rows are given
+---@param meanwhile fun()|nil called while Postgres looks; it must not use the connection
+---@return ligase.places[] places one for each feature
+function M.places(conn, features, limit, meanwhile)
+  if #features == 0 then
+    return {}
+  end
+  local results = conn:pipeline(function(p)
+    for _, feature in ipairs(features) do
+      p:query(PLACES, feature.key, limit)
+    end
+  end, meanwhile)
+  local places = {}
+  for i, result in ipairs(results) do
+    places[i] = places_of(result)
+  end
+  return places
 end
 
 return M

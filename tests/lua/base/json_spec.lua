@@ -91,6 +91,14 @@ describe("json numbers", function()
     assert.equal(1.7976931348623157e308, json.decode("1.7976931348623157e308"))
   end)
 
+  it("beyond 64 bits become floats where that is asked for", function()
+    local read = json.decode('[9223372036854775808, -9223372036854775809, {"a": 100000000000000000000}, 5]',
+      { large_integers = true })
+    assert.same({ 2.0 ^ 63, -2.0 ^ 63, 1e20 }, { read[1], read[2], read[3].a })
+    assert.same({ "float", "float", "float", "integer" }, { math.type(read[1]), math.type(read[2]),
+      math.type(read[3].a), math.type(read[4]) })
+  end)
+
   it("are written with the fewest digits that read back the same", function()
     assert.equal("0.1", json.encode(0.1))
     assert.equal("0.30000000000000004", json.encode(0.1 + 0.2))

@@ -70,6 +70,15 @@ describe("the relay", function()
     assert.equal(3, one(conn, "SELECT count(*) AS n FROM mirrors WHERE page_id IS NOT NULL AND intent_at IS NULL").n)
   end)
 
+  it("delivers a large number that stands in a row", function()
+    change(conn, function(changes) changes:create("compound", { code = "C-1", molecular_weight = 5 }) end)
+    lab:deliver(conn)
+    conn:query "UPDATE compounds SET molecular_weight = 1e19"
+    change(conn, function(changes) changes:update("compound", "C-1", { name = "riluzole" }) end)
+    assert.equal(1, lab:deliver(conn).updated)
+    assert.equal(1e19, lab:said(one(conn, "SELECT notion_page_id FROM compounds").notion_page_id)["Molecular Weight"])
+  end)
+
   it("delivers the newest state once, and only what changed", function()
     change(conn, function(changes) changes:create("program", { name = "A", disease = "x" }) end)
     for _, text in ipairs { "one", "two", "three" } do

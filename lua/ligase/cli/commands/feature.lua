@@ -82,13 +82,14 @@ local function by_less(conn, word, feature_type)
   return occurrences.by_keys(conn, receipts.keys_by_raw_name(conn, word), feature_type)
 end
 
---- The features that a word names, and the names whose relatives are looked for.
-local function find(conn, word, feature_type)
+--- The features that a word is read as, beside those that bear it, and the names whose
+--- relatives are looked for.
+local function find_read(conn, word, feature_type, named)
   local readings = naming.readings(conn, word, feature_type)
   local keys = naming.keys_of(readings)
   keys[#keys + 1] = word:find("^%-?%d+$") and math.tointeger(tonumber(word)) or nil
   local features, seen = {}, {}
-  add_all(features, seen, occurrences.by_name(conn, word, feature_type))
+  add_all({}, seen, named)
   add_all(features, seen, occurrences.by_keys(conn, keys, feature_type))
   return features, readings
 end
@@ -204,11 +205,15 @@ end
 
 -- ---- the report ------------------------------------------------------------
 
-local function feature_report(conn, feature, limit)
-  local totals, rows = occurrences.places(conn, feature.key, limit)
-  return { type = feature.feature_type, name = feature.name, level = feature.level, id = feature.id,
-    key = tostring(feature.key), attributes = feature.attributes, datasets = totals.datasets, rows = totals.rows,
-    directions = { up = totals.up, down = totals.down, both = totals.both }, places = json.array(places_of(rows)) }
+--- Adds what is to be told of features; `meanwhile` is called while Postgres looks for it.
+local function add_reports(reports, conn, features, limit, meanwhile)
+  for i, found in ipairs(occurrences.places(conn, features, limit, meanwhile)) do
+    local feature = features[i]
+    reports[#reports + 1] = { type = feature.feature_type, name = feature.name, level = feature.level, id = feature.id,
+      key = tostring(feature.key), attributes = feature.attributes, datasets = found.datasets, rows = found.rows,
+      directions = { up = found.up, down = found.down, both = found.both },
+      places = json.array(places_of(found.first)) }
+  end
 end
 
 local VALUE_COLUMNS = { { "dataset", "dataset" }, { "omics", "omics_type" }, { "rows", "rows" }, { "row", "row" },
@@ -301,37 +306,43 @@ local function sorted(reports)
 end
 
 --- The name whose relatives are looked for: of the features found, or read, the lipid.
-local function asked_of(features, readings)
-  for _, list in ipairs { features, readings } do
-    for _, each in ipairs(list) do
-      local asked = relations.ask(each.feature_type, each.name)
-      if asked then
-        return asked
-      end
+local function asked_of(features)
+  for _, each in ipairs(features) do
+    local asked = relations.ask(each.feature_type, each.name)
+    if asked then
+      return asked
     end
   end
+end
+
+--- What the word names: reports of the features, and what is related to them.
+local function look(conn, word, feature_type, limit)
+  local reports, asked = {}, nil
+  local named = occurrences.by_name(conn, word, feature_type)
+  add_reports(reports, conn, named, limit, function()
+    asked = asked_of(named) -- the readers of names are loaded here
+  end)
+  local read, readings = find_read(conn, word, feature_type, named)
+  asked = asked or asked_of(read) or asked_of(readings)
+  local related = relatives_of(conn, asked, limit)
+  if #named + #read + #related.narrower + #related.broader == 0 then
+    read = by_less(conn, word, feature_type)
+    if #read == 0 then
+      refuse_unknown(conn, word, feature_type)
+    end
+    related = relatives_of(conn, asked_of(read), limit)
+  end
+  add_reports(reports, conn, read, limit)
+  return sorted(reports), related
 end
 
 --- Runs the command.
 ---@param arguments table as parsed
 ---@param context ligase.context
 function M.run(arguments, context)
-  local conn = context:open_existing()
+  local conn, word = context:open_existing(), arguments.name
   naming.check_type(conn, arguments.feature_type)
-  local word, reports = arguments.name, {}
-  local features, readings = find(conn, word, arguments.feature_type)
-  local related = relatives_of(conn, asked_of(features, readings), arguments.limit)
-  if #features == 0 and #related.narrower + #related.broader == 0 then
-    features = by_less(conn, word, arguments.feature_type)
-    if #features == 0 then
-      refuse_unknown(conn, word, arguments.feature_type)
-    end
-    related = relatives_of(conn, asked_of(features, {}), arguments.limit)
-  end
-  for i, feature in ipairs(features) do
-    reports[i] = feature_report(conn, feature, arguments.limit)
-  end
-  sorted(reports)
+  local reports, related = look(conn, word, arguments.feature_type, arguments.limit)
   if occurrences.lacks_sums(conn) then
     io.stderr:write("ligase: some lipids were stored before their sums were kept, and may be missing among those that "
       .. "say more or less. Fill them in: ligase link --all\n")

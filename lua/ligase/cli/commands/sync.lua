@@ -90,7 +90,7 @@ function View:ask(question, argument)
       return nil
     end
     self.next_at = sys.monotonic() + REOPEN_S
-    local opened, conn = errors.try(relaying.open, self.context, true)
+    local opened, conn = errors.try(self.context.open, self.context, { again = true })
     self.conn = opened and conn or nil
   end
   local asked, answer = errors.try(function()

@@ -130,7 +130,7 @@ local function glyco_pattern()
   return Ct(prefix ^ 0) * (Cc "core" * core * -1 + Cc "ending" * ending * -1)
 end
 
-local glyco = glyco_pattern()
+local glyco -- made when a head is first met that is no plain class: that takes milliseconds
 
 local function add_sugars(sum, names, times)
   for name in names:gmatch("%S+") do
@@ -170,6 +170,7 @@ local function vary(sum, variant)
 end
 
 local function glycolipid(text)
+  glyco = glyco or glyco_pattern()
   local prefixes, kind, core, alpha, variant = glyco:match(text)
   if not prefixes then
     return nil
