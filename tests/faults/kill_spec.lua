@@ -6,7 +6,7 @@ local support = require "tests.support"
 local sys = require "sys"
 
 local KILLS = 50
-local ROWS, COLUMNS, NAMES = 5000, 20, 1000
+local ROWS, COLUMNS = 5000, 20
 
 --- The same moments in every run.
 local function seeded(seed)
@@ -42,7 +42,7 @@ describe("kill -9 of an ingest", function()
 
   it(("at %d moments leaves either the whole revision or none of it #slow"):format(KILLS), function()
     local random = seeded(20260102)
-    local known = ledger.table(ROWS, COLUMNS, "known", NAMES)
+    local known = ledger.table(ROWS, COLUMNS, "known")
     local first = support.tmpfile(known, "known.csv")
     local whole_s = (ingest(first, "undisturbed") + ingest(first, "undisturbed 2")) / 2
     local whole, none = 0, 0
@@ -51,7 +51,7 @@ describe("kill -9 of an ingest", function()
       local is_new = i % 2 == 0
       local name = is_new and "new " .. i or "revised"
       -- Names that were never met make the ingest write features and receipts too.
-      local content = i % 3 == 0 and ledger.table(ROWS, COLUMNS, "names of " .. i, NAMES) or known
+      local content = i % 3 == 0 and ledger.table(ROWS, COLUMNS, "names of " .. i) or known
       local path = support.tmpfile(("%sr%d%s\n"):format(content, i, (",1"):rep(COLUMNS)), "next.csv")
       kill(path, name, whole_s * random() * 1.3)
       local rows = conn:query([[SELECT d.current_revision, count(m.ordinal) AS n FROM datasets AS d

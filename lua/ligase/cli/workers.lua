@@ -16,7 +16,7 @@ local ASKED_MOST = 0.02
 --- whatever kills them will kill the next one too.
 local CRASHES_MOST = 5
 --- How long workers may take to roll back when they are to end at once.
-local PATIENCE_S = 5
+local PATIENCE_S = 1
 
 ---@class ligase.workers
 ---@field stopping integer how many signals asked to stop
