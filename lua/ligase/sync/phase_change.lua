@@ -107,14 +107,15 @@ end
 
 -- ---- one change ------------------------------------------------------------
 
-local function check_target(current, direction, to)
-  local wanted = phases.next(current.phase, direction)
+--- The phase beside one.
+local function neighbour(phase, direction)
+  local wanted = phases.next(phase, direction)
   if not wanted then
-    errors.raise { kind = "usage", code = "phase", message = ("'%s' is the %s phase"):format(current.phase,
+    errors.raise { kind = "usage", code = "phase", message = ("'%s' is the %s phase"):format(phase,
       direction == "advance" and "last" or "first"), hint = direction == "advance" and "To go back: ligase phase back"
         or "To go forward: ligase phase advance" }
   end
-  return to or wanted
+  return wanted
 end
 
 --- The change to go on with: the one that an earlier process began, or a new one.
@@ -240,7 +241,8 @@ function M.change(given, direction, options)
       hint = "Wait until it has finished; see: ligase phase history" }
   end
   local current = M.current(given.config, given.conn)
-  local change = { direction = direction, from = current.phase, to = check_target(current, direction, options.to),
+  local wanted = neighbour(current.phase, direction)
+  local change = { direction = direction, from = current.phase, to = options.to or wanted,
     overrides = options.overrides or {} }
   local list, red = check(given, current, change, options.elsewhere)
   if #red > 0 and not options.is_rehearsed then
@@ -297,7 +299,7 @@ end
 function M.way(from, direction, to)
   local way, place = {}, phases.place(from)
   local step = direction == "advance" and 1 or -1
-  local last = to and phases.place(to) or place + step
+  local last = phases.place(to or neighbour(from, direction))
   if to and (last - place) * step < 0 then
     errors.raise { kind = "usage", code = "phase", message = ("'%s' lies %s '%s'"):format(to,
       step > 0 and "before" or "after", from),

@@ -247,6 +247,17 @@ end)]]):format(MADE, label, CHANGED, label, DELETED, label)
     assert.matches("drift: nobody reads the pages", ok("postgres_only", { "phase", "history" }).stdout, 1, true)
   end)
 
+  it("end where they end", function()
+    store "postgres_only"
+    local result = ligase("postgres_only", { "phase", "advance" })
+    assert.same({ 2, "" }, { result.code, result.stdout })
+    assert.matches("'postgres_only' is the last phase. To go back: ligase phase back", result.stderr, 1, true)
+    conn:query "UPDATE lab_phase SET phase = 'notion_primary'"
+    result = ligase("notion_primary", { "phase", "back" })
+    assert.equal(2, result.code)
+    assert.matches("'notion_primary' is the first phase. To go forward: ligase phase advance", result.stderr, 1, true)
+  end)
+
   it("are undone by going back, and not by a rollback", function()
     store "postgres_primary"
     programs "ALS"
