@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define ERROR_CLASS "ligase.error"
 
@@ -179,6 +180,9 @@ bool lig_interrupted(void) {
 int lig_interrupt_take(void) {
     int number = interrupt_signal;
     interrupt_signal = 0;
+    if (number != 0) {
+        (void)alarm(0);
+    }
     return number;
 }
 
@@ -226,6 +230,16 @@ static void interrupt_handle(int number) {
     interrupt_signal = number;
     interrupt_since_s = (sig_atomic_t)now.tv_sec;
     interrupt_arm(interrupt_state);
+    (void)alarm(1);
+}
+
+/* A signal that comes just before a call blocks (reading a pipe, in C's or Lua's own io)
+ * does not end that call.  Until somebody heeds it, one comes every second. */
+static void interrupt_remind(int number) {
+    (void)number;
+    if (interrupt_signal != 0) {
+        (void)alarm(1);
+    }
 }
 
 void lig_interrupt_open(lua_State *L) {
@@ -235,6 +249,8 @@ void lig_interrupt_open(lua_State *L) {
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    action.sa_handler = interrupt_remind;
+    sigaction(SIGALRM, &action, NULL);
     action.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &action, NULL);
 }
