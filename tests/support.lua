@@ -156,6 +156,22 @@ function M.private_postgres(workspace)
   assert(copied.code == 0, copied.stderr)
 end
 
+-- ---- waiting ---------------------------------------------------------------
+
+--- Waits for what is about to happen; raises when it does not.
+---@param what string for the message
+---@param holds fun(): any
+---@param seconds? number 20 without it
+function M.wait_until(what, holds, seconds)
+  local deadline = sys.monotonic() + (seconds or 20)
+  while not holds() do
+    if sys.monotonic() > deadline then
+      error("waited in vain until " .. what, 2)
+    end
+    sys.sleep(0.02)
+  end
+end
+
 -- ---- files -----------------------------------------------------------------
 
 --- A fresh, empty folder.

@@ -55,6 +55,7 @@ describe("ligase rollback", function()
     assert.matches("in all: 1 dataset removed, 1 program removed, 1 revision removed\n", out, 1, true)
     local id = out:match "to take this back: ligase rollback (%S+)\n"
     assert.matches("(0 rows)", (done { "datasets" }), 1, true)
+    refused(2, "no run is left that last could mean", { "rollback", "last" })
     assert.matches("it was a rollback", (done { "rollback", id }), 1, true)
     assert.same({}, rolling.difference(all, rolling.snapshot(conn, all)))
     assert.matches("rollback +done +run %x", (done { "runs" }))

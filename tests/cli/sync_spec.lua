@@ -74,14 +74,6 @@ describe("the dual write on the command line", function()
     return sys.spawn({ host.executable, "sync", ... }, { env = env, stdout = said .. ".out", stderr = said }), said
   end
 
-  local function wait_until(what, holds)
-    local deadline = sys.monotonic() + 20
-    while not holds() do
-      assert(sys.monotonic() < deadline, what)
-      sys.sleep(0.05)
-    end
-  end
-
   local function make(first, last)
     entities.change(conn, { command = "spec", outbox = true }, function(changes)
       for i = first, last do
@@ -91,7 +83,7 @@ describe("the dual write on the command line", function()
   end
 
   local function wait_for_pages(count)
-    wait_until(count .. " pages", function()
+    support.wait_until(count .. " pages", function()
       return one(conn, "SELECT count(notion_page_id) AS n FROM programs").n == count
         and one(conn, "SELECT count(*) AS n FROM outbox WHERE state <> 'done'").n == 0
     end)
@@ -104,7 +96,7 @@ describe("the dual write on the command line", function()
       wait_for_pages(3)
       lab:faults("slow@page_create", { slow_s = 0.5 })
       make(4, 8)
-      wait_until("a claim", function()
+      support.wait_until("a claim", function()
         return one(conn, "SELECT count(*) AS n FROM outbox WHERE state = 'running'").n > 0
       end)
       conn:query [[SELECT pg_terminate_backend(pid) FROM pg_stat_activity

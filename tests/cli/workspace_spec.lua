@@ -63,22 +63,19 @@ describe("a workspace", function()
     assert.equal(0, in_workspace(path, { "ingest", support.tmpfile(LIPIDS, "plasma.csv") }).code)
     local worker <close> = sys.spawn({ host.executable, "worker", "--watch" },
       { cwd = path, env = { LIGASE_WORKSPACE = path, POSTGRES_URL = "" }, stdout = "null", stderr = said })
-    local function wait_for(is_so)
-      local deadline = sys.monotonic() + 20
-      repeat
-        sys.sleep(0.05)
-      until is_so() or sys.monotonic() > deadline
-    end
-    wait_for(function()
+    local function works()
       return in_workspace(path, { "db", "psql", "-Atc",
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ligase'" }).stdout ~= "0\n"
-    end)
+    end
+    support.wait_until("the worker is connected", works)
     in_workspace(path, { "db", "stop" })
-    wait_for(function()
-      return sys.read_file(said):find("does not run", 1, true) ~= nil
+    support.wait_until("it says that Postgres is gone", function()
+      return sys.read_file(said):find("the workspace's Postgres does not run", 1, true)
     end)
-    assert.matches("the workspace's Postgres does not run", sys.read_file(said), 1, true)
     assert.matches("state +stopped", in_workspace(path, { "db", "status" }).stdout)
+    in_workspace(path, { "db", "start" })
+    support.wait_until("it goes on", works)
+    in_workspace(path, { "db", "stop" })
     worker:kill("TERM")
     assert.same({ code = 0 }, worker:wait(40))
   end)

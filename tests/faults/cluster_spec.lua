@@ -19,14 +19,6 @@ local function postmaster()
   return assert(cluster.status(path).pid)
 end
 
-local function wait_until(what, seconds, condition)
-  local deadline = sys.monotonic() + seconds
-  while not condition() do
-    assert.is_true(sys.monotonic() < deadline, "waited in vain until " .. what)
-    sys.sleep(0.01)
-  end
-end
-
 local function is_alive(pid)
   local found, stat = pcall(sys.read_file, ("/proc/%d/stat"):format(pid))
   return found and not stat:find("%) [ZX] ")
@@ -87,7 +79,7 @@ describe("kill -9 of ligase", function()
       conn:query("INSERT INTO kept VALUES (2)")
       sys.write_file((...) .. "/ready", "")
       sys.sleep(60)]], path)
-    wait_until("the child is ready", 10, function() return sys.stat(path .. "/ready") end)
+    support.wait_until("the child is ready", function() return sys.stat(path .. "/ready") end)
     ligase:kill("KILL")
     ligase:close()
     assert.equal(1, count_kept())
@@ -111,7 +103,7 @@ describe("kill -9 of the server", function()
     sys.kill(orphan, "STOP") -- it cannot notice that its postmaster has gone
     local old = postmaster()
     sys.kill(old, "KILL")
-    wait_until("the postmaster is gone", 5, function() return not is_alive(old) end)
+    support.wait_until("the postmaster is gone", function() return not is_alive(old) end)
     local ligase = spawn_ligase(ENSURE, path)
     assert.is_nil(ligase:wait(1.5)) -- it waits for the orphan, which still has the old memory
     sys.kill(orphan, "CONT")
@@ -125,7 +117,7 @@ describe("kill -9 of the server", function()
     prepare()
     local old, owner = postmaster(), cluster.status(path).owner
     sys.kill(old, "KILL")
-    wait_until("the postmaster is gone", 5, function() return not is_alive(old) end)
+    support.wait_until("the postmaster is gone", function() return not is_alive(old) end)
     local stranger <close> = sys.spawn({ "sleep", "60" }, { user = owner, cwd = "/" })
     local files = { path .. "/.ligase/pg/data/postmaster.pid", path .. "/.ligase/pg/run/.s.PGSQL.5432.lock" }
     for _, file in ipairs(files) do

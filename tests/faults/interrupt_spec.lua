@@ -33,17 +33,9 @@ local function assert_interrupted(ended, took, said)
   assert.matches("interrupted", said, 1, true)
 end
 
-local function wait_until(what, holds)
-  local deadline = sys.monotonic() + 20
-  while not holds() do
-    assert.is_true(sys.monotonic() < deadline, "waited in vain until " .. what)
-    sys.sleep(0.01)
-  end
-end
-
 --- Before it catches the signal there is nothing to see of how it handles it.
 local function catches_it(child)
-  wait_until("the signal is caught", function()
+  support.wait_until("the signal is caught", function()
     local caught = sys.read_file(("/proc/%d/status"):format(child:pid())):match "SigCgt:%s*(%x+)"
     return tonumber(caught, 16) & 1 << 1 ~= 0 -- SIGINT is the second
   end)
@@ -106,7 +98,7 @@ describe("Ctrl-C", function()
     assert.is_truthy(writer:pid())
     local before = ledger.counts(conn)
     assert_interrupted(interrupt({ "ingest", "--name", "endless", folder .. "/endless" }, function()
-      wait_until("input is kept", function() return sys.glob(sys.getenv "TMPDIR" .. "/ligase-input-*/*")[1] end)
+      support.wait_until("input is kept", function() return sys.glob(sys.getenv "TMPDIR" .. "/ligase-input-*/*")[1] end)
     end))
     assert.same(before, ledger.counts(conn))
     for _, name in ipairs(sys.list(sys.getenv("TMPDIR"))) do
@@ -116,7 +108,7 @@ describe("Ctrl-C", function()
 
   it("ends a query, an export and a script", function()
     local function asleep()
-      wait_until("the query runs", function()
+      support.wait_until("the query runs", function()
         return #conn:query "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
           > 0
       end)
@@ -126,7 +118,7 @@ describe("Ctrl-C", function()
     for _, work in ipairs { "while true do end", "sys.sleep(60)" } do
       local begun = support.workspace() .. "/begun"
       assert_interrupted(interrupt({ "-e", ("sys.write_file(%q, '') %s"):format(begun, work) }, function()
-        wait_until("the script runs", function() return sys.stat(begun) end)
+        support.wait_until("the script runs", function() return sys.stat(begun) end)
       end))
     end
     assert.is_true(ledger.wait_until_quiet(conn)) -- the server has stopped too

@@ -67,8 +67,8 @@ function M.find(conn, word)
   if word == "last" then
     local last = conn:query(LAST)[1]
     if not last then
-      errors.raise { kind = "usage", code = "unknown_run", message = "no run has changed anything yet",
-        hint = "See: ligase runs" }
+      errors.raise { kind = "usage", code = "unknown_run", message = "no run is left that last could mean",
+        hint = "It passes over rollbacks, and over what was undone; see: ligase runs" }
     end
     return last
   end
