@@ -17,6 +17,8 @@ local ORDER = { "/faults/relay_spec", "/phase_kill_spec", "/lipid_lists_spec", "
   "/sync/phases_spec", "/faults/cluster_spec", "/undo_kill_spec", "/name_moves_spec", "/faults/", "/verdicts/",
   "/cli/", "/lua/store/", "/lua/", "/host/" }
 local LOOK_S = 0.02
+--- A file that is not done after this waits for what never comes.
+local LIMIT_S = 600
 
 local function rank(path)
   for place, part in ipairs(ORDER) do
@@ -61,6 +63,13 @@ function M.own()
   return text and json.decode(text) or nil
 end
 
+--- Notes which test runs, for the process that started this one.
+---@param part {report: string}
+---@param name string
+function M.note_test(part, name)
+  sys.write_file((part.report:gsub("json$", "now")), name)
+end
+
 --- Hands the counts to the process that started this one.
 ---@param part {report: string}
 ---@param report table
@@ -82,18 +91,48 @@ local function start(file, server, words, folder, number)
   local own = json.encode { url = server.url, template = server.template, folder = stem, report = stem .. ".json" }
   local argv = table.move(words, 1, #words, 3, { host.executable, host.home .. "/tests/run.lua" })
   argv[#argv + 1] = file
-  return { file = file, stem = stem, process = sys.spawn(argv, { env = { LIGASE_TEST_PART = own },
-    stdout = stem .. ".out", stderr = "stdout" }) }
+  return { file = file, stem = stem, began = sys.monotonic(), process = sys.spawn(argv,
+    { env = { LIGASE_TEST_PART = own }, stdout = stem .. ".out", stderr = "stdout" }) }
+end
+
+--- The processes below this one, a line each.
+local function descendants(pid)
+  local children, lines = {}, {}
+  for _, name in ipairs(sys.list "/proc") do
+    local read, stat = pcall(sys.read_file, "/proc/" .. name .. "/stat")
+    local parent = read and name:find "^%d+$" and stat:match "^.*%) %a (%d+)"
+    if parent then
+      children[parent] = children[parent] or {}
+      table.insert(children[parent], name)
+    end
+  end
+  local function add(parent, indent)
+    for _, child in ipairs(children[parent] or {}) do
+      local read, words = pcall(sys.read_file, "/proc/" .. child .. "/cmdline")
+      lines[#lines + 1] = indent .. child .. " " .. (read and words:gsub("%z", " "):sub(1, 200) or "has ended")
+      add(child, indent .. "  ")
+    end
+  end
+  add(tostring(pid), "    ")
+  return table.concat(lines, "\n")
+end
+
+--- Ends a part that is not done, and notes what it was doing.
+local function give_up(part)
+  local now = part.stem .. ".now"
+  part.given_up = ("not done after %.0f s\n    %s\n%s"):format(sys.monotonic() - part.began,
+    sys.stat(now) and sys.read_file(now) or "no test has begun", descendants(part.process:pid()))
+  part.process:close()
 end
 
 --- Adds a part's counts; one that left none has failed.
 local function take(report, part, ended)
   io.stdout:write(sys.read_file(part.stem .. ".out"))
   io.stdout:flush()
-  if not sys.stat(part.stem .. ".json") then
+  if part.given_up or not sys.stat(part.stem .. ".json") then
     report.failed = report.failed + 1
-    report.problems[#report.problems + 1] = ("FAILED %s: its process ended by %s"):format(part.file,
-      ended.signal and "signal " .. ended.signal or "status " .. ended.code)
+    report.problems[#report.problems + 1] = ("FAILED %s: %s"):format(part.file, part.given_up
+      or "its process ended by " .. (ended.signal and "signal " .. ended.signal or "status " .. ended.code))
     return
   end
   local counts = json.decode(sys.read_file(part.stem .. ".json"))
@@ -116,7 +155,12 @@ local function run(files, jobs, words, report, server, folder, running)
       next_file = next_file + 1
     end
     for i = #running, 1, -1 do
-      local ended = running[i].process:wait(i == 1 and LOOK_S or 0)
+      local part = running[i]
+      local ended = part.process:wait(i == 1 and LOOK_S or 0)
+      if not ended and sys.monotonic() - part.began > LIMIT_S then
+        give_up(part)
+        ended = {}
+      end
       if ended then
         take(report, table.remove(running, i), ended)
       end
@@ -135,7 +179,8 @@ function M.run(files, jobs, words, report, server, folder)
   local running = {}
   local done, failure = xpcall(run, debug.traceback, files, jobs, words, report, server, folder, running)
   for _, part in ipairs(running) do
-    part.process:close()
+    give_up(part)
+    take(report, part, {})
   end
   if not done then
     report.interrupted = errors.is(failure, "interrupted")

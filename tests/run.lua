@@ -116,7 +116,7 @@ end
 
 local COUNTED = { success = "passed", failure = "failed", error = "failed", pending = "skipped" }
 
-local function subscribe(busted, report)
+local function subscribe(busted, report, part)
   local file
 
   busted.subscribe({ "file", "start" }, function(element)
@@ -131,6 +131,13 @@ local function subscribe(busted, report)
       add_problem(report, short(file.name), leak)
     end
     print_file(report, file)
+    return nil, true
+  end)
+
+  busted.subscribe({ "test", "start" }, function(element)
+    if part then
+      parts.note_test(part, full_name(busted, element))
+    end
     return nil, true
   end)
 
@@ -217,19 +224,19 @@ local function run_specs(busted, options, files)
 end
 
 --- All files in this process.
-local function run_here(report, options, files, folder, server)
+local function run_here(report, options, files, folder, part)
   local busted = require "busted.core"()
   require "busted"(busted)
   use_folder(folder)
   support.open {
     folder = folder,
-    server = server,
+    server = part,
     pending = busted.pending,
     place = function()
       return busted.context.get().descriptor
     end,
   }
-  subscribe(busted, report)
+  subscribe(busted, report, part)
   run_specs(busted, options, files)
 end
 

@@ -149,7 +149,7 @@ describe("every example of the help", function()
       for line in help:match("Example:\n(.*)"):gmatch("[^\n]+") do
         if is_of_one_lab(line) and command[1] ~= "rehearse" then
           local watches = line:find("--watch", 1, true) and "timeout -s INT 1" or ""
-          local result = sys.run({ "bash", "-c", watches .. line }, { cwd = path, env = env })
+          local result = sys.run({ "bash", "-c", watches .. line }, { cwd = path, env = env, timeout_s = 120 })
           for _, complaint in ipairs { "See: ligase %a+ %-%-help", "stack traceback" } do
             assert.is_nil(result.stderr:find(complaint), line .. "\n" .. result.stderr)
           end
@@ -183,7 +183,7 @@ c.commit()]], { path .. "/chemistry.db" })
         if not is_of_one_lab(line) then
           local watches = line:find("--watch", 1, true) -- until it is stopped
           local result = sys.run({ "bash", "-o", "pipefail", "-c", watches and "timeout -s INT 1" .. line or line },
-            { cwd = path, env = { PATH = search, LIGASE_WORKSPACE = path } })
+            { cwd = path, env = { PATH = search, LIGASE_WORKSPACE = path }, timeout_s = 120 })
           assert.equal(watches and 124 or 0, result.code, line .. "\n" .. result.stderr)
           if not watches and not line:find("> ", 1, true) then -- what goes into a file is summed up on stderr
             assert.equal("", result.stderr, line)

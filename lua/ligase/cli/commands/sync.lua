@@ -1,4 +1,5 @@
 --- `ligase sync`: the relay, once or for ever, in one process or several.
+local children = require "ligase.cli.children"
 local errors = require "ligase.base.errors"
 local failing = require "ligase.cli.failing"
 local host = require "host"
@@ -20,11 +21,8 @@ M.example = [[
   ligase sync
   ligase sync --watch --jobs 2]]
 
---- Between two looks at the relays, at the outbox for the progress line, and for a Postgres that
---- is gone.
-local LOOK_S, DRAW_S, REOPEN_S = 0.1, 0.5, 2
---- Relays that may be killed one after the other without anything delivered in between.
-local CRASHES_MOST = 5
+--- Between two looks at the outbox for the progress line, and for a Postgres that is gone.
+local DRAW_S, REOPEN_S = 0.5, 2
 
 --- Declares the command's words.
 ---@param parser table argparse's
@@ -146,50 +144,18 @@ local function start(arguments, context, tally)
     append = true })
 end
 
---- Relays as processes of their own, watched over: one that was killed is replaced.
+--- Relays as processes of their own, watched over.
 local function relays(arguments, context, bar, tally)
-  local running, state = {}, { crashes = 0, delivered = 0 }
-  local function each(method, ...)
-    for _, process in ipairs(running) do
-      process[method](process, ...)
-    end
-  end
-  local function stop()
-    state.stopping = true
-    each("kill", "TERM")
-    io.stderr:write("ligase: stopping after the changes in hand; once more stops at once\n")
-    sys.on_signal("INT", function() each("kill", "INT") end)
-    sys.on_signal("TERM", function() each("kill", "TERM") end)
-  end
-  sys.on_signal("INT", stop)
-  sys.on_signal("TERM", stop)
-  local closing <close> = setmetatable({}, { __close = function() -- luacheck: ignore
-    sys.on_signal("INT", "default")
-    sys.on_signal("TERM", "default")
-    each("close")
-  end })
-  for i = 1, arguments.jobs do
-    running[i] = start(arguments, context, tally)
-  end
-  while #running > 0 do
-    for i = #running, 1, -1 do
-      local ended = running[i]:wait(i == 1 and LOOK_S or 0)
-      if ended then
-        table.remove(running, i):close()
-        if ended.signal then
-          state.crashes = tally:delivered() > state.delivered and 1 or state.crashes + 1
-          state.delivered = tally:delivered()
-        end
-        if ended.signal and not state.stopping and state.crashes <= CRASHES_MOST then
-          running[#running + 1] = start(arguments, context, tally)
-        elseif ended.code and ended.code ~= 0 and ended.code ~= 130 then
-          state.broken = true -- it has said why
-        end
+  return children.run(arguments.jobs, {
+    start = function() return start(arguments, context, tally) end,
+    finished = function() return tally:delivered() end,
+    told = function(times)
+      if times == 1 then
+        bar:close()
+        io.stderr:write("ligase: stopping after the changes in hand; once more stops at once\n")
       end
-    end
-    bar:look()
-  end
-  return state.stopping, state.broken or state.crashes > CRASHES_MOST
+    end,
+    look = function() bar:look() end })
 end
 
 -- ---- what is left ----------------------------------------------------------
@@ -252,7 +218,8 @@ function M.run(arguments, context)
   if arguments.jobs == 1 then
     stopped = relay(arguments, context, bar, function() tally:note() end)
   else
-    stopped, broken = relays(arguments, context, bar, tally)
+    local ended = relays(arguments, context, bar, tally)
+    stopped, broken = ended.stopped, ended.broken or ended.killed
   end
   bar:close()
   view:ask(tell_unconfigured, context)
