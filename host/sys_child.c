@@ -70,8 +70,10 @@ void child_terminate(process *p) {
         return;
     }
     double end = lig_sys_monotonic() + GRACE_S;
+    // A stopped process would not hear it.  Not the other way round: CONT undoes a stop that
+    // LeakSanitizer waits for in a process that is ending by then.
+    (void)child_signal(p, SIGCONT);
     (void)child_signal(p, SIGTERM);
-    (void)child_signal(p, SIGCONT); // a stopped process would not hear it
     while (!process_is_zombie(p) && lig_sys_monotonic() < end) {
         struct pollfd ended = {.fd = p->pid_fd, .events = POLLIN};
         (void)poll(&ended, 1, p->pid_fd < 0 ? 20 : 200);

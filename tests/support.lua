@@ -223,6 +223,11 @@ local function child_environment(extra)
   return env
 end
 
+--- Words that interrupt what follows them, a second after its start. Not in the background:
+--- there timeout sends CONT too, which undoes the stop that LeakSanitizer waits for, for ever,
+--- in a process that is ending by then.
+M.INTERRUPTED = { "timeout", "--foreground", "-s", "INT", "1" }
+
 --- Runs the built executable and waits for it.
 ---
 --- The words of the command line are the positional entries. `database` is a

@@ -4,6 +4,7 @@ local labs = require "tests.lua.sync.lab"
 local support = require "tests.support"
 local sys = require "sys"
 
+local INTERRUPTED = table.concat(support.INTERRUPTED, " ") .. " "
 local LIPIDS = "lipid,a,b\nPC 34:1,1.5,2\nPC 36:2,3,4\n"
 
 local function in_workspace(workspace, words)
@@ -148,7 +149,7 @@ describe("every example of the help", function()
       local help = support.ligase({ command[1], "--help" }).stdout
       for line in help:match("Example:\n(.*)"):gmatch("[^\n]+") do
         if is_of_one_lab(line) and command[1] ~= "rehearse" then
-          local watches = line:find("--watch", 1, true) and "timeout -s INT 1" or ""
+          local watches = line:find("--watch", 1, true) and INTERRUPTED or ""
           local result = sys.run({ "bash", "-c", watches .. line }, { cwd = path, env = env, timeout_s = 120 })
           for _, complaint in ipairs { "See: ligase %a+ %-%-help", "stack traceback" } do
             assert.is_nil(result.stderr:find(complaint), line .. "\n" .. result.stderr)
@@ -182,7 +183,7 @@ c.commit()]], { path .. "/chemistry.db" })
       for line in help:match("Example:\n(.*)"):gmatch("[^\n]+") do
         if not is_of_one_lab(line) then
           local watches = line:find("--watch", 1, true) -- until it is stopped
-          local result = sys.run({ "bash", "-o", "pipefail", "-c", watches and "timeout -s INT 1" .. line or line },
+          local result = sys.run({ "bash", "-o", "pipefail", "-c", watches and INTERRUPTED .. line or line },
             { cwd = path, env = { PATH = search, LIGASE_WORKSPACE = path }, timeout_s = 120 })
           assert.equal(watches and 124 or 0, result.code, line .. "\n" .. result.stderr)
           if not watches and not line:find("> ", 1, true) then -- what goes into a file is summed up on stderr
