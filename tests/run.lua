@@ -6,6 +6,7 @@
 --- in a process of its own, N at a time. One private Postgres serves the whole run and is
 --- gone at its end. The last line reads
 --- `N passed, N failed, N skipped`; the exit status is 0 when nothing failed.
+local cluster = require "ligase.store.cluster"
 local errors = require "ligase.base.errors"
 local host = require "host"
 local sys = require "sys"
@@ -202,11 +203,35 @@ local function serves(folder)
   return math.min(free, available) >= MEMORY_KIB
 end
 
+local STEM = "ligase-tests-"
+
+--- The lock says that a run is alive: it ends with its process.
+local function lock(folder)
+  return sys.lock(folder .. "/lock")
+end
+
+--- Runs that were killed left their server and their files in memory.
+local function sweep(place)
+  for _, name in ipairs(sys.list(place)) do
+    local folder = place .. "/" .. name
+    if name:find(STEM, 1, true) == 1 and sys.stat(folder .. "/lock") then
+      pcall(function() -- raises where the run is alive, or somebody else's
+        local held <close> = lock(folder) -- luacheck: ignore 211
+        cluster.stop(folder)
+        sys.remove_tree(folder)
+      end)
+    end
+  end
+end
+
 local function make_folder()
-  local place = not sys.getenv "TMPDIR" and serves(MEMORY) and MEMORY .. "/" or ""
-  local folder = sys.temp_dir(place .. "ligase-tests-")
+  local is_in_memory = not sys.getenv "TMPDIR" and serves(MEMORY)
+  if is_in_memory then
+    sweep(MEMORY)
+  end
+  local folder = sys.temp_dir((is_in_memory and MEMORY .. "/" or "") .. STEM)
   sys.chmod(folder, "755") -- as root, Postgres runs as another user
-  return folder
+  return folder, lock(folder)
 end
 
 --- Everybody's temporary files end up there.
@@ -262,13 +287,19 @@ end
 local function main(words)
   local options, paths = parse(words)
   local part, report = parts.own(), new_report()
-  local folder = part and part.folder or make_folder()
+  local folder, alive = part and part.folder, nil
+  if not part then
+    folder, alive = make_folder()
+  end
   clear_settings()
   local files = options.jobs > 1 and parts.files(paths) or paths
   local done, failure = xpcall(options.jobs > 1 and #files > 1 and run_parts or run_here, debug.traceback, report,
     options, files, folder, part)
   local closed, problem = pcall(support.close)
   sys.remove_tree(folder)
+  if alive then
+    alive:close()
+  end
   if not done or not closed then
     report.failed = report.failed + 1
     add_problem(report, "the run", done and problem or failure)

@@ -23,6 +23,11 @@ local function check_file(file)
     errors.raise { kind = "usage", code = "backup", message = ("%s is there already"):format(file),
       hint = "Name a new file for the backup" }
   end
+  local folder = file:match "^(.*)/[^/]*$"
+  if folder and folder ~= "" and not sys.stat(folder) then
+    errors.raise { kind = "usage", code = "backup", message = ("cannot write the backup: there is no folder %s")
+      :format(folder), hint = "Make it, or name a file in a folder that is there" }
+  end
 end
 
 --- The dump and the sums are of one snapshot, whoever writes meanwhile.

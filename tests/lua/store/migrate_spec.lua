@@ -498,6 +498,13 @@ describe("a step that cannot be taken back without loss", function()
     assert.is_nil(sys.stat(folder .. "/none.dump"))
   end)
 
+  it("stays when there is no folder for the backup", function()
+    local failure = raised(migrate.down, connect, { folder = folder, backup = backup_into(folder .. "/none/x.dump") })
+    assert.matches("there is no folder " .. folder .. "/none", failure.message, 1, true)
+    assert.matches("Make it", failure.hint)
+    assert.is_true(exists(conn, "b"))
+  end)
+
   it("stays when the backup does not restore", function()
     -- A check that calls a function by its bare name: pg_restore does not find it.
     conn:script [[
