@@ -16,6 +16,18 @@ describe("rehearse", function()
     assert.is_nil(sys.stat(workspace .. "/.ligase/rehearsal"))
   end)
 
+  it("begins anew each time, also where its Postgres lies outside of the workspace", function()
+    local workspace = support.workspace() .. "/closed"
+    sys.mkdir(workspace)
+    sys.chmod(workspace, "700") -- as root, Postgres runs as a user who cannot go there
+    for _ = 1, 2 do
+      local result = support.ligase { "rehearse", "--datasets", "1", "--faults", "0", workspace = workspace,
+        timeout_s = 240 }
+      assert.equal(0, result.code, result.stderr .. result.stdout)
+      assert.matches("experiments%s+16%s+16%s+16%s+0", result.stdout)
+    end
+  end)
+
   it("keeps a lab in which both systems are written", function()
     local workspace = support.workspace()
     local out = support.tmpfile("", "out")

@@ -176,6 +176,23 @@ function M.stop(workspace)
   return place ~= nil and server.stop(place, STOP_WAIT_S)
 end
 
+--- Stops the private Postgres and removes it, with everything in it.
+---@param workspace string a folder
+---@return boolean removed false when there was none
+function M.remove(workspace)
+  workspace = sys.real_path(workspace)
+  if not place_of.find(workspace) then
+    return false
+  end
+  local held <close> = lock(workspace) -- luacheck: ignore 211
+  local place = place_of.find(workspace)
+  if place then
+    server.stop(place, STOP_WAIT_S)
+    place_of.remove(place)
+  end
+  return place ~= nil
+end
+
 local function encode(text)
   return (text:gsub("[^%w%-._~/]", function(character)
     return ("%%%02X"):format(character:byte())

@@ -359,4 +359,22 @@ function M.clear_socket_folder(folder)
   sys.remove(folder .. SOCKET_FILE .. ".lock")
 end
 
+-- Removing ------------------------------------------------------------------
+
+local function is_within(path, folder)
+  return path:sub(1, #folder + 1) == folder .. "/"
+end
+
+--- Removes the cluster's folder, and what belongs to it and lies elsewhere.
+---@param place ligase.ClusterPlace its server is stopped
+function M.remove(place)
+  local socket_folder = M.socket_folder(place)
+  if not is_within(socket_folder, place.folder) then
+    M.clear_socket_folder(socket_folder)
+    sys.remove(socket_folder)
+  end
+  sys.remove_tree(is_within(place.folder, place.home) and place.folder or place.folder:match "^(.*)/pg$")
+  sys.remove(place.home .. "/pg_folder")
+end
+
 return M

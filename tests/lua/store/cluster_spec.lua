@@ -28,21 +28,6 @@ local function made_workspace(name)
   return path
 end
 
---- Stops what the spec started and removes what lies outside of the workspace.
-local function clean(path)
-  local status = cluster.status(path)
-  cluster.stop(path)
-  if status.state == "absent" then
-    return
-  end
-  if status.folder:sub(1, #path) ~= path then
-    sys.remove_tree((status.folder:gsub("/pg$", "")))
-  end
-  if status.socket_folder:sub(1, #status.folder) ~= status.folder then
-    sys.remove_tree(status.socket_folder)
-  end
-end
-
 local function raised(fn, ...)
   local ok, failure = pcall(fn, ...)
   assert.is_false(ok, "an error was expected")
@@ -81,7 +66,7 @@ end)
 
 after_each(function()
   for _, path in ipairs(started) do
-    clean(path)
+    cluster.remove(path)
   end
 end)
 
@@ -139,7 +124,7 @@ describe("the private Postgres", function()
       local conn <close> = pg.connect(cluster.url(path))
       assert.equal(42, conn:query("SELECT 42 AS n")[1].n)
       conn:close()
-      clean(path)
+      cluster.remove(path)
     end
   end)
 
@@ -157,7 +142,7 @@ describe("the private Postgres", function()
       cluster.stop(path)
       sys.remove_tree(status.socket_folder) -- as after a reboot
       assert.equal(42, answer(path))
-      clean(path)
+      cluster.remove(path)
     end
   end)
 
@@ -272,6 +257,28 @@ describe("the private Postgres of root", function()
     assert.equal(tonumber("700", 8), sys.stat(status.folder).mode)
     cluster.stop(path)
     assert.equal(42, answer(path))
+  end)
+
+  it("is removed with all that belongs to it, also where that lies elsewhere", function()
+    local near = workspace()
+    assert.is_false(cluster.remove(near))
+    cluster.ensure(near)
+    assert.is_true(cluster.remove(near))
+    assert.same({ "cluster.lock" }, sys.list(near .. "/.ligase"))
+    assert.equal("absent", cluster.status(near).state)
+    if not need_root() then return end
+    local path = workspace("closed")
+    sys.chmod(path, "700")
+    do
+      local conn <close> = cluster.connect(path)
+      conn:query "CREATE TABLE kept (x integer)"
+    end
+    local status = cluster.status(path)
+    assert.is_true(cluster.remove(path))
+    assert.is_nil(sys.stat((status.folder:match "^(.*)/pg$")))
+    assert.is_nil(sys.stat(status.socket_folder))
+    local conn <close> = cluster.connect(path)
+    assert.equal(0, #conn:query "SELECT FROM pg_tables WHERE tablename = 'kept'")
   end)
 
   it("is out of reach for other users, and says so", function()

@@ -299,18 +299,17 @@ end
 --- Takes away what an earlier rehearsal left.
 local function clear(folder)
   if sys.stat(folder) then
-    cluster.stop(folder)
+    cluster.remove(folder)
     sys.remove_tree(folder)
   end
-  sys.mkdir(folder .. "/.ligase", { parents = true })
 end
 
 local function rehearse(arguments, context)
   local folder = context.workspace .. "/.ligase/rehearsal"
   clear(folder)
+  sys.mkdir(folder .. "/.ligase", { parents = true })
   local ending <close> = setmetatable({}, { __close = function() -- luacheck: ignore
     errors.try(clear, folder)
-    errors.try(sys.remove_tree, folder)
   end })
   local lab <close> = rehearsal.start { folder = folder }
   local self = { folder = folder, lab = lab, settings = settings_of(folder, lab) }
