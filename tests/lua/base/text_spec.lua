@@ -55,6 +55,8 @@ describe("text width", function()
     assert.equal("a\\nb\\tc\\x1B[31m", text.printable("a\nb\tc\27[31m"))
     assert.equal("\\x9B", text.printable("\u{9b}"))
     assert.equal("µ日", text.printable("µ日"))
+    assert.equal("a\\u{202E}b\\u{2066}c\\u{200F}\\u{061C}\\n", text.printable("a\u{202E}b\u{2066}c\u{200F}\u{61C}\n"))
+    assert.equal("“a” – \u{200D}ء", text.printable("“a” – \u{200D}ء"))
   end)
 end)
 
