@@ -272,8 +272,23 @@ local function widths_fit(widths, room)
   end
 end
 
+--- A number in as many digits as fit, behind a ~ when they are not all; "..." when none do: a
+--- number that was cut off would be another one.
+local function number_within(s, width)
+  local digits, unit = s:gsub(",", ""):match "^(.-)(%%?)$"
+  local value = tonumber(digits)
+  for precision = 15, 1, -1 do
+    local shown = ("%%.%dg"):format(precision):format(value):gsub("e%+?(%-?)0*(%d)", "e%1%2")
+    shown = (tonumber(shown) == value and "" or "~") .. shown .. unit
+    if #shown <= width then
+      return shown
+    end
+  end
+  return ("..."):sub(1, width)
+end
+
 local function pad(s, width, side)
-  s = M.truncate(s, width)
+  s = side == "right" and #s > width and is_number_like(s) and number_within(s, width) or M.truncate(s, width)
   local space = (" "):rep(width - M.width(s))
   return side == "right" and space .. s or s .. space
 end

@@ -85,6 +85,16 @@ describe("text.table", function()
     assert.equal("   x\na  y\n", text.table({ { nil, "x" }, { "a", "y" } }, { width = 80 }))
   end)
 
+  it("rounds numbers that do not fit, and says so, rather than cut them", function()
+    for _, case in ipairs { { "123456789.25", 9, "~1.2346e8" }, { "1234567.875", 9, "~1234568" },
+      { 12345678901, 9, "~1.235e10" }, { "1,000,000", 5, "1e6" }, { "-1.5e-300", 8, "~-2e-300" },
+      { "98.7654321%", 7, "~98.77%" }, { "-1.5e-300", 5, "..." }, { "0.000123456", 8, "~0.00012" },
+      { "abcdefghijkl", 9, "abcdef..." } } do
+      assert.equal(case[3], (text.table({ { case[1] } }, { width = case[2] }):gsub("%s", "")))
+    end
+    assert.equal("~1.2346e8\n        5\n", text.table({ { "123456789.25" }, { "5" } }, { width = 9 }))
+  end)
+
   it("fits the terminal by shortening the widest", function()
     local out = text.table({ { ("x"):rep(100), "short" }, { "y", "z" } }, { width = 30 })
     for line in out:gmatch "[^\n]+" do
