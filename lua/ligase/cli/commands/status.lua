@@ -156,8 +156,13 @@ local function tell_drift(drift)
 end
 
 local function tell_runs(runs)
+  local width = 0
+  for _, run in ipairs(runs) do
+    width = math.max(width, #run.run)
+  end
   for i, run in ipairs(runs) do
-    say(i == 1 and "runs" or "", "%s  %s  %-9s %s%s%s", run.started:sub(1, 16), run.run, run.outcome, run.command,
+    say(i == 1 and "runs" or "", "%s  %s  %-9s %s%s%s", run.started:sub(1, 16),
+      run.run .. (" "):rep(width - #run.run), run.outcome, run.command,
       run.batch and ": " .. run.source or run.name and " '" .. text.shown(run.name, 30) .. "'" or "", run.error
       and ": " .. text.truncate(run.error, 60) or "")
   end
