@@ -215,53 +215,64 @@ static void paste_read(struct lig_keys *keys, int fd) {
     paste_clean(keys);
 }
 
-/* After an escape: whether a paste begins. */
-static bool paste_begins(struct lig_keys *keys, int fd) {
-    size_t matched = 0;
-    unsigned char byte;
-    while (PASTE_BEGIN[matched] != '\0' && byte_next(keys, fd, &key_wait, &byte) == BYTE) {
-        if (byte != (unsigned char)PASTE_BEGIN[matched]) {
-            byte_return(keys, byte);
+enum mark { MARK_NONE, MARK_BEGIN, MARK_END };
+
+/* After an escape: the mark of a paste that follows.  The two differ in one byte. */
+static enum mark mark_take(struct lig_keys *keys, int fd) {
+    unsigned char text[sizeof PASTE_BEGIN - 1];
+    size_t count = 0;
+    while (count < sizeof text && byte_next(keys, fd, &key_wait, &text[count]) == BYTE) {
+        if (text[count] != (unsigned char)PASTE_BEGIN[count] &&
+            text[count] != (unsigned char)PASTE_END[count + 1]) {
+            byte_return(keys, text[count]);
             break;
         }
-        matched++;
+        count++;
     }
-    if (PASTE_BEGIN[matched] == '\0') {
-        return true;
+    if (count == sizeof text) {
+        return memcmp(text, PASTE_BEGIN, sizeof text) == 0 ? MARK_BEGIN : MARK_END;
     }
-    while (matched > 0) {
-        byte_return(keys, (unsigned char)PASTE_BEGIN[--matched]);
+    while (count > 0) {
+        byte_return(keys, text[--count]);
     }
-    return false;
+    return MARK_NONE;
 }
 
 /* ---- keys ---------------------------------------------------------------- */
 
-enum lig_key lig_keys_next(struct lig_keys *keys, int fd, wchar_t *character) {
+/* The next key; false where there was nothing but the end of a paste that was given up. */
+static bool key_take(struct lig_keys *keys, int fd, enum lig_key *key, wchar_t *character) {
     unsigned char byte = 0;
+    *key = LIG_KEY_CHARACTER;
     switch (byte_next(keys, fd, NULL, &byte)) {
     case BYTE_SIGNAL:
-        if (!keys_resized) {
-            return LIG_KEY_INTERRUPT;
-        }
+        *key = keys_resized ? LIG_KEY_RESIZED : LIG_KEY_INTERRUPT;
         keys_resized = 0;
-        return LIG_KEY_RESIZED;
+        return true;
     case BYTE_END:
     case BYTE_NONE:
-        return LIG_KEY_END;
+        *key = LIG_KEY_END;
+        return true;
     case BYTE:
         break;
     }
-    if (byte == 0x03) {
-        return LIG_KEY_INTERRUPT;
+    if (byte == 0x03 || byte == 0x1A) {
+        *key = byte == 0x03 ? LIG_KEY_INTERRUPT : LIG_KEY_SUSPEND;
+        return true;
     }
-    if (byte == 0x1A) {
-        return LIG_KEY_SUSPEND;
-    }
-    if (byte == ESCAPE && paste_begins(keys, fd)) {
+    enum mark mark = byte == ESCAPE ? mark_take(keys, fd) : MARK_NONE;
+    if (mark == MARK_NONE) {
+        *character = character_complete(keys, fd, byte);
+    } else if (mark == MARK_BEGIN) {
         paste_read(keys, fd);
-        return LIG_KEY_PASTE;
+        *key = LIG_KEY_PASTE;
     }
-    *character = character_complete(keys, fd, byte);
-    return LIG_KEY_CHARACTER;
+    return mark != MARK_END;
+}
+
+enum lig_key lig_keys_next(struct lig_keys *keys, int fd, wchar_t *character) {
+    enum lig_key key;
+    while (!key_take(keys, fd, &key, character)) {
+    }
+    return key;
 }

@@ -14,6 +14,7 @@ local connection = require "ligase.connection"
 local errors = require "ligase.base.errors"
 local lazy = require "ligase.base.lazy"
 local text = require "ligase.base.text"
+local workspace = require "ligase.base.workspace"
 
 local M = {}
 
@@ -28,7 +29,7 @@ local BEGIN = "Begin with: ligase ingest FILE; or go to your workspace's folder,
 local function looking()
   if not connection.has_database() then
     errors.raise { kind = "input", code = "empty_workspace", hint = BEGIN,
-      message = ("there is no data yet in %s"):format(require("ligase.base.workspace").find()) }
+      message = ("there is no data yet in %s"):format(workspace.find()) }
   end
   return connection.open()
 end
@@ -91,15 +92,27 @@ end
 --- anew when their files change.
 M.loaded_recipes = {}
 
+local keeping = false -- somebody else says what is wrong with a recipe that was good before
+
+--- From here on a recipe that was loaded once and cannot be loaded any more stays as it was, as
+--- the caller says what is wrong with its file. Without that, asking for it raises.
+function M.keep_last_good()
+  keeping = true
+end
+
 --- A recipe, by name or path: recipe"lipidomics".read_name "PC 34:1".
 ---@param name string
 ---@return table
 function M.recipe(name)
   check_text(name, "recipe", 'recipe"lipidomics"')
-  local recipe = require("ligase.omics.recipes").load_any(name)
-  local known = M.loaded_recipes[recipe.path]
+  local path = workspace.find_recipe(name)
+  local known = M.loaded_recipes[path]
+  local done, recipe = errors.try(require("ligase.omics.recipes").load_any, path)
+  if not done then
+    return keeping and known or error(recipe, 0)
+  end
   if not known then
-    M.loaded_recipes[recipe.path] = recipe
+    M.loaded_recipes[path] = recipe
     return recipe
   end
   M.replace(known, recipe)

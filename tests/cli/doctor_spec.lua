@@ -134,4 +134,49 @@ describe("ligase doctor", function()
     assert.equal(1, result.code)
     assert.matches('"check":"postgres".-"state":"wrong"', result.stdout)
   end)
+
+  it("tells a few findings of one check and counts the rest", function()
+    local files = {}
+    for i = 1, 8 do
+      files[i] = support.tmpfile("lipid,a\nTG 48:0,1\n", ("many%d.csv"):format(i))
+    end
+    local ingested = support.ligase { "ingest", "--omics", "lipidomics", database = url, workspace = workspace,
+      table.unpack(files) }
+    assert.equal(0, ingested.code, ingested.stderr)
+    conn:query "UPDATE measurements SET feature_key = 5 WHERE source_name = 'TG 48:0'"
+    local told = support.ligase({ "doctor", database = url, workspace = workspace }).stdout
+    assert.equal(5, select(2, told:gsub("with keys of no feature", "")), told)
+    assert.matches("wrong  keys             and 3 more; all: ligase doctor --json\n", told, 1, true)
+    local _, wrong = look()
+    assert.equal(8, select(2, table.concat(wrong, " "):gsub("keys", "")))
+    assert.is_true(tonumber(told:match "(%d+) things wrong") >= #wrong)
+    assert.equal(0, support.ligase({ "rollback", "--batch", "last", database = url, workspace = workspace }).code)
+    conn:query "DELETE FROM measurements WHERE source_name = 'TG 48:0'"
+  end)
+
+  it("gives the statement that validates a constraint", function()
+    conn:query 'ALTER TABLE programs ADD CONSTRAINT "a b" CHECK (name <> \'never\') NOT VALID'
+    assert.equal('ALTER TABLE programs VALIDATE CONSTRAINT "a b"', look().constraints.repair)
+    conn:query 'ALTER TABLE programs DROP CONSTRAINT "a b"'
+  end)
+
+  it("goes on with what can be checked where a setting is wrong", function()
+    sys.write_file(workspace .. "/.env", "SIGNATURE_OVERLAP_THRESHOLD=7\nENABLE_DUAL_WRIT=true\nNOTION_API_KEY='x\n")
+    local found, wrong = look()
+    assert.same({ "settings", "settings", "settings" }, wrong)
+    assert.equal("ok", json.decode(support.ligase({ "doctor", "--json", database = url,
+      workspace = workspace }).stdout).findings[4].state)
+    assert.matches("SIGNATURE_OVERLAP_THRESHOLD is '7' (from .env:1)", found.settings.message, 1, true)
+    local told = support.ligase({ "doctor", database = url, workspace = workspace }).stdout
+    assert.matches("wrong  settings +unknown setting ENABLE_DUAL_WRIT %(.-%.env:2%)\n +Did you mean", told)
+    assert.matches(".env:3)", told, 1, true)
+    assert.matches("3 datasets, 6 rows", told, 1, true)
+
+    -- Another database than the one that was meant is not looked at.
+    sys.write_file(workspace .. "/.env", "POSTGRES_PORT=many\n")
+    told = support.ligase({ "doctor", database = false, workspace = workspace }).stdout
+    assert.matches("POSTGRES_PORT is 'many' (from .env:1)", told, 1, true)
+    assert.matches("not looked at: the settings leave open which database is meant", told, 1, true)
+    sys.remove(workspace .. "/.env")
+  end)
 end)

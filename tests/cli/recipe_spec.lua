@@ -53,6 +53,29 @@ describe("ligase recipe", function()
     assert.matches("there is a recipe of that name", again.stderr, 1, true)
   end)
 
+  it("gives what is no recipe advice of its own, and says what it is", function()
+    local folder = support.workspace()
+    local made = output(folder, "new", "policy", "--from", "policy")
+    assert.matches("Edit it, then: ligase policy check\n", made, 1, true)
+    assert.equal(0, support.ligase({ "policy", "check", workspace = folder, database = false }).code)
+    assert.equal("policy: good, reads nothing: the policy of the dual write, see: ligase policy check\n",
+      output(folder, "check", "policy"))
+    assert.matches(folder .. "/recipes/policy.lua", output(folder, "show", "policy"), 1, true)
+    sys.write_file(folder .. "/recipes/policy.lua", "return {\n")
+    assert.matches("recipes/policy.lua:2: ", recipe(folder, "check", "policy").stderr, 1, true)
+
+    made = output(folder, "new", "undo", "--from", "rollback_example")
+    assert.matches("then: ligase recipe check undo; ligase " .. folder .. "/recipes/undo.lua\n", made, 1, true)
+    assert.equal("undo: good, reads nothing: a script to run\n", output(folder, "check", "undo"))
+    for advice, words in pairs { ["Copy it with: ligase recipe new policy"] = { "lab_policy", "--from", "policy" },
+      ["a copy of lipidomics cannot be called policy"] = { "policy", "--from", "lipidomics" } } do
+      local refused = recipe(folder, "new", table.unpack(words))
+      assert.equal(2, refused.code)
+      assert.matches(advice, refused.stderr, 1, true)
+    end
+    assert.matches("made ", output(support.workspace(), "new", "policy"), 1, true)
+  end)
+
   it("says what is wrong with a recipe, with file and line, and goes on", function()
     local folder = support.workspace()
     sys.mkdir(folder .. "/recipes")

@@ -176,6 +176,25 @@ return pipeline.recipe { omics = "o", feature_type = "t", name_columns = { "n" }
     assert.equal(5, select(2, result.stderr:gsub("\n", "")), result.stderr)
   end)
 
+  it("goes on with the last good recipe where it is asked for again", function()
+    local folder = support.workspace()
+    sys.mkdir(folder .. "/recipes")
+    local path = folder .. "/recipes/panel.lua"
+    sys.write_file(path, [[local pipeline = require "ligase.omics.pipeline"
+return pipeline.recipe { omics = "o", feature_type = "t", name_columns = { "n" }, stages = { pipeline.store },
+  read_name = function(raw) return { name = "the " .. raw, rule = "r" } end }]])
+    local ask, typed = "recipe'panel'.read_name('x').name\n", {}
+    for i, text in ipairs { "return 1 +", "error()", "return {}", "return 'a text'" } do
+      typed[i] = ("sys.write_file(%q, %q)\n"):format(path, text) .. ask .. ask
+    end
+    local result = piped(ask .. table.concat(typed), { workspace = folder })
+    assert.equal(("the x\n"):rep(9), result.stdout, result.stderr)
+    assert.matches("panel.lua:1: unexpected symbol near <eof>. Mend the recipe at the line named. The last good one "
+      .. "stays in force\n", result.stderr, 1, true)
+    assert.equal(4, select(2, result.stderr:gsub("recipe panel has changed, but cannot be loaded", "")), result.stderr)
+    assert.equal(4, select(2, result.stderr:gsub("\n", "")), result.stderr)
+  end)
+
   it("loads recipes anew when a module that they use has changed", function()
     local folder = support.workspace()
     sys.mkdir(folder .. "/lua")

@@ -85,16 +85,48 @@ describe("ligase rollback", function()
     done { "rollback", "--batch", "last" }
     assert.equal(0, #conn:query "SELECT 1 FROM datasets WHERE name LIKE 'f_'")
     local batch = conn:query("SELECT batch_id FROM runs WHERE arguments ->> 'tag' = 'pilot'")[1].batch_id
-    refused(2, "nothing is left to take back", { "rollback", "--batch", batch })
+    local told = refused(2, "nothing is left to take back: its runs were rolled back by batch ",
+      { "rollback", "--batch", batch })
+    local undoing = conn:query([[SELECT batch_id AS id FROM runs WHERE rolls_back IS NOT NULL
+      ORDER BY started_at DESC]])[1].id
+    assert.matches("ligase rollback --batch " .. undoing, told, 1, true)
+    refused(2, "no batch is left that last could mean", { "rollback", "--batch", "last" })
+
+    -- For people the rollbacks are one line, for scripts each has its id and its batch.
+    local listed = done { "runs", "--limit", "2" }
+    assert.matches("rollback +done +3 runs of batch %x+.-\n%x+%S+ .* ingest .* 3 runs of batch ", listed)
+    assert.matches("done +rollback: 3 runs of batch ", (done { "status" }))
+    assert.matches("(3 rows)", (done { "runs", "--batch", undoing }), 1, true)
+    local short = listed:match "rollback +done +3 runs of batch (%S+)"
+    assert.equal(undoing:sub(1, #short), short)
+    local seen = {}
+    for line in (done { "runs", "--format", "jsonl", "--limit", "3" }):gmatch "[^\n]+" do
+      local run = json.decode(line)
+      assert.same({ undoing, 36, 36 }, { run.batch, #run.run, #run.rolls_back })
+      assert.is_nil(seen[run.run])
+      seen[run.run] = true
+    end
+    assert.equal(36, #json.decode((done { "status", "--json" })).overview.runs[1].run)
+
     -- And the same command stores them again.
     assert.matches("3 ingested", (done { "ingest", "--jobs", "2", "--tag", "pilot", "many" }), 1, true)
+  end)
+
+  it("does not say that nothing was run where a run has failed", function()
+    local another = support.migrated_database()
+    support.ligase { "ingest", support.tmpfile("", "empty.csv"), database = another }
+    local told = support.ligase({ "rollback", "zzz", database = another }).stderr
+    assert.matches("the latest ones: %x+%-%S+ .- ingest .+%. See them with: ligase runs", told)
+    told = support.ligase({ "rollback", "zzz", database = support.migrated_database() }).stderr
+    assert.matches("Nothing was run yet", told, 1, true)
   end)
 
   it("refuses what it cannot mean", function()
     refused(2, "RUN is missing", { "rollback" })
     refused(2, "--batch goes without names", { "rollback", "--batch", "last", "last" })
     refused(2, "there is no run 'zz'", { "rollback", "zz" })
-    refused(2, "there is no batch 'zz'", { "rollback", "--batch", "zz" })
+    local told = refused(2, "there is no batch 'zz'", { "rollback", "--batch", "zz" })
+    assert.matches("the latest ones: %x+%-%S+ %(%d runs?%)", told)
     refused(2, "may be any of", { "rollback", "0" })
     assert.matches("ligase rollback --cascade", (done { "rollback", "--help" }), 1, true)
   end)

@@ -89,6 +89,11 @@ describe("line on a terminal", function()
     assert.same({ [["a\9b\nc[Ad!"]], '"x[20y"' }, got)
   end)
 
+  it("passes over the end of a paste that it has given up", function()
+    assert.same({ "interrupted", '"2+2"' }, (read { { { send = "\27[200~abc" }, { expect = "abc" }, { send = "\3" } },
+      "\27[201~2+2" }))
+  end)
+
   it("takes a tab for text when it was pasted without a word", function()
     assert.same({ [["ab\9x"]], [["\9x"]] }, (read { "ab\tx", "\tx" }))
   end)

@@ -133,13 +133,37 @@ local function check_name(name, path, number, seen)
   end
 end
 
+--- Calls fn, which reads or checks a setting. Its failure is raised, or kept where somebody wants
+--- all of them.
+local function attempt(problems, fn, ...)
+  local done, result = errors.try(fn, ...)
+  if done then
+    return result
+  elseif not problems then
+    error(result, 0)
+  end
+  problems[#problems + 1] = result
+end
+
+local function read_line(found, seen, rest, path, number)
+  local name, raw = rest:gsub("^export%s+", ""):match("^([%a_][%w_]*)%s*=%s*(.*)$")
+  if not name then
+    refuse_line(path, number, ("not a setting: %s"):format(text.truncate(text.printable(
+      rest:match("^[^=]*")), 40)), "Write NAME=value, or # before a comment")
+  end
+  check_name(name, path, number, seen)
+  seen[name] = number
+  found[name] = { value = line_value(raw, path, number), line = number }
+end
+
 --- Reads the text of a `.env` file: NAME=value lines, `export` before them, comments
 --- after #, single quotes (as it stands) and double quotes (with \n, \t, \r, \", \\,
 --- \$). Raises "input" with file and line.
 ---@param content string
 ---@param path string for messages
+---@param problems table[]|nil gets the failures instead: lines that cannot be read are left out
 ---@return table<string, {value: string, line: integer}>
-function M.parse_env(content, path)
+function M.parse_env(content, path, problems)
   local found, seen, number = {}, {}, 0
   if content:find("\0", 1, true) then
     local before = content:sub(1, content:find("\0", 1, true))
@@ -151,14 +175,7 @@ function M.parse_env(content, path)
     number = number + 1
     local rest = line:gsub("^%s+", "")
     if rest ~= "" and rest:sub(1, 1) ~= "#" then
-      local name, raw = rest:gsub("^export%s+", ""):match("^([%a_][%w_]*)%s*=%s*(.*)$")
-      if not name then
-        refuse_line(path, number, ("not a setting: %s"):format(text.truncate(text.printable(
-          rest:match("^[^=]*")), 40)), "Write NAME=value, or # before a comment")
-      end
-      check_name(name, path, number, seen)
-      seen[name] = number
-      found[name] = { value = line_value(raw, path, number), line = number }
+      attempt(problems, read_line, found, seen, rest, path, number)
     end
   end
   return found
@@ -296,6 +313,7 @@ end
 ---@field workspace string the folder whose `.env` was read
 ---@field values table<string, any>
 ---@field sources table<string, string> of what was set
+---@field problems table[]|nil what was wrong, when it was to be told and not raised
 ---@field stored_phase string|nil the phase of the database, once it was looked up there
 local Config = {}
 Config.__index = Config
@@ -398,37 +416,40 @@ function Config:list()
   return listed
 end
 
-local function read_env(workspace)
+local function read_env(workspace, problems)
   local path = workspace .. "/.env"
   local stat = sys.stat(path)
   if not stat or stat.type ~= "file" then
     return {} -- a folder of that name is somebody's Python, not ours
   end
-  return M.parse_env(sys.read_file(path, 1 << 20), path)
+  return M.parse_env(sys.read_file(path, 1 << 20), path, problems)
 end
 
 --- Reads and checks all settings. The environment wins over `.env`; an empty value
 --- means the default, so that `POSTGRES_URL= ligase …` undoes a line of `.env`.
----@param options? {workspace?: string, environ?: fun(name: string): string?}
+---@param options? {workspace?: string, environ?: fun(name: string): string?, problems?: table[]} problems: gets the
+--- failures, and what is wrong counts as not set; they are raised without it
 ---@return ligase.Config
 function M.load(options)
   options = options or {}
-  local workspace = options.workspace or workspaces.find()
+  local workspace, problems = options.workspace or workspaces.find(), options.problems
   local environ = options.environ or sys.getenv
   local config = setmetatable(
-    { workspace = workspace, environ = environ, values = {}, sources = {} }, Config)
-  local from_file = read_env(workspace)
+    { workspace = workspace, environ = environ, values = {}, sources = {}, problems = problems }, Config)
+  local from_file = attempt(problems, read_env, workspace, problems) or {}
   local function set(flag)
     local name = flag.name
     local raw, source = environ(name), "environment"
     if raw == nil and from_file[name] then
       raw, source = from_file[name].value, ".env:" .. from_file[name].line
     end
+    config.values[name] = flag.default
+    local value
     if raw ~= nil and raw ~= "" then
-      config.values[name] = typed_value(flag, raw, source)
-      config.sources[name] = source
-    else
-      config.values[name] = flag.default
+      value = attempt(problems, typed_value, flag, raw, source)
+    end
+    if value ~= nil then
+      config.values[name], config.sources[name] = value, source
     end
   end
   for _, flag in ipairs(M.flags) do
@@ -440,7 +461,7 @@ function M.load(options)
       set(flag)
     end
   end
-  check_contradictions(config)
+  attempt(problems, check_contradictions, config)
   return config
 end
 

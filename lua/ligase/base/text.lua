@@ -156,20 +156,36 @@ function M.truncate(s, columns)
   return s:sub(1, stop) .. mark
 end
 
---- Makes control characters visible: a file's content must not drive the terminal.
+--- Characters that turn the text around them: U+061C, U+200E, U+200F, U+202A to U+202E, U+2066
+--- to U+2069.
+local TURNING = { "\xD8\x9C", "\xE2\x80[\x8E\x8F\xAA-\xAE]", "\xE2\x81[\xA6-\xA9]" }
+
+local function escaped_code(character)
+  return ("\\u{%04X}"):format(utf8.codepoint(character))
+end
+
+local CONTROL_NAMES = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r" }
+
+local function escaped_byte(c)
+  return CONTROL_NAMES[c] or ("\\x%02X"):format(c:byte())
+end
+
+--- Makes control characters visible, and those that turn text around: a file's content must not
+--- drive the terminal, nor look like something else there.
 ---@param s string
 ---@return string
 function M.printable(s)
-  if not (s:find("%c") or s:find("\xC2[\x80-\x9F]")) then
+  if s:find("%c") then
+    s = s:gsub("%c", escaped_byte)
+  end
+  if not s:find("[\xC2\xD8\xE2]") then
     return s
   end
-  local names = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r" }
-  s = s:gsub("%c", function(c)
-    return names[c] or ("\\x%02X"):format(c:byte())
-  end)
-  return (s:gsub("\xC2([\x80-\x9F])", function(c)
-    return ("\\x%02X"):format(c:byte())
-  end))
+  s = s:gsub("\xC2([\x80-\x9F])", escaped_byte)
+  for _, pattern in ipairs(TURNING) do
+    s = s:gsub(pattern, escaped_code)
+  end
+  return s
 end
 
 --- The same, but text of several lines keeps its line ends and tabs.
@@ -256,8 +272,23 @@ local function widths_fit(widths, room)
   end
 end
 
+--- A number in as many digits as fit, behind a ~ when they are not all; "..." when none do: a
+--- number that was cut off would be another one.
+local function number_within(s, width)
+  local digits, unit = s:gsub(",", ""):match "^(.-)(%%?)$"
+  local value = tonumber(digits)
+  for precision = 15, 1, -1 do
+    local shown = ("%%.%dg"):format(precision):format(value):gsub("e%+?(%-?)0*(%d)", "e%1%2")
+    shown = (tonumber(shown) == value and "" or "~") .. shown .. unit
+    if #shown <= width then
+      return shown
+    end
+  end
+  return ("..."):sub(1, width)
+end
+
 local function pad(s, width, side)
-  s = M.truncate(s, width)
+  s = side == "right" and #s > width and is_number_like(s) and number_within(s, width) or M.truncate(s, width)
   local space = (" "):rep(width - M.width(s))
   return side == "right" and space .. s or s .. space
 end

@@ -209,7 +209,7 @@ function M.look_at_database(context, conn)
   local is_current = look_at_schema(list, conn)
   look_at_rights(list, conn)
   local stored = is_current and phase_state.read(conn)
-  local difference = stored and phase_flags.difference(context.config, stored.phase)
+  local difference = stored and not context.config.problems and phase_flags.difference(context.config, stored.phase)
   if difference then
     line(list, "phase", "wrong", difference, ("set %s"):format(phase_flags.settings(context.config, stored.phase)))
   end

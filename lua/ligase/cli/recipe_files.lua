@@ -3,6 +3,7 @@
 local errors = require "ligase.base.errors"
 local host = require "host"
 local line_difference = require "ligase.base.line_difference"
+local policy_of = require "ligase.sync.policy"
 local recipes = require "ligase.omics.recipes"
 local sys = require "sys"
 local text = require "ligase.base.text"
@@ -60,10 +61,13 @@ function M.all()
   return files
 end
 
---- Whether a recipe has that name.
+--- Whether a recipe has that name, or the policy, which lies among them.
 ---@param name string
 ---@return boolean
 function M.is_known(name)
+  if name == policy_of.NAME then
+    return true
+  end
   for _, known in ipairs(workspace.recipes()) do
     if known.name == name then
       return true
@@ -92,16 +96,50 @@ function M.difference(file)
   return ("+%d -%d lines of ligase's %s"):format(file.added, file.removed, file.original)
 end
 
---- Loads and checks a recipe. Raises what is wrong, with file and line.
+local function name_of(path)
+  return path:match("([^/]+)%.lua$")
+end
+
+--- Loads and checks what lies among the recipes. Raises what is wrong, with file and line.
 ---@param path string
----@return string reads what it reads
----@return table recipe
+---@return string reads what it reads; of what is no recipe that it reads nothing, and what it is
+---@return table recipe empty when it is none
 function M.load(path)
+  if name_of(path) == policy_of.NAME then
+    policy_of.load_file(path)
+    return "nothing: the policy of the dual write, see: ligase policy check", {}
+  end
   local recipe = recipes.load_file(path)
   if not recipe then
     return "nothing: a script to run", {}
   end
   return recipe.omics or recipe.what, recipe
+end
+
+--- The policy counts by its name alone, and nothing else may have it.
+local function check_policy(name, source)
+  if name == policy_of.NAME and name_of(source) ~= name then
+    errors.raise { kind = "usage", code = "name", message = ("a copy of %s cannot be called policy: that is the policy "
+      .. "of the dual write"):format(text.shown(name_of(source) or source, 60)), hint = "Choose another name" }
+  elseif name_of(source) == policy_of.NAME and name ~= policy_of.NAME then
+    errors.raise { kind = "usage", code = "name", message = "the policy of the dual write is no recipe, and counts "
+      .. "only by its own name", hint = "Copy it with: ligase recipe new policy" }
+  end
+end
+
+--- What to do with a copy, by what it is.
+---@param name string
+---@param path string
+---@return string
+function M.advice(name, path)
+  if name == policy_of.NAME then
+    return "ligase policy check"
+  end
+  local loaded, _, recipe = pcall(M.load, path)
+  if loaded and not recipes.is_recipe(recipe) then
+    return ("ligase recipe check %s; ligase %s"):format(name, path)
+  end
+  return ("ligase recipe check %s; ligase run %s FILE --dry-run"):format(name, name)
 end
 
 --- Copies a recipe into the workspace under a name.
@@ -115,6 +153,7 @@ function M.copy(name, from)
       text.shown(name, 60)), hint = "A name is letters, digits, _ and -" }
   end
   local source = workspace.find_recipe(from)
+  check_policy(name, source)
   local folder = workspace.find() .. "/recipes"
   local path = folder .. "/" .. name .. ".lua"
   if sys.stat(path) then
@@ -123,7 +162,7 @@ function M.copy(name, from)
   end
   sys.mkdir(folder, { parents = true })
   local content = without_header(sys.read_file(source))
-  local origin = source:match("([^/]+)%.lua$") or source
+  local origin = name_of(source) or source
   sys.write_file(path, COPIED:format(name, origin, host.version) .. content)
   return path, source
 end

@@ -9,6 +9,7 @@ local lazy = require "ligase.base.lazy"
 local pg = require "pg"
 local place_of = require "ligase.store.cluster_place"
 local sys = require "sys"
+local text = require "ligase.base.text"
 
 local M = {}
 
@@ -109,10 +110,26 @@ local function ensure_database(conn)
   end
 end
 
+local function quoted(path)
+  return "'" .. path:gsub("'", "'\\''") .. "'"
+end
+
+--- Says what an earlier workspace at the same path left, once: when a cluster was made beside it.
+local function tell_left(place)
+  for _, folder in ipairs(place.left or {}) do
+    local pid = server.pid { data = folder .. "/data", folder = folder, owner = place.owner }
+    io.stderr:write(text.printable(("ligase: an earlier workspace at this path left its Postgres in %s; this one "
+      .. "begins anew. To take it back: ligase db stop; echo %s > %s. To remove it, unless a workspace that was moved "
+      .. "still uses it: %srm -r %s"):format(folder, quoted(folder), quoted(place.home .. "/pg_folder"),
+        pid and ("kill -INT %d; "):format(pid) or "", quoted((folder:gsub("/pg$", ""))))), "\n")
+  end
+end
+
 --- Makes and starts what is missing.
 local function establish(workspace)
   local held <close> = lock(workspace) -- luacheck: ignore 211
   local place = place_of.make(workspace)
+  tell_left(place)
   server.make(place)
   local conn <close> = connect_started(place)
   ensure_database(conn)
@@ -193,8 +210,8 @@ function M.remove(workspace)
   return place ~= nil
 end
 
-local function encode(text)
-  return (text:gsub("[^%w%-._~/]", function(character)
+local function encode(value)
+  return (value:gsub("[^%w%-._~/]", function(character)
     return ("%%%02X"):format(character:byte())
   end))
 end

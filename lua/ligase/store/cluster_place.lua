@@ -3,8 +3,10 @@
 --- Postgres refuses to run as root, so under root it runs as another user. That user
 --- must be able to enter every folder above the cluster, and must own it; where a
 --- workspace does not allow that, the cluster lies elsewhere and a file in the
---- workspace says where. A unix socket's path is limited to 107 bytes; where the
---- cluster's folder is too deep, the socket lies in a private folder of its own.
+--- workspace says where. Only that file makes it the workspace's: one that is made anew
+--- at an old path never takes over what the earlier one left. A unix socket's path is
+--- limited to 107 bytes; where the cluster's folder is too deep, the socket lies in a
+--- private folder of its own.
 ---
 ---   <workspace>/.ligase/pg/           the cluster (or .ligase/pg_folder names it)
 ---     data/                           Postgres' own folder
@@ -24,6 +26,7 @@ M.NAME = "ligase"
 ---@field data string Postgres' own folder in it
 ---@field log string the log file
 ---@field owner {name: string, uid: integer, gid: integer} the user the server runs as
+---@field left string[]|nil what workspaces at the same path left, when this one was just made beside it
 
 --- Users to run the server as when ligase is root, in order of preference.
 M.SERVER_USERS = { "postgres", "nobody" }
@@ -151,9 +154,9 @@ end
 
 -- Making --------------------------------------------------------------------
 
---- A short name for the workspace, the same on every day.
-local function workspace_hash(home)
-  return sys.sha256(home):sub(1, 16)
+--- A short name for a folder, the same on every day.
+local function short_name(folder)
+  return sys.sha256(folder):sub(1, 16)
 end
 
 local function make_folder(path, mode)
@@ -196,7 +199,25 @@ local function state_folder(me)
   return state .. "/ligase"
 end
 
---- Where the cluster lies when it cannot lie in the workspace.
+local function is_empty(folder)
+  return not sys.stat(folder) or #sys.list(folder) == 0
+end
+
+--- The first folder for the workspace in which there is no cluster, and the clusters in those
+--- before it. What lies there belongs to who was at this path earlier: who removed the workspace
+--- and made it anew, or has moved it.
+local function free_folder(state, home)
+  local name, left = short_name(home), {}
+  local number, folder = 1, ("%s/%s"):format(state, name)
+  while not is_empty(folder .. "/pg") do
+    left[#left + 1] = sys.stat(folder .. "/pg/data") and folder .. "/pg" or nil
+    number = number + 1
+    folder = ("%s/%s-%d"):format(state, name, number)
+  end
+  return folder, left
+end
+
+--- Where the cluster lies when it cannot lie in the workspace, and what was left there.
 local function folder_elsewhere(home, me)
   local state = state_folder(me)
   make_folder(state, PASSABLE)
@@ -205,9 +226,9 @@ local function folder_elsewhere(home, me)
     M.fail(("%s should belong to %s and be writable to nobody else"):format(state, me.name),
       ("Run: chown %s '%s'; chmod 711 '%s'"):format(me.name, state, state))
   end
-  local folder = ("%s/%s"):format(state, workspace_hash(home))
+  local folder, left = free_folder(state, home)
   make_folder(folder, PASSABLE)
-  return folder .. "/pg"
+  return folder .. "/pg", left
 end
 
 local function write_pointer(path, text)
@@ -238,8 +259,9 @@ function M.make(workspace)
   else
     pcall(sys.remove, folder)
   end
+  local left
   local moved, problem = pcall(function()
-    folder = folder_elsewhere(home, me)
+    folder, left = folder_elsewhere(home, me)
     give_away(folder, owner, me)
     local still = obstacle(folder, owner, me)
     if still then
@@ -251,7 +273,9 @@ function M.make(workspace)
     M.fail(("cannot make the private Postgres, neither in %s (%s) nor elsewhere"):format(
       home, errors.is(why) and why.message or why), ELSEWHERE_HINT, problem)
   end
-  return describe(home, folder, owner)
+  local place = describe(home, folder, owner)
+  place.left = left
+  return place
 end
 
 --- The workspace's .ligase folder, made when it is not there.
@@ -298,7 +322,7 @@ end
 
 local function private_socket_folder(place, me)
   for _, parent in ipairs(runtime_folders(me)) do
-    local folder = ("%s/%s"):format(parent, workspace_hash(place.home))
+    local folder = ("%s/%s"):format(parent, short_name(place.folder))
     local made = can_hold_socket(folder) and pcall(function()
       if not sys.stat(parent, { follow = false }) then
         sys.mkdir(parent, { mode = PASSABLE })

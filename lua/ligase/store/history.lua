@@ -3,6 +3,7 @@
 local datasets = require "ligase.store.datasets"
 local pg = require "pg"
 local errors = require "ligase.base.errors"
+local short_ids = require "ligase.store.short_ids"
 local text = require "ligase.base.text"
 
 local M = {}
@@ -78,10 +79,10 @@ local function given(value)
   return value ~= pg.null and value or nil
 end
 
-local function what_of(row, before, after)
+local function what_of(row, before, after, shown)
   local parts = {}
   if given(row.rolls_back) then
-    parts[1] = ("took back run %s"):format(row.rolls_back:sub(1, 13))
+    parts[1] = ("took back run %s"):format(shown[row.rolls_back] or row.rolls_back)
   elseif given(row.made) then
     parts[1] = ("read %s: %s"):format(text.printable(given(row.source) or "?"), text.count(row.rows, "row"))
   elseif row.links > 0 then
@@ -99,12 +100,23 @@ local function what_of(row, before, after)
   return table.concat(parts, "; ")
 end
 
+local function short_of(conn, rows)
+  local ids = {}
+  for _, row in ipairs(rows) do
+    ids[#ids + 1] = row.id
+    ids[#ids + 1] = given(row.rolls_back)
+  end
+  return short_ids.of_runs(conn, ids)
+end
+
 --- The runs that touched a dataset, the oldest first.
 ---@param conn table
 ---@param dataset table from M.find
+---@param is_short boolean|nil ids as short as they can be, for people
 ---@return ligase.history_event[]
-function M.of(conn, dataset)
+function M.of(conn, dataset, is_short)
   local rows, events, seen = conn:query(EVENTS, dataset.id), {}, {}
+  local shown = is_short and short_of(conn, rows) or {}
   local after = given(dataset.current_revision)
   for i = #rows, 1, -1 do
     local row = rows[i]
@@ -116,9 +128,10 @@ function M.of(conn, dataset)
     end
     if not seen[row.id] then
       seen[row.id] = true
-      table.insert(events, 1, { id = row.id, at = row.at, who = ("%s@%s"):format(given(row.os_user) or "?",
-        given(row.hostname) or "?"), command = row.command, outcome = row.outcome,
-        what = what_of(row, before, after), tag = given(row.tag), revision_before = before, revision_after = after })
+      table.insert(events, 1, { id = shown[row.id] or row.id, at = row.at,
+        who = ("%s@%s"):format(given(row.os_user) or "?", given(row.hostname) or "?"), command = row.command,
+        outcome = row.outcome, what = what_of(row, before, after, shown), tag = given(row.tag),
+        revision_before = before, revision_after = after })
     end
     after = before
   end

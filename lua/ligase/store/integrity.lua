@@ -119,11 +119,15 @@ WHERE NOT i.indisvalid AND n.nspname NOT IN ('pg_catalog', 'pg_toast') LIMIT 100
     "ligase doctor --fix", function(row) return row.name end,
     function(row) return ('REINDEX INDEX CONCURRENTLY "%s"."%s"'):format(row.schema, row.name) end },
   { "constraints", [[
-SELECT conrelid::regclass::text AS tbl, conname AS name FROM pg_constraint
+SELECT conrelid::regclass::text AS tbl, conname AS name, quote_ident(conname) AS quoted FROM pg_constraint
 WHERE NOT convalidated AND connamespace = current_schema()::regnamespace LIMIT 100]],
-    "constraints that were not validated", "ALTER TABLE t VALIDATE CONSTRAINT name", function(row)
-      return row.tbl .. "." .. row.name
-    end },
+    "constraints that were not validated", function(rows)
+      local statements = {}
+      for i = 1, math.min(#rows, 3) do
+        statements[i] = ("ALTER TABLE %s VALIDATE CONSTRAINT %s"):format(rows[i].tbl, rows[i].quoted)
+      end
+      return table.concat(statements, "; ") .. (#rows > 3 and "; and so on" or "")
+    end, function(row) return row.tbl .. "." .. row.name end },
 }
 
 local function ask(self, question)
@@ -140,7 +144,7 @@ local function ask(self, question)
     end
   elseif #rows > 0 then
     found(self, check, ("%s %s: %s"):format(#rows == 100 and "100 or more" or tostring(#rows), what,
-      examples(rows, form)), repair)
+      examples(rows, form)), type(repair) == "function" and repair(rows) or repair)
   end
 end
 

@@ -31,7 +31,7 @@ SELECT count(*) FILTER (WHERE state = 'pending') AS pending, count(*) FILTER (WH
 FROM jobs WHERE state IN ('pending', 'dead')]]
 
 local RUNS = [[
-SELECT left(id::text, 13) AS run, to_char(started_at, 'YYYY-MM-DD HH24:MI') AS started, command, outcome,
+SELECT id AS run, batch_id AS batch, to_char(started_at, 'YYYY-MM-DD HH24:MI') AS started, command, outcome,
   coalesce(arguments ->> 'name', '') AS name, error ->> 'message' AS error
 FROM runs WHERE arguments -> 'piece_of' IS NULL ORDER BY started_at DESC, id DESC LIMIT $1]]
 
@@ -58,7 +58,8 @@ end
 --- last_dataset: string}[]
 ---@field drift {at: string, phase: string, drift: integer, types: integer}|nil the latest comparison
 ---@field jobs {pending: integer, dead: integer}
----@field runs {run: string, started: string, command: string, outcome: string, name: string, error: string|nil}[]
+---@field runs {run: string, batch: string|nil, started: string, command: string, outcome: string, name: string,
+--- error: string|nil}[]
 
 --- Counts what there is.
 ---@param conn table

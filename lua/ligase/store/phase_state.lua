@@ -148,7 +148,7 @@ end
 
 local HISTORY = [[
 SELECT to_char(started_at, 'YYYY-MM-DD HH24:MI:SS') AS started, direction, from_phase AS "from", to_phase AS "to",
-  state, os_user AS who, left(run_id::text, 13) AS run,
+  state, os_user AS who, run_id AS run,
   (SELECT string_agg(key || ': ' || value, '; ' ORDER BY key) FROM jsonb_each_text(overrides)) AS overridden
 FROM phase_changes ORDER BY started_at DESC LIMIT $1]]
 

@@ -109,6 +109,22 @@ end
 local OF_BATCH = [[
 SELECT id FROM runs WHERE batch_id = $1 AND arguments -> 'piece_of' IS NULL AND outcome = 'done']]
 
+--- A rollback of several runs is undone by its batch.
+local BATCH_UNDONE_BY = [[
+SELECT u.id, u.batch_id, u.started_at::text AS started_at FROM runs AS r JOIN runs AS u ON u.rolls_back = r.id
+WHERE r.batch_id = $1 AND r.arguments -> 'piece_of' IS NULL AND u.outcome = 'done'
+ORDER BY u.finished_at DESC LIMIT 1]]
+
+local function refuse_batch(conn, batch)
+  local by = conn:query(BATCH_UNDONE_BY, batch)[1]
+  local undoing = by and (by.batch_id ~= pg.null and "batch " .. by.batch_id or "run " .. by.id)
+  errors.raise { kind = "usage", code = "rolled_back",
+    message = ("of batch %s nothing is left to take back%s"):format(batch, by
+      and (": its runs were rolled back by %s on %s"):format(undoing, by.started_at:sub(1, 19)) or ""),
+    hint = by and "To do again what they did: ligase rollback " .. undoing:gsub("^batch", "--batch"):gsub("^run ", "")
+      or "Its runs failed or changed nothing: ligase runs --batch " .. batch }
+end
+
 local function ids_of_batch(conn, word)
   local batch = run_finding.batch(conn, word)
   local ids = {}
@@ -116,9 +132,7 @@ local function ids_of_batch(conn, word)
     ids[i] = row.id
   end
   if #ids == 0 then
-    errors.raise { kind = "usage", code = "rolled_back",
-      message = ("of batch %s nothing is left to take back"):format(batch),
-      hint = "Its runs failed, changed nothing, or were rolled back: ligase runs" }
+    refuse_batch(conn, batch)
   end
   return ids, batch
 end

@@ -22,7 +22,7 @@ local LAST = "SELECT " .. FIELDS .. [[ FROM runs AS r WHERE r.outcome = 'done' A
   AND NOT (r.command = 'reconcile' AND r.changes IS NULL) AND r.arguments -> 'piece_of' IS NULL
 ORDER BY r.finished_at DESC, r.id DESC LIMIT 1]]
 
-local RECENT = "SELECT " .. FIELDS .. [[ FROM runs AS r WHERE r.arguments -> 'piece_of' IS NULL AND r.outcome = 'done'
+local RECENT = "SELECT " .. FIELDS .. [[ FROM runs AS r WHERE r.arguments -> 'piece_of' IS NULL
 ORDER BY r.started_at DESC, r.id DESC LIMIT $1]]
 
 --- So many runs are looked through for one with a like id, and so many are shown.
@@ -98,6 +98,25 @@ SELECT batch_id, count(*) AS n FROM runs AS r WHERE batch_id IS NOT NULL AND arg
   AND ($1 = 'last' AND outcome = 'done' AND command <> 'rollback' OR starts_with(batch_id::text, lower($1)))
 GROUP BY 1 ORDER BY max(finished_at) DESC LIMIT 20]]
 
+local function batch_lines(found)
+  local shown = {}
+  for i = 1, math.min(#found, SHOWN_MOST) do
+    shown[i] = ("%s (%s)"):format(found[i].batch_id, text.count(found[i].n, "run"))
+  end
+  return table.concat(shown, ", ")
+end
+
+local function refuse_batch(conn, word)
+  if word == "last" then
+    errors.raise { kind = "usage", code = "unknown_batch", message = "no batch is left that last could mean",
+      hint = "It passes over rollbacks, and over what was undone; see: ligase runs" }
+  end
+  local latest = conn:query(BATCHES, "")
+  errors.raise { kind = "usage", code = "unknown_batch", message = ("there is no batch '%s'"):format(
+    text.shown(word, 60)), detail = #latest > 0 and "the latest ones: " .. batch_lines(latest) or nil,
+    hint = #latest > 0 and "Runs name theirs in: ligase runs --format jsonl" or "No batch was run yet" }
+end
+
 --- The batch that a person means, by its id, a start of it, or `last`.
 ---@param conn table
 ---@param word string
@@ -105,15 +124,10 @@ GROUP BY 1 ORDER BY max(finished_at) DESC LIMIT 20]]
 function M.batch(conn, word)
   local found = conn:query(BATCHES, word)
   if #found == 0 then
-    errors.raise { kind = "usage", code = "unknown_batch", message = ("there is no batch '%s'"):format(
-      text.shown(word, 60)), hint = "Runs name theirs in: ligase runs --format jsonl" }
+    refuse_batch(conn, word)
   elseif #found > 1 and word ~= "last" then
-    local shown = {}
-    for i = 1, math.min(#found, SHOWN_MOST) do
-      shown[i] = ("%s (%s)"):format(found[i].batch_id, text.count(found[i].n, "run"))
-    end
     errors.raise { kind = "usage", code = "ambiguous_batch", message = ("'%s' may be any of %d batches"):format(word,
-      #found), detail = table.concat(shown, ", "), hint = "Type more of its id" }
+      #found), detail = "they are: " .. batch_lines(found), hint = "Type more of its id" }
   end
   return found[1].batch_id
 end

@@ -102,18 +102,22 @@ function M.journal_failure(conn, run, failure)
   end)
 end
 
---- The runs, the latest first. Entries that only hold further changes of a run are left out.
+local LIST = [[
+SELECT id AS run, to_char(started_at, 'YYYY-MM-DD HH24:MI:SS') AS started,
+  round(extract(epoch FROM finished_at - started_at)::numeric, 2) AS seconds, command, recipe, outcome,
+  coalesce(arguments ->> 'source', 'run ' || (arguments ->> 'run'), '') AS source, counts ->> 'rows' AS rows,
+  counts ->> 'features_new' AS new_features, error ->> 'message' AS error, batch_id AS batch, rolls_back
+FROM runs WHERE arguments -> 'piece_of' IS NULL AND ($2::uuid IS NULL OR batch_id = $2)
+ORDER BY started_at DESC, id DESC LIMIT $1]]
+
+--- The runs with their whole ids, the latest first. Entries that only hold further changes of a
+--- run are left out. In lines for people: ligase.store.run_lines.
 ---@param conn table
 ---@param limit integer
+---@param batch_id string|nil only those of that batch
 ---@return table result as conn:table gives it
-function M.list(conn, limit)
-  return conn:table([[
-SELECT left(id::text, 13) AS run, to_char(started_at, 'YYYY-MM-DD HH24:MI:SS') AS started,
-  round(extract(epoch FROM finished_at - started_at)::numeric, 2) AS seconds, command, recipe, outcome,
-  coalesce(arguments ->> 'source', 'run ' || left(arguments ->> 'run', 13), '') AS source, counts ->> 'rows' AS rows,
-  counts ->> 'features_new' AS new_features,
-  error ->> 'message' AS error
-FROM runs WHERE arguments -> 'piece_of' IS NULL ORDER BY started_at DESC, id DESC LIMIT $1]], limit)
+function M.list(conn, limit, batch_id)
+  return conn:table(LIST, limit, batch_id)
 end
 
 --- How a run whose COMMIT got no answer ended.

@@ -333,11 +333,10 @@ local function refuse_script(path, problem)
     message = message or first, hint = "Mend the policy at the line named" }
 end
 
---- Loads the policy: the workspace's recipes/policy.lua, else the one that came with ligase.
----@param folder string|nil the workspace; found without it
+--- Loads a policy from its file. Raises "usage" with file and line when it cannot be used.
+---@param path string
 ---@return ligase.policy
-function M.load(folder)
-  local path = workspace.find_recipe(M.NAME, folder)
+function M.load_file(path)
   local chunk, problem = loadfile(path)
   if not chunk then
     refuse_script(path, problem)
@@ -353,6 +352,13 @@ function M.load(folder)
   end
   result.path = path
   return result
+end
+
+--- Loads the policy: the workspace's recipes/policy.lua, else the one that came with ligase.
+---@param folder string|nil the workspace; found without it
+---@return ligase.policy
+function M.load(folder)
+  return M.load_file(workspace.find_recipe(M.NAME, folder))
 end
 
 -- ---- asking ----------------------------------------------------------------

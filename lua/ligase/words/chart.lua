@@ -26,6 +26,13 @@ local function width_of(options)
   return math.max(NARROWEST, math.min(options.width or WIDEST, 500))
 end
 
+--- A title on as many lines as it takes: what is cut may be a number.
+local function add_title(lines, title, width)
+  for line in text.wrapped(text.printable(title), width, ""):gmatch "[^\n]+" do
+    lines[#lines + 1] = text.truncate(line, width)
+  end
+end
+
 -- ---- points ----------------------------------------------------------------
 
 -- The bit of each dot of a braille character, by column and row.
@@ -83,15 +90,20 @@ function M.points(xs, ys, options)
   end
   local title = options.title or ("%s over %s, %s"):format(options.y or "y", options.x or "x",
     text.count(#x_list, "point"))
-  local lines = { text.shown(title, width) }
+  local lines = {}
+  add_title(lines, title, width)
   for row = 0, height - 1 do
     local label = row == 0 and top or row == height - 1 and bottom or ""
     lines[#lines + 1] = ("%s%s \u{2502}%s"):format((" "):rep(margin - #label), label, dots.line(row):gsub(" +$", ""))
   end
   local left, right = short(x_low), short(x_high)
   lines[#lines + 1] = (" "):rep(margin) .. " \u{2514}" .. ("\u{2500}"):rep(columns)
-  lines[#lines + 1] = text.truncate((" "):rep(margin + 2) .. left
-    .. (" "):rep(math.max(1, columns - #left - #right)) .. right, width)
+  if #left + 1 + #right <= columns then
+    lines[#lines + 1] = (" "):rep(margin + 2) .. left .. (" "):rep(columns - #left - #right) .. right
+  else
+    lines[#lines + 1] = (" "):rep(math.min(margin + 2, width - #left)) .. left
+    lines[#lines + 1] = (" "):rep(width - #right) .. right
+  end
   return table.concat(lines, "\n") .. "\n"
 end
 
@@ -154,9 +166,10 @@ function M.histogram(values, options)
     labels[i] = short(bin.low)
     label_width, most = math.max(label_width, #labels[i]), math.max(most, bin.count)
   end
-  local columns = math.max(3, width - label_width - #tostring(most) - 3)
-  local lines = { text.shown(options.title or ("%s from %s to %s"):format(text.count(n, "number"), short(bins[1].low),
-    short(bins[#bins].high)), width) }
+  local columns = math.max(1, width - label_width - #tostring(most) - 3)
+  local lines = {}
+  add_title(lines, options.title or ("%s from %s to %s"):format(text.count(n, "number"), short(bins[1].low),
+    short(bins[#bins].high)), width)
   for i, bin in ipairs(bins) do
     lines[#lines + 1] = ("%s%s \u{2502}%s %d"):format((" "):rep(label_width - #labels[i]), labels[i],
       bar(bin.count / most, columns), bin.count)
@@ -209,6 +222,18 @@ local function shade(value, low, high)
   return SHADES[math.min(#SHADES, math.floor(share * #SHADES) + 1)]
 end
 
+--- What the shades mean, on one line where it fits.
+local function add_legend(lines, low, high, width)
+  local missing = MISSING .. " missing"
+  local scale = low <= high and ("%s %s %s"):format(short(low), table.concat(SHADES), short(high)) or "no numbers"
+  local parts = { scale, missing }
+  if text.width(scale) > width then
+    parts = { table.concat(SHADES), "lowest " .. short(low), "highest " .. short(high), missing }
+  end
+  local line = table.concat(parts, ", ")
+  table.move(text.width(line) <= width and { line } or parts, 1, #parts, #lines + 1, lines)
+end
+
 --- A table of numbers as shades, the darkest the lowest. Of a table larger than the terminal
 --- neighbours share a character, by their mean.
 ---@param matrix ligase.matrix
@@ -231,8 +256,9 @@ function M.heat(matrix, options)
     local row_low, row_high = bounds(row)
     low, high = math.min(low, row_low), math.max(high, row_high)
   end
-  local lines = { text.shown(options.title or ("%s, %s"):format(text.count(#values, "row"), text.count(#values[1],
-    "column")), width) }
+  local lines = {}
+  add_title(lines, options.title or ("%s, %s"):format(text.count(#values, "row"), text.count(#values[1], "column")),
+    width)
   for i, row in ipairs(small) do
     local label = ""
     if margin > 0 then
@@ -245,8 +271,7 @@ function M.heat(matrix, options)
     end
     lines[#lines + 1] = label .. table.concat(shades)
   end
-  local scale = low <= high and ("%s %s %s"):format(short(low), table.concat(SHADES), short(high)) or "no numbers"
-  lines[#lines + 1] = text.truncate(scale .. ", " .. MISSING .. " missing", width)
+  add_legend(lines, low, high, width)
   return table.concat(lines, "\n") .. "\n"
 end
 

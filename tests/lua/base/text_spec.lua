@@ -55,6 +55,8 @@ describe("text width", function()
     assert.equal("a\\nb\\tc\\x1B[31m", text.printable("a\nb\tc\27[31m"))
     assert.equal("\\x9B", text.printable("\u{9b}"))
     assert.equal("µ日", text.printable("µ日"))
+    assert.equal("a\\u{202E}b\\u{2066}c\\u{200F}\\u{061C}\\n", text.printable("a\u{202E}b\u{2066}c\u{200F}\u{61C}\n"))
+    assert.equal("“a” – \u{200D}ء", text.printable("“a” – \u{200D}ء"))
   end)
 end)
 
@@ -81,6 +83,16 @@ describe("text.table", function()
     assert.equal("", text.table({}))
     assert.equal("a  b\n-  -\n", text.table({}, { header = { "a", "b" }, width = 80 }))
     assert.equal("   x\na  y\n", text.table({ { nil, "x" }, { "a", "y" } }, { width = 80 }))
+  end)
+
+  it("rounds numbers that do not fit, and says so, rather than cut them", function()
+    for _, case in ipairs { { "123456789.25", 9, "~1.2346e8" }, { "1234567.875", 9, "~1234568" },
+      { 12345678901, 9, "~1.235e10" }, { "1,000,000", 5, "1e6" }, { "-1.5e-300", 8, "~-2e-300" },
+      { "98.7654321%", 7, "~98.77%" }, { "-1.5e-300", 5, "..." }, { "0.000123456", 8, "~0.00012" },
+      { "abcdefghijkl", 9, "abcdef..." } } do
+      assert.equal(case[3], (text.table({ { case[1] } }, { width = case[2] }):gsub("%s", "")))
+    end
+    assert.equal("~1.2346e8\n        5\n", text.table({ { "123456789.25" }, { "5" } }, { width = 9 }))
   end)
 
   it("fits the terminal by shortening the widest", function()

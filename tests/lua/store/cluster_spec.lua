@@ -281,6 +281,61 @@ describe("the private Postgres of root", function()
     assert.equal(0, #conn:query "SELECT FROM pg_tables WHERE tablename = 'kept'")
   end)
 
+  it("begins anew where an earlier workspace at the path left one, which can be taken back", function()
+    if not need_root() then return end
+    local path = workspace("closed")
+    sys.chmod(path, "700")
+    local function ligase(words)
+      words.workspace, words.database = path, false
+      return support.ligase(words)
+    end
+    assert.equal(0, ligase({ "sql", "CREATE TABLE of_the_first (x integer)" }).code)
+    local first = cluster.status(path)
+    ligase { "db", "stop" }
+    sys.remove_tree(path .. "/.ligase")
+    assert.matches("database +absent", ligase({ "status" }).stdout)
+
+    local begun = ligase { "db", "start" }
+    local second = cluster.status(path)
+    assert.equal(first.folder:gsub("/pg$", "-2/pg"), second.folder)
+    local sees_the_first = support.ligase { "sql", "SELECT * FROM of_the_first", workspace = path, database = false }
+    assert.matches('relation "of_the_first" does not exist', sees_the_first.stderr, 1, true)
+    assert.matches("an earlier workspace at this path left its Postgres in " .. first.folder
+      .. "; this one begins anew", begun.stderr, 1, true)
+    assert.equal("", ligase({ "db", "start" }).stderr)
+    assert.is_table(sys.stat(first.data))
+
+    local take_back, remove = begun.stderr:match "To take it back: ligase db stop; (.-)%. To remove it, .-: (.-)\n"
+    cluster.stop(path)
+    assert.equal(0, sys.run({ "sh", "-c", take_back }).code)
+    assert.equal(first.folder, cluster.status(path).folder)
+    assert.equal("", ligase({ "sql", "SELECT * FROM of_the_first" }).stderr)
+    cluster.stop(path)
+    assert.equal(0, sys.run({ "sh", "-c", remove }).code)
+    assert.equal("absent", cluster.status(path).state)
+    sys.remove_tree((second.folder:gsub("/pg$", "")))
+  end)
+
+  it("is not shared with a workspace that is made where it was before it was moved", function()
+    if not need_root() then return end
+    local above = workspace("closed")
+    sys.chmod(above, "700")
+    local here, there = above .. "/lab", above .. "/moved"
+    started[#started + 1], started[#started + 2] = here, there
+    sys.mkdir(here)
+    assert.equal(42, answer(here))
+    local first = cluster.status(here).folder
+    assert(os.rename(here, there))
+    sys.mkdir(here)
+    local told = support.ligase { "db", "start", workspace = here, database = false }.stderr
+    assert.matches("unless a workspace that was moved still uses it: kill %-INT %d+; rm %-r '/var/lib/ligase/%x+'\n",
+      told)
+    assert.equal(first, cluster.status(there).folder)
+    assert.are_not.equal(first, cluster.status(here).folder)
+    assert.are_not.equal(cluster.status(there).socket_folder, cluster.status(here).socket_folder)
+    assert.equal(42, answer(there))
+  end)
+
   it("is out of reach for other users, and says so", function()
     if not can_be_nobody() then return end
     local path = made_workspace()

@@ -3,7 +3,10 @@ local host = require "host"
 local ingesting = require "tests.lua.store.ingesting"
 local json = require "ligase.base.json"
 local pg = require "pg"
+local run_finding = require "ligase.store.run_finding"
+local run_lines = require "ligase.store.run_lines"
 local runs = require "ligase.store.runs"
+local short_ids = require "ligase.store.short_ids"
 local support = require "tests.support"
 local sys = require "sys"
 
@@ -74,7 +77,7 @@ describe("the journal", function()
     local ids = {}
     for i = 1, 3 do
       local report = ingesting.ingest(conn, { name = "a", text = ("lipid,S1\nA%d,1\n"):format(i) })
-      ids[i] = report.run_id:sub(1, 13)
+      ids[i] = report.run_id
     end
     runs.journal_failure(conn, runs.new("ingest", nil, { source = "bad.csv" }), errors.new { kind = "input",
       message = "no good" })
@@ -89,5 +92,64 @@ describe("the journal", function()
     assert.same({ ids[3], "done", "1", "1", "spec" }, { list[2][at.run], list[2][at.outcome], list[2][at.rows],
       list[2][at.new_features], list[2][at.recipe] })
     assert.equal(2, #runs.list(conn, 2))
+  end)
+
+  local function insert(conn, id, fields)
+    fields = fields or {}
+    conn:query([[INSERT INTO runs (id, batch_id, started_at, finished_at, outcome, command, arguments, counts, error)
+      VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, '{"rows": 2}', $8::jsonb)]], id, fields.batch,
+      fields.at or "2026-01-01", fields.ended or fields.at or "2026-01-01", fields.outcome or "done",
+      fields.command or "ingest", fields.arguments or '{"source": "x.csv"}', fields.error)
+  end
+
+  it("are shown by ids as short as they can be while each means one", function()
+    local conn = ingesting.fresh()
+    local ids = { "01a22757-baba-7001-8000-000000000001", "01a22757-baba-7001-8000-0000000000f1",
+      "01a22757-baba-7002-8000-000000000001", "01a22757-b9ce-7001-8000-000000000001",
+      "02a22757-b9ce-7001-8000-000000000001" }
+    for _, id in ipairs(ids) do
+      insert(conn, id)
+    end
+    local shorts = short_ids.of_runs(conn, { ids[1], ids[3], ids[4], ids[5] })
+    assert.same({ ids[1]:sub(1, 35), "01a22757-baba-7002", "01a22757-b9ce", "02a22757-b9ce" },
+      { shorts[ids[1]], shorts[ids[3]], shorts[ids[4]], shorts[ids[5]] })
+    for id, short in pairs(short_ids.of_runs(conn, ids)) do
+      assert.equal(id, run_finding.find(conn, short).id)
+    end
+    assert.same({}, short_ids.of_runs(conn, {}))
+  end)
+
+  it("are one line for people where those of a batch follow one another and ended alike", function()
+    local conn = ingesting.fresh()
+    local function id(n)
+      return ("01a22757-0000-7000-8000-%012x"):format(n)
+    end
+    local first, second = "01a22757-aaaa-7000-8000-000000000001", "01a22757-aaaa-7000-9000-000000000002"
+    local n = 0
+    local function several(count, fields)
+      for _ = 1, count do
+        n = n + 1
+        insert(conn, id(n), fields)
+      end
+    end
+    several(300, { batch = first, at = "2026-01-01 10:00:00", ended = "2026-01-01 10:00:09" })
+    several(1, { batch = first, at = "2026-01-01 10:00:01", outcome = "failed", error = '{"message": "no good"}' })
+    several(2, { at = "2026-01-01 10:00:02" })
+    several(1500, { batch = second, at = "2026-01-01 10:00:03", command = "rollback",
+      arguments = ('{"run": %q}'):format(id(1)) })
+    local lines, shown = run_lines.latest(conn, 10), {}
+    for i, line in ipairs(lines) do
+      shown[i] = ("%d %s %s %s"):format(line.count, line.command, line.outcome, line.source)
+    end
+    assert.same({ "1500 rollback done 1,500 runs of batch 01a22757-aaaa-7000-9", "1 ingest done x.csv",
+      "1 ingest done x.csv", "1 ingest failed x.csv", "300 ingest done 300 runs of batch 01a22757-aaaa-7000-8" }, shown)
+    assert.same({ 9.0, "2026-01-01 10:00:00", 600 }, { lines[5].seconds, lines[5].started, lines[5].rows })
+    assert.equal("no good", lines[4].error)
+    assert.equal(second, run_finding.batch(conn, lines[1].batch))
+    assert.equal(2, #run_lines.latest(conn, 2))
+    local single = run_lines.latest(conn, 3, second)
+    assert.equal(3, #single)
+    assert.same({ 1, "rollback" }, { single[1].count, single[1].command })
+    assert.equal(id(1), run_finding.find(conn, (single[1].source:gsub("^run ", ""))).id)
   end)
 end)

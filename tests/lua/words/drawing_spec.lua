@@ -86,6 +86,28 @@ describe("heat", function()
   end)
 end)
 
+describe("on 20 columns", function()
+  it("every number is whole", function()
+    local many = {}
+    for i = 1, 40 do
+      many[i] = 1.2345 * i
+    end
+    assert.equal("40 numbers from\n1.234 to 49.38\n", chart.histogram(many, { width = 20 }):match "^[^\n]+\n[^\n]+\n")
+    assert.equal("12,345 numbers of 1\n", chart.histogram(many, { width = 20, title = "12,345 numbers of 1" })
+      :match "^[^\n]+\n")
+    local function legend(low, high)
+      return chart.heat({ values = { { low, high } } }, { width = 20 }):match "\n[^\n]+\n(.*)$"
+    end
+    assert.equal("1234  ░▒▓█ 5.679e4\n· missing\n", legend(1234, 56789))
+    assert.equal(" ░▒▓█\nlowest -1.234e-300\nhighest 1.234e-200\n· missing\n", legend(-1.234e-300, 1.234e-200))
+    local points = chart.points({ -1.234e-200, 1.234e-200 }, { 1, 2 }, { width = 20 })
+    assert.matches("\n   %-1.234e%-200\n +1.234e%-200\n$", points)
+    for _, drawn in ipairs { points, legend(-1e300, 1e300), chart.histogram({ -1.234e-300, 1e5 }, { width = 20 }) } do
+      assert.is_true(widest(drawn) <= 20, drawn)
+    end
+  end)
+end)
+
 describe("the words that draw", function()
   local f = frame.new({ "name", "a", "b" }, { { "x", 1, 10 }, { "y", 2, "NA" }, { "z", 4, 30 } })
 

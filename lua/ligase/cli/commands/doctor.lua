@@ -1,4 +1,5 @@
 --- `ligase doctor`: what is wrong with the installation and with the data, and how to repair it.
+local config_of = require "ligase.base.config"
 local errors = require "ligase.base.errors"
 local installation = require "ligase.cli.installation"
 local integrity = require "ligase.store.integrity"
@@ -38,7 +39,37 @@ local function server_version(conn)
   return conn and tonumber((conn:parameter "server_version" or ""):match "^%d+")
 end
 
+--- Settings with faults, as far as they can be read, and a line for each fault.
+local function look_at_settings(context)
+  if errors.try(function() return context.config end) then
+    return {}
+  end
+  local problems, lines = {}, {}
+  context.config = config_of.load { workspace = context.workspace, problems = problems }
+  for i, problem in ipairs(problems) do
+    lines[i] = { check = "settings", state = "wrong", repair = problem.hint, message = problem.message
+      .. (problem.file and (" (%s:%d)"):format(problem.file, problem.line or 1) or problem.detail
+        and (" (%s)"):format(problem.detail) or "") }
+  end
+  return lines
+end
+
+--- Whether a fault in the settings leaves open which database is meant.
+local function is_database_open(problems)
+  for _, problem in ipairs(problems or {}) do
+    local said = ("%s %s"):format(problem.message, problem.hint or "")
+    if said:find "%f[%w_]POSTGRES_" or said:find "^not a setting" then
+      return true
+    end
+  end
+  return false
+end
+
 local function connect(context)
+  if is_database_open(context.config.problems) then
+    return nil, { check = "postgres", state = "note", message = "not looked at: the settings leave open which database "
+      .. "is meant", repair = "mend the settings" }
+  end
   if context:is_bare() then
     return nil, { check = "postgres", state = "note", message = "there is no data yet", repair = "ligase ingest FILE" }
   end
@@ -104,11 +135,26 @@ end
 
 -- ---- for people and for scripts --------------------------------------------
 
+--- So many findings of one check are told, and the rest counted.
+local TOLD_MOST = 5
+
 local function tell(lines)
+  local told, total = {}, {}
   for _, line in ipairs(lines) do
-    output.write(("%-6s %-16s %s\n"):format(line.state, line.check, text.printable(line.message)))
-    if line.repair and line.state ~= "fixed" then
-      output.write(("%24s%s\n"):format("", text.printable(line.repair)))
+    local kind = line.check .. line.state
+    total[kind] = (total[kind] or 0) + 1
+  end
+  for _, line in ipairs(lines) do
+    local kind = line.check .. line.state
+    told[kind] = (told[kind] or 0) + 1
+    if told[kind] <= TOLD_MOST then
+      output.write(("%-6s %-16s %s\n"):format(line.state, line.check, text.printable(line.message)))
+      if line.repair and line.state ~= "fixed" then
+        output.write(("%24s%s\n"):format("", text.printable(line.repair)))
+      end
+    elseif told[kind] == TOLD_MOST + 1 then
+      output.write(("%-6s %-16s and %s more; all: ligase doctor --json\n"):format(line.state, line.check,
+        text.number(total[kind] - TOLD_MOST)))
     end
   end
 end
@@ -126,8 +172,10 @@ end
 ---@param context ligase.context
 ---@return integer status 1 when something is wrong
 function M.run(arguments, context)
+  local faults = look_at_settings(context)
   local conn, problem = connect(context)
   local lines, is_current = look(context, conn, problem)
+  lines = table.move(lines, 1, #lines, #faults + 1, faults)
   local found = is_current and check_data(conn, arguments.seconds) or nil
   if arguments.fix then
     fix(lines)

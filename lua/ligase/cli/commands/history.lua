@@ -36,12 +36,12 @@ end
 function M.run(arguments, context)
   local conn = context:open_existing()
   local dataset = history.find(conn, arguments.dataset)
-  local events, at = history.of(conn, dataset), 0
   local short = arguments.format == "table"
+  local events, at = history.of(conn, dataset, short), 0
   output.print_rows(COLUMNS, function()
     at = at + 1
     local event = events[at]
-    return event and { short and event.at:sub(1, 19) or event.at, event.who, short and event.id:sub(1, 13) or event.id,
+    return event and { short and event.at:sub(1, 19) or event.at, event.who, event.id,
       event.command, revision_of(event), event.what, event.tag or json.null }
   end, arguments.format)
 end

@@ -9,6 +9,7 @@ local phase_state = require "ligase.store.phase_state"
 local phase_telling = require "ligase.cli.phase_telling"
 local phases = require "ligase.sync.phases"
 local policy_of = require "ligase.sync.policy"
+local short_ids = require "ligase.store.short_ids"
 local text = require "ligase.base.text"
 
 local M = {}
@@ -99,7 +100,9 @@ function actions.show(given, arguments)
 end
 
 function actions.history(given, arguments)
-  output.print(phase_state.history(given.conn, arguments.limit), arguments.format)
+  local changes = phase_state.history(given.conn, arguments.limit)
+  output.print(arguments.format == "table" and short_ids.shorten_column(given.conn, changes, "run") or changes,
+    arguments.format)
   return 0
 end
 

@@ -90,7 +90,7 @@ function actions.new(arguments)
   end
   local path, source = recipe_files.copy(name, arguments.from or name)
   output.write(("made %s, a copy of %s\n"):format(path, source))
-  output.write(("Edit it, then: ligase recipe check %s; ligase run %s FILE --dry-run\n"):format(name, name))
+  output.write(("Edit it, then: %s\n"):format(recipe_files.advice(name, path)))
 end
 
 function actions.check(arguments)

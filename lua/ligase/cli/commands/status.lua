@@ -11,6 +11,7 @@ local pg = require "pg"
 local phase_change = require "ligase.sync.phase_change"
 local phase_flags = require "ligase.sync.phase_flags"
 local phases = require "ligase.sync.phases"
+local run_lines = require "ligase.store.run_lines"
 local services = require "ligase.sync.services"
 local text = require "ligase.base.text"
 
@@ -69,7 +70,7 @@ local function outbox_of(conn)
     last_error = open.last_error ~= pg.null and open.last_error or nil }
 end
 
-local function gather(context)
+local function gather(context, is_for_people)
   local found = { version = host.version, workspace = context.workspace, services = services.all(context.config) }
   if context:is_bare() then
     found.database = { state = "absent", reason = "there is no data yet; begin with: ligase ingest FILE" }
@@ -84,6 +85,7 @@ local function gather(context)
   found.database = { state = state, step = step, latest = latest, private = db.is_private(context.config) }
   if state == "current" then
     found.overview = overview.read(conn, RUNS_MOST)
+    found.overview.runs = is_for_people and run_lines.latest(conn, RUNS_MOST) or found.overview.runs
     found.phase, found.outbox = phase_of(context, conn, found.services[1]), outbox_of(conn)
   end
   return found
@@ -154,9 +156,14 @@ local function tell_drift(drift)
 end
 
 local function tell_runs(runs)
+  local width = 0
+  for _, run in ipairs(runs) do
+    width = math.max(width, #run.run)
+  end
   for i, run in ipairs(runs) do
-    say(i == 1 and "runs" or "", "%s  %s  %-9s %s%s%s", run.started, run.run, run.outcome, run.command,
-      run.name ~= "" and " '" .. text.shown(run.name, 30) .. "'" or "", run.error
+    say(i == 1 and "runs" or "", "%s  %s  %-9s %s%s%s", run.started:sub(1, 16),
+      run.run .. (" "):rep(width - #run.run), run.outcome, run.command,
+      run.batch and ": " .. run.source or run.name and " '" .. text.shown(run.name, 30) .. "'" or "", run.error
       and ": " .. text.truncate(run.error, 60) or "")
   end
 end
@@ -182,7 +189,7 @@ end
 ---@param context ligase.context
 ---@return integer status 1 when the database cannot be used
 function M.run(arguments, context)
-  local found = gather(context)
+  local found = gather(context, not arguments.json)
   if arguments.json then
     local o = found.overview
     if o then

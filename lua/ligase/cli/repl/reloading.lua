@@ -19,6 +19,7 @@ Reloading.__index = Reloading
 ---@param workspace string
 ---@return ligase.reloading
 function M.new(workspace)
+  words.keep_last_good()
   local folder = workspace .. "/lua"
   return setmetatable({ folder = folder, template = ("%s/?.lua;%s/?/init.lua"):format(folder, folder), stamps = {},
     files = {} }, Reloading)
