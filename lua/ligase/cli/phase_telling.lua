@@ -38,7 +38,8 @@ function M.tell_current(config, current)
 end
 
 local function shown_value(gate)
-  return gate.value and text.number(gate.value) or "-"
+  local whole = math.tointeger(gate.value)
+  return whole and text.number(whole) or gate.value and ("%.6g"):format(gate.value) or "-"
 end
 
 local function gate_lines(gates, overrides)
@@ -79,7 +80,7 @@ end
 ---@param format string
 function M.print_gates(gates, format)
   local at = 0
-  output.print_rows({ { name = "gate", type = "text" }, { name = "value", type = "int8" },
+  output.print_rows({ { name = "gate", type = "text" }, { name = "value", type = "numeric" },
     { name = "wanted", type = "text" }, { name = "is_green", type = "bool" }, { name = "missing", type = "text" } },
     function()
       at = at + 1

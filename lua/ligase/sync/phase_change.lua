@@ -67,7 +67,7 @@ end
 local function gates_for(given, current, to, more)
   local patience = { retries = GATE_RETRIES, total_s = GATE_TOTAL_S }
   return gates_of.new { conn = given.conn, phase = current.phase, since = current.since, quick = more and more.quick,
-    before = more and more.before, target = more and more.target
+    before = more and more.before, is_rehearsed = more and more.is_rehearsed, target = more and more.target
       or target_of(given, phases.mirroring(current.phase, to), patience) }
 end
 
@@ -75,10 +75,11 @@ end
 ---@param given {config: ligase.Config, conn: table, another: fun(): table}
 ---@param current ligase.lab_phase
 ---@param to string the phase after it
----@param quick (fun(): ligase.service_state)|nil how Notion is; what costs requests is then judged by what is kept
+---@param how {quick: (fun(): ligase.service_state)|nil, is_rehearsed: boolean|nil}|nil quick: how Notion is; what costs
+--- requests is then judged by what is kept; is_rehearsed: nothing is kept of what is measured
 ---@return ligase.gate[]
-function M.measure(given, current, to, quick)
-  local gates = gates_for(given, current, to, { quick = quick })
+function M.measure(given, current, to, how)
+  local gates = gates_for(given, current, to, how)
   phases.load(to, given.config.workspace):call("check", gates)
   return gates.list
 end
@@ -172,12 +173,12 @@ local function needed(list, overrides)
 end
 
 --- Measures what must be green before anything is done.
-local function check(given, current, change, elsewhere)
+local function check(given, current, change, options)
   if change.direction == "back" then
     return {}, {}
   end
-  local list = M.measure(given, current, change.to)
-  gates_of.check_overrides(list, change.overrides, elsewhere)
+  local list = M.measure(given, current, change.to, { is_rehearsed = options.is_rehearsed })
+  gates_of.check_overrides(list, change.overrides, options.elsewhere)
   return list, gates_of.red(list, change.overrides)
 end
 
@@ -244,7 +245,7 @@ function M.change(given, direction, options)
   local wanted = neighbour(current.phase, direction)
   local change = { direction = direction, from = current.phase, to = options.to or wanted,
     overrides = options.overrides or {} }
-  local list, red = check(given, current, change, options.elsewhere)
+  local list, red = check(given, current, change, options)
   if #red > 0 and not options.is_rehearsed then
     return report_of(change, { outcome = "refused", gates = list, red = red, was = {} })
   end

@@ -160,7 +160,7 @@ function Steps:compare()
       own = own + (is_postgres_own(finding) and 1 or 0)
     end
   end
-  self.gates:measure("replayed", "0 entities that Notion does not show as Postgres has them", function()
+  self.gates:replayed(function()
     return own + total.on_their_way, nil, total.on_their_way > 0 and "see what waits: ligase outbox"
       or "see them: ligase reconcile; repair: ligase reconcile --fix notion"
   end)

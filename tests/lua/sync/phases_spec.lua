@@ -203,7 +203,9 @@ end)]]):format(MADE, label, CHANGED, label, DELETED, label)
       { found.counterparts.value, found.counterparts.missing })
     assert.matches("none was made in this phase", found.drift.missing, 1, true)
     assert.same({ 0, true }, { found.notion.value, found.notion.is_green })
-    assert.same({ 0, 0 }, { found.untold.value, found.parity.value })
+    assert.same({ 0, labs.json.null, false }, { found.untold.value, found.parity.value, found.parity.is_green })
+    assert.same({ "0 compared, 2 on their way", "wait until Notion was told: ligase sync" },
+      { found.parity.wanted, found.parity.missing })
     conn:query "UPDATE outbox SET state = 'discarded', finished_at = now()"
     assert.equal(2, gates("dual_write").untold.value)
     ok("dual_write", { "reconcile", "--fix", "notion" })
