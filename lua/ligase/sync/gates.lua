@@ -4,13 +4,12 @@
 --- Phase scripts (migrations/phases/) name the ones they want; a script of the lab's may add its
 --- own with `gate:measure`.
 local errors = require "ligase.base.errors"
-local mirrors = require "ligase.store.mirrors"
 local options_of = require "ligase.base.options"
 local outbox = require "ligase.store.outbox"
 local parity = require "ligase.sync.parity"
 local phase_state = require "ligase.store.phase_state"
-local properties = require "ligase.io.notion.properties"
 local text = require "ligase.base.text"
+local untaken = require "ligase.sync.untaken"
 local untold = require "ligase.sync.untold"
 
 local M = {}
@@ -257,33 +256,40 @@ function Gates:parity(given)
   end)
 end
 
-local function is_taken_over(page, owners)
-  return page.in_trash or page.archived or owners[page.id:gsub("%-", ""):lower()] ~= nil
-end
-
-local function pages_without_entity(self)
-  local target, count, first = self.target(), 0, nil
-  local _, configured = target:types()
-  for _, entity_type in ipairs(configured) do
-    local kind = target:entity(entity_type).kind
-    local owners = mirrors.ids_of_pages(self.conn, { kind.name })
-    for page in target.client:query(target:source(entity_type).id, { about = kind.plural }) do
-      if not is_taken_over(page, owners) then
-        count, first = count + 1, first or ("%s '%s'"):format(kind.name, properties.title(page) or "")
-      end
-    end
+local function untaken_of(self)
+  if self.quick then
+    return phase_state.untaken(self.conn, self.since, self.phase)
   end
-  return count, first
+  local found = untaken.look(self.conn, self.target())
+  if not self.is_rehearsed then
+    phase_state.keep_untaken(self.conn, self.phase, found)
+  end
+  return found
 end
 
---- Every page of Notion's is in Postgres.
+--- How each side of a page that is gone is settled.
+local function settling_of(found)
+  local gone = found.first_gone
+  local remedy = gone.is_trashed and "take it out of the trash in Notion, or delete what it is the page of: "
+      .. "ligase import notion --delete"
+    or gone.fate:find("moved", 1, true) and "move it back in Notion"
+    or "share it again in Notion, or pass this gate by its name, and have a new page made in the next phase: ligase "
+      .. "reconcile --fix notion"
+  return ("%s gone, such as that of %s '%s', which %s: %s"):format(found.gone == 1 and "1 page is"
+    or text.number(found.gone) .. " pages are", found.kind_name, gone.name, gone.fate, remedy)
+end
+
+--- Every page of Notion's is in Postgres, and what was deleted there is settled. It is kept what was
+--- found.
 function Gates:taken_over()
-  measure(self, "taken_over", "0 pages that Postgres does not have", function()
-    if self.quick then
+  measure(self, "taken_over", "0 pages that Postgres does not have, or that are gone", function()
+    local found = untaken_of(self)
+    if not found then
       return nil, false, "it is measured by: ligase phase"
     end
-    local count, first = pages_without_entity(self)
-    return count, nil, first and ("such as %s: ligase import notion"):format(first)
+    local parts = { found.first and ("such as %s: ligase import notion"):format(found.first) }
+    parts[#parts + 1] = found.first_gone and settling_of(found)
+    return found.without + found.gone, nil, parts[1] and table.concat(parts, "; ") or nil
   end)
 end
 

@@ -6,6 +6,7 @@
 local emptied = require "ligase.sync.emptied"
 local entities = require "ligase.store.entities"
 local errors = require "ligase.base.errors"
+local gone_pages = require "ligase.sync.gone_pages"
 local instants = require "ligase.base.instants"
 local markdown = require "ligase.io.notion.markdown"
 local mirrors = require "ligase.store.mirrors"
@@ -18,10 +19,6 @@ local values = require "ligase.sync.values"
 local M = {}
 
 local PAGES_AT_ONCE = 100
-
---- So many pages that are not listed any more are looked at one by one; more of them, and it is
---- the database that changed.
-local GONE_MOST = 200
 
 local COMMAND = "import notion"
 
@@ -117,23 +114,6 @@ end
 
 -- ---- pages that are gone ---------------------------------------------------
 
---- What became of a page that is not listed any more: nil when it is there all the same.
-local function fate_of(self, mark)
-  local client = self.target.client
-  local looked, page = xpcall(client.page, errors.explained, client, mark.page_id, { about = mark.name })
-  if not looked then
-    if errors.is(page, "notion") and page.status == 404 then
-      return "is gone, or not shared any more"
-    end
-    error(page, 0)
-  end
-  if page.in_trash or page.archived then
-    return "lies in Notion's trash", true
-  end
-  local parent = page.parent and page.parent.data_source_id
-  return parent ~= self.target:source(self.policy.type).id and "was moved to another database" or nil
-end
-
 local function delete(self, mark)
   local kind = self.policy.kind
   local done, result = xpcall(entities.change, errors.explained, self.conn, { command = COMMAND,
@@ -149,33 +129,14 @@ local function delete(self, mark)
   error(result, 0)
 end
 
-local function gone_marks(self)
-  local gone = {}
-  for page, mark in pairs(self.marks) do
-    gone[#gone + 1] = not self.listed[page] and mark or nil
-  end
-  table.sort(gone, function(a, b)
-    return a.name < b.name or a.name == b.name and a.id < b.id
-  end)
-  return gone
-end
-
 local function look_for_gone(self)
-  local gone = gone_marks(self)
-  if #gone > GONE_MOST then
-    errors.raise { kind = "notion", code = "database_changed", outcome = "refused",
-      message = ("%d pages of %s are not in their Notion database any more"):format(#gone, self.policy.kind.plural),
-      hint = ("See if %s names the right database"):format(self.policy.database) }
-  end
-  for _, mark in ipairs(gone) do
-    local fate, is_trashed = fate_of(self, mark)
-    if fate then
-      local refused = is_trashed and self.delete and delete(self, mark)
-      if not (is_trashed and self.delete) or refused then
-        local list = self.report.trashed
-        list[#list + 1] = { id = mark.id, page_id = mark.page_id, name = mark.name, message = ("its page %s%s"):format(
-          fate, refused and "; " .. refused or "") }
-      end
+  for _, gone in ipairs(gone_pages.find(self.target, self.policy, self.marks, self.listed)) do
+    local is_deletable = gone.is_trashed and self.delete
+    local refused = is_deletable and delete(self, gone)
+    if not is_deletable or refused then
+      local list = self.report.trashed
+      list[#list + 1] = { id = gone.id, page_id = gone.page_id, name = gone.name, message = ("its page %s%s"):format(
+        gone.fate, refused and "; " .. refused or "") }
     end
   end
 end

@@ -62,19 +62,22 @@ end
 
 --- Takes into Postgres what was written in Notion since it was last taken over, as
 --- `ligase import notion` does in the phase in force: while Notion is written first, its word counts.
+--- An entity whose page is gone stays, as it does there: the gate `taken_over` is in front of it.
 function Steps:take_over()
   local target = self.own_target()
   local _, configured = target:types()
-  local sums = { pages = 0, created = 0, updated = 0, problems = 0 }
+  local sums = { pages = 0, created = 0, updated = 0, problems = 0, gone = 0 }
   for _, report in ipairs(import.run(self.conn, target, { types = configured, rehearse = self.is_rehearsed })) do
     sums.pages, sums.created = sums.pages + report.pages, sums.created + report.created
     sums.updated = sums.updated + report.updated
-    sums.problems = sums.problems + #report.problems + #report.held
+    sums.problems, sums.gone = sums.problems + #report.problems + #report.held, sums.gone + #report.trashed
   end
   count(self, "taken_over", sums.created + sums.updated)
-  note(self, "%s of Notion's looked at: %s entities new and %s changed in Postgres%s", text.count(sums.pages, "page"),
-    text.number(sums.created), text.number(sums.updated), sums.problems > 0
-      and (", %s left out (ligase import notion says why)"):format(text.number(sums.problems)) or "")
+  note(self, "%s of Notion's looked at: %s new and %s changed in Postgres%s%s", text.count(sums.pages, "page"),
+    text.count(sums.created, "entity", "entities"), text.number(sums.updated), sums.problems > 0
+      and (", %s left out (ligase import notion says why)"):format(text.number(sums.problems)) or "", sums.gone > 0
+      and (", %s (ligase import notion says which)"):format(text.count(sums.gone, "page that is gone",
+        "pages that are gone")) or "")
 end
 
 --- Puts into the outbox what Notion was not told of.

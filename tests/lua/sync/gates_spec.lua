@@ -107,6 +107,87 @@ return require("ligase.sync.phases").define { name = "postgres_primary",
     end)
   end)
 
+  describe("taken_over", function()
+    local NOTION_FIRST = { USE_POSTGRES_AS_SOT = "false", ENABLE_DUAL_WRITE = "false" }
+
+    local function notion_first(words)
+      words.env = {}
+      for name, value in pairs(NOTION_FIRST) do
+        words.env[name] = value
+      end
+      return ligase(words)
+    end
+
+    local function taken_over()
+      for _, gate in ipairs(labs.json.decode(notion_first({ "phase", "--format", "json" }).stdout)) do
+        if gate.gate == "taken_over" then
+          return gate
+        end
+      end
+    end
+
+    local function make_page(name)
+      return lab:ask("POST", "/v1/pages", { parent = { type = "data_source_id", data_source_id = lab.sources.programs },
+        properties = { Name = { title = { { text = { content = name } } } } } })
+    end
+
+    before_each(function()
+      conn:query "UPDATE lab_phase SET phase = 'notion_primary'"
+    end)
+
+    it("sees pages that were deleted while Notion was first, until both sides are settled", function()
+      local page = make_page "NASH"
+      make_page "ALS"
+      assert.equal(0, notion_first({ "import", "notion" }).code)
+      assert.is_true(taken_over().is_green)
+      lab:ask("PATCH", "/v1/pages/" .. page.id, { in_trash = true })
+      local gate = taken_over()
+      assert.same({ 1, false }, { gate.value, gate.is_green })
+      assert.equal("1 page is gone, such as that of program 'NASH', which lies in Notion's trash: take it out of the "
+        .. "trash in Notion, or delete what it is the page of: ligase import notion --delete", gate.missing)
+      local result = notion_first { "phase", "advance" }
+      assert.equal(1, result.code)
+      assert.matches("not advanced: taken_over is not green", result.stdout, 1, true)
+      assert.equal(2, conn:query("SELECT count(*) AS n FROM programs")[1].n)
+      notion_first { "import", "notion", "--delete" }
+      assert.equal(1, conn:query("SELECT count(*) AS n FROM programs")[1].n)
+      result = notion_first { "phase", "advance" }
+      assert.equal(0, result.code, result.stdout .. result.stderr)
+    end)
+
+    it("never takes a page that cannot be read for a deleted one", function()
+      local page = make_page "NASH"
+      notion_first { "import", "notion" }
+      lab:ask("PATCH", "/v1/pages/" .. page.id, { in_trash = true })
+      lab:faults "internal_error@page_retrieve"
+      local gate = taken_over()
+      assert.same({ labs.json.null, false }, { gate.value, gate.is_green })
+      assert.matches("cannot be measured: ", gate.missing, 1, true)
+      lab:faults()
+      local stranger = "11111111-2222-3333-4444-555555555555"
+      conn:query("UPDATE programs SET notion_page_id = $1", stranger)
+      conn:query("UPDATE mirrors SET page_id = $1", stranger)
+      gate = taken_over()
+      assert.same({ 1, false }, { gate.value, gate.is_green })
+      assert.matches("1 page is gone, such as that of program 'NASH', which is gone, or not shared any more: share it "
+        .. "again in Notion, or pass this gate", gate.missing, 1, true)
+      notion_first { "import", "notion", "--delete" }
+      assert.equal(1, conn:query("SELECT count(*) AS n FROM programs")[1].n)
+    end)
+
+    it("is kept, so that status says the same", function()
+      make_page "ALS"
+      assert.matches("not taken_over", notion_first({ "status" }).stdout, 1, true)
+      notion_first { "phase" }
+      local status = labs.json.decode(notion_first({ "status", "--json" }).stdout)
+      assert.matches("such as program 'ALS': ligase import notion", status.phase.gates[2].missing, 1, true)
+      notion_first { "import", "notion" }
+      assert.matches("next   dual_write: 3 of 3 gates green", notion_first({ "phase" }).stdout, 1, true)
+      assert.matches("next dual_write: 3 of 3 gates green: ligase phase advance", notion_first({ "status" }).stdout, 1,
+        true)
+    end)
+  end)
+
   describe("of one's own", function()
     it("give a number, and say so when they do not", function()
       for lines, message in pairs {

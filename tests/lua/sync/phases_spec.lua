@@ -295,7 +295,7 @@ end)]]):format(MADE, label, CHANGED, label, DELETED, label)
     assert.matches("2 changes to Notion", result.stdout, 1, true)
     assert.matches("postgres_only becomes postgres_primary", result.stdout, 1, true)
     result = ligase("notion_primary", { "phase", "advance", "--dry-run" })
-    assert.matches("1 page of Notion's looked at: 1 entities new", result.stdout, 1, true)
+    assert.matches("1 page of Notion's looked at: 1 entity new", result.stdout, 1, true)
     for tbl, count in pairs { outbox = 0, phase_changes = 0, programs = 2 } do
       assert.equal(count, conn:query("SELECT count(*) AS n FROM " .. tbl)[1].n, tbl)
     end
