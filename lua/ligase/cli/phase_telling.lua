@@ -160,6 +160,16 @@ local function tell_red(report)
     text.enumerate(report.red, "and"), #report.red == 1 and "is" or "are", hint)
 end
 
+--- Which phases on the way a dry run did not try: what comes after a change depends on what it did.
+---@param way string[]
+---@param tried integer how many of them were
+function M.tell_untried(way, tried)
+  if tried < #way then
+    say("not tried: %s; what is measured and done there depends on %s being entered first",
+      text.enumerate(table.move(way, tried + 1, #way, 1, {}), "and"), way[tried])
+  end
+end
+
 --- What a change did, or would do.
 ---@param config ligase.Config
 ---@param report ligase.phase_report

@@ -171,7 +171,11 @@ function Gates:untold()
     if self.quick and self.conn:query("SELECT count(*) AS n FROM datasets")[1].n > QUICK_MOST then
       return nil, false, "it is measured by: ligase phase"
     end
-    return untold.count(self.conn, self.target()), nil, "put them into the outbox: ligase reconcile --fix notion"
+    local sum = untold.count(self.conn, self.target())
+    local set_aside = sum.set_aside > 0 and ("%s set aside: ligase outbox says why"):format(text.count(sum.set_aside,
+      "change was", "changes were"))
+    return sum.all, nil, set_aside and sum.set_aside == sum.all and set_aside
+      or "put them into the outbox: ligase reconcile --fix notion" .. (set_aside and "; " .. set_aside or "")
   end)
 end
 

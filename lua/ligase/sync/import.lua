@@ -39,7 +39,7 @@ Importing.__index = Importing
 
 local OPTIONS = { types = { type = "table", required = true }, since = { type = "string" }, all = { type = "boolean" },
   bodies = { type = "boolean", default = true }, delete = { type = "boolean" }, rehearse = { type = "boolean" },
-  allow_empty = { type = "boolean" }, tell = { type = "function" } }
+  allow_empty = { type = "boolean" }, tell = { type = "function" }, foresee = { type = "function" } }
 
 local function merge(report, taken)
   for _, name in ipairs { "created", "updated", "unchanged", "bodies" } do
@@ -47,6 +47,9 @@ local function merge(report, taken)
   end
   for _, name in ipairs { "conflicts", "problems", "notes" } do
     table.move(taken[name], 1, #taken[name], #report[name] + 1, report[name])
+  end
+  for i = 1, math.min(#taken.first, taking.NAMED - #report.first) do
+    table.insert(report.first, taken.first[i])
   end
   for _, held in ipairs(taken.held) do
     local same = report.held[held.property]
@@ -85,7 +88,7 @@ local function take(self, pages)
   if #pages > 0 then
     merge(self.report, taking.take(self.conn, self.target, self.policy.type, pages, { command = COMMAND,
       listed_s = self.listed_s, arguments = { entity = self.policy.type }, rehearse = self.rehearse,
-      owners = self.owners, emptied = self.emptied,
+      owners = self.owners, emptied = self.emptied, foresee = self.foresee,
       markdown = not self.rehearse and bodies_of(self, pages) or nil }))
   end
   self.tell(self.report)
@@ -151,7 +154,7 @@ local function import_type(conn, target, entity_type, options, owners)
     marks = mirrors.marks(conn, policy.kind), listed = {}, all = options.all, bodies = options.bodies,
     delete = options.delete, rehearse = options.rehearse, since_s = options.since and instants.seconds(options.since),
     emptied = not options.allow_empty and emptied.new(conn, target, entity_type) or nil,
-    tell = options.tell or function() end }, Importing)
+    tell = options.tell or function() end, foresee = options.foresee }, Importing)
   read_pages(self)
   look_for_gone(self)
   return report
@@ -162,10 +165,12 @@ end
 ---@param conn table outside a transaction
 ---@param target ligase.notion_target
 ---@param options {types: string[], since: string|nil, all: boolean|nil, bodies: boolean|nil, delete: boolean|nil,
---- rehearse: boolean|nil, allow_empty: boolean|nil, tell: fun(so_far: ligase.notion_import)|nil} types: in the order of
+--- rehearse: boolean|nil, allow_empty: boolean|nil, tell: fun(so_far: ligase.notion_import)|nil,
+--- foresee: (fun(entity_type: string, ids: string[]))|nil} types: in the order of
 --- the policy; since: only pages edited from then on (UTC, as 2026-05-01T00:00:00Z); all: also those that were taken as
 --- they are; bodies: false leaves the pages' texts out; delete: entities whose page lies in the trash are deleted;
---- rehearse: nothing is kept; allow_empty: values are emptied also when most pages lost theirs
+--- rehearse: nothing is kept; allow_empty: values are emptied also when most pages lost theirs; foresee: as
+--- ligase.sync.taking has it
 ---@return ligase.notion_import[]
 function M.run(conn, target, options)
   options = options_of.check(options, OPTIONS, "import.run")

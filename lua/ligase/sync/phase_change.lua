@@ -100,7 +100,7 @@ local function counted(conn, target)
   end
   state.waiting, state.dead = waiting.pending + waiting.running, waiting.dead
   local done, all = errors.try(function()
-    return (untold.count(conn, target()))
+    return untold.count(conn, target()).all
   end)
   state.untold = done and all or nil
   return state

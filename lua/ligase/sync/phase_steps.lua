@@ -12,6 +12,9 @@ local untold = require "ligase.sync.untold"
 
 local M = {}
 
+--- So many are named of what is taken over.
+local NAMED = 5
+
 ---@class ligase.phase_steps
 ---@field conn table
 ---@field another fun(): table a further connection, closed by who gave it
@@ -26,6 +29,8 @@ local M = {}
 ---@field counts table<string, integer>
 ---@field say fun(line: string)
 ---@field compared ligase.comparison[]|nil
+---@field foreseen table<string, table<string, ligase.untold|false>> what would be untold of the entities that a dry run
+--- took over, by type and id
 local Steps = {}
 Steps.__index = Steps
 
@@ -35,7 +40,7 @@ Steps.__index = Steps
 --- is_rehearsed: boolean|nil, say: fun(line: string)}
 ---@return ligase.phase_steps
 function M.new(given)
-  local self = { effects = {}, counts = {} }
+  local self = { effects = {}, counts = {}, foreseen = {} }
   for name, value in pairs(given) do
     self[name] = value
   end
@@ -60,34 +65,65 @@ local function in_types(by_type)
   return #parts > 0 and (" (%s)"):format(text.enumerate(parts, "and")) or ""
 end
 
+--- The first few by name, of so many.
+local function named(first, all)
+  if #first == 0 then
+    return ""
+  end
+  local more = all > #first and (" and %s more"):format(text.number(all - #first)) or ""
+  return ": " .. table.concat(first, ", ") .. more
+end
+
+--- Notes of entities that a dry run takes over what Notion would not have been told of them.
+local function foresee(self)
+  return function(entity_type, ids)
+    local foreseen = self.foreseen[entity_type] or {}
+    self.foreseen[entity_type] = foreseen
+    for _, id in ipairs(ids) do
+      foreseen[id] = false
+    end
+    for _, one in ipairs(untold.among(self.conn, self.target(), entity_type, ids)) do
+      foreseen[one.id] = one
+    end
+  end
+end
+
+local function add_import(sums, report)
+  sums.pages, sums.created = sums.pages + report.pages, sums.created + report.created
+  sums.updated = sums.updated + report.updated
+  sums.problems, sums.gone = sums.problems + #report.problems + #report.held, sums.gone + #report.trashed
+  for i = 1, math.min(#report.first, NAMED - #sums.first) do
+    table.insert(sums.first, report.first[i])
+  end
+end
+
 --- Takes into Postgres what was written in Notion since it was last taken over, as
 --- `ligase import notion` does in the phase in force: while Notion is written first, its word counts.
 --- An entity whose page is gone stays, as it does there: the gate `taken_over` is in front of it.
 function Steps:take_over()
   local target = self.own_target()
   local _, configured = target:types()
-  local sums = { pages = 0, created = 0, updated = 0, problems = 0, gone = 0 }
-  for _, report in ipairs(import.run(self.conn, target, { types = configured, rehearse = self.is_rehearsed })) do
-    sums.pages, sums.created = sums.pages + report.pages, sums.created + report.created
-    sums.updated = sums.updated + report.updated
-    sums.problems, sums.gone = sums.problems + #report.problems + #report.held, sums.gone + #report.trashed
+  local sums = { pages = 0, created = 0, updated = 0, problems = 0, gone = 0, first = {} }
+  for _, report in ipairs(import.run(self.conn, target, { types = configured, rehearse = self.is_rehearsed,
+    foresee = self.is_rehearsed and foresee(self) or nil })) do
+    add_import(sums, report)
   end
   count(self, "taken_over", sums.created + sums.updated)
-  note(self, "%s of Notion's looked at: %s new and %s changed in Postgres%s%s", text.count(sums.pages, "page"),
+  note(self, "%s of Notion's looked at: %s new and %s changed in Postgres%s%s%s", text.count(sums.pages, "page"),
     text.count(sums.created, "entity", "entities"), text.number(sums.updated), sums.problems > 0
       and (", %s left out (ligase import notion says why)"):format(text.number(sums.problems)) or "", sums.gone > 0
       and (", %s (ligase import notion says which)"):format(text.count(sums.gone, "page that is gone",
-        "pages that are gone")) or "")
+        "pages that are gone")) or "", named(sums.first, sums.created + sums.updated))
 end
 
 --- Puts into the outbox what Notion was not told of.
 function Steps:tell_notion()
-  local work = self.is_rehearsed and untold.count or untold.tell
-  local all, by_type = work(self.conn, self.target())
-  self.is_told = self.is_rehearsed and all or nil
-  count(self, "told", all)
-  note(self, "%s that Notion was not told of into the outbox%s", text.count(all, "entity", "entities"),
-    in_types(by_type))
+  local sum = self.is_rehearsed and untold.foresee(self.conn, self.target(), self.foreseen)
+    or untold.tell(self.conn, self.target())
+  self.is_told = self.is_rehearsed and sum.all or nil
+  count(self, "told", sum.all)
+  note(self, "%s that Notion was not told of into the outbox%s%s", text.count(sum.all, "entity", "entities"),
+    in_types(sum.by_type), named(sum.first, sum.all))
 end
 
 local function relay(self)

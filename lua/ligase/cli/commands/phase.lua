@@ -45,7 +45,7 @@ function M.configure(parser)
     :args("?"):convert(parsing.one_of("the action", ACTIONS))
   parser:option("--to", "advance, back: the phase to end in, by those in between: "
     .. table.concat(policy_of.PHASES, ", ") .. "."):argname("PHASE"):convert(parsing.one_of("--to", policy_of.PHASES))
-  parser:flag("--dry-run", "advance, back: measure, and say what would be done.")
+  parser:flag("--dry-run", "advance, back: measure the next phase, say what would be done, and write nothing.")
   parser:option("--override", "Pass a gate although it is not green (repeatable; each with its --reason).")
     :target("overridden"):argname("GATE"):count("*")
   parser:option("--reason", "Why; it is kept in the journal."):target("reasons"):argname("TEXT"):count("*")
@@ -135,10 +135,11 @@ local function change(given, arguments)
     end
     phase_telling.tell_change(given.config, report, overrides, i == #way)
     output.flush()
-    if report.outcome == "refused" or #report.red > 0 then
+    if report.outcome == "rehearsed" then
+      phase_telling.tell_untried(way, i)
+      return #report.red > 0 and 1 or 0
+    elseif report.outcome == "refused" then
       return 1
-    elseif report.outcome == "rehearsed" then
-      break -- what comes after it depends on what it did
     end
   end
   return 0
