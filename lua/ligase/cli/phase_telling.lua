@@ -59,10 +59,12 @@ end
 
 --- The gates in front of a phase.
 ---@param following string|nil
----@param gates ligase.gate[]
+---@param gates ligase.gate[]|nil nil where there is no database to measure them in
 function M.tell_gates(following, gates)
   if not following then
     return say("next   none: it is the last one")
+  elseif not gates then
+    return say("next   %s: its gates are measured once there is data", following)
   end
   local green = 0
   for _, gate in ipairs(gates) do

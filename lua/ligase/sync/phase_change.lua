@@ -42,9 +42,12 @@ local GATE_RETRIES, GATE_TOTAL_S = 1, 20
 
 --- Where the lab is: the stored phase, else the one of the flags.
 ---@param config ligase.Config
----@param conn table
+---@param conn table|nil nil where there is no database yet
 ---@return ligase.lab_phase
 function M.current(config, conn)
+  if not conn then
+    return { phase = policy_of.phase_of_flags(config), is_stored = false }
+  end
   local stored = phase_state.read(conn)
   local begun = phase_state.begun(conn)
   return { phase = stored and stored.phase or policy_of.phase_of_flags(config), since = stored and stored.entered_at,

@@ -426,8 +426,8 @@ end
 --- foresee: (fun(entity_type: string, ids: string[]))|nil} listed_s: when Notion was
 --- asked for them, or before, by ligase.store.mirrors.now_s; markdown: bodies by the page's id; rehearse: nothing is
 --- kept; owners: entities of all kinds by page (ligase.store.mirrors.ids_of_pages), to which those that are new are
---- added; emptied: holds values of properties that most pages lost; foresee: when it is rehearsed, called with the entities
---- as they would be, in the transaction that is undone then
+--- added; emptied: holds values of properties that most pages lost; foresee: when it is rehearsed, called with the
+--- entities as they would be, in the transaction that is undone then
 ---@return ligase.taken
 function M.take(conn, target, entity_type, pages, given)
   local policy = target:entity(entity_type)

@@ -83,12 +83,15 @@ local actions = {}
 function actions.show(given, arguments)
   local current = phase_change.current(given.config, given.conn)
   local following = phases.next(current.phase, "advance")
-  local gates = following and phase_change.measure(given, current, following) or {}
+  local gates = following and given.conn and phase_change.measure(given, current, following) or {}
   if arguments.format ~= "table" then
     phase_telling.print_gates(gates, arguments.format)
   else
     phase_telling.tell_current(given.config, current)
-    phase_telling.tell_gates(following, gates)
+    phase_telling.tell_gates(following, given.conn and gates)
+  end
+  if following and not given.conn then
+    return 1
   end
   for _, gate in ipairs(gates) do
     if not gate.is_green then
@@ -99,7 +102,9 @@ function actions.show(given, arguments)
 end
 
 function actions.history(given, arguments)
-  output.print(phase_state.history(given.conn, arguments.limit), arguments.format)
+  if given.conn then
+    output.print(phase_state.history(given.conn, arguments.limit), arguments.format)
+  end
   return 0
 end
 
@@ -147,6 +152,22 @@ end
 
 actions.advance, actions.back = change, change
 
+--- The connection. Looking makes no database, and neither does going back from where nobody is yet:
+--- there may be none, when only looking.
+local function open(context, arguments)
+  if arguments.action == "show" or arguments.action == "history" then
+    return context:open_if_there { when_off = true }
+  end
+  local is_bare = context:is_bare()
+  if is_bare then -- what cannot be is refused before anything is made
+    phase_change.way(phase_change.current(context.config).phase, arguments.action, arguments.to)
+  end
+  if arguments.dry_run or is_bare and arguments.action == "back" then
+    return context:open_existing { when_off = true }
+  end
+  return context:open { when_off = true }
+end
+
 --- Runs the command.
 ---@param arguments table as parsed
 ---@param context ligase.context
@@ -154,13 +175,13 @@ actions.advance, actions.back = change, change
 function M.run(arguments, context)
   arguments.action = type(arguments.action) == "string" and arguments.action or "show"
   check(arguments)
-  local given = { config = context.config, conn = context:open { when_off = true }, another = function()
-    return context:open { when_off = true }
+  local given = { config = context.config, conn = open(context, arguments), another = function()
+    return context:open { when_off = true, migrate = false }
   end, say = function(line)
     output.write(("  %s\n"):format(text.printable(line)))
     output.push()
   end }
-  local stored = phase_state.read(given.conn)
+  local stored = given.conn and phase_state.read(given.conn)
   local difference = phase_flags.difference(given.config, stored and stored.phase)
   if difference then
     io.stderr:write("ligase: ", text.printable(difference), "\n")
