@@ -191,10 +191,12 @@ function M.tell_change(config, report, overrides, is_last)
   if report.compared then
     tell_remaining(report.compared)
   end
+  if report.became then
+    tell_difference(report.was, report.became)
+  end
   if report.outcome == "refused" then
     return tell_red(report)
   end
-  tell_difference(report.was, report.became)
   config.stored_phase = report.to
   say("%s: the phase is %s", WORD[report.direction], report.to)
   if is_last then

@@ -35,7 +35,7 @@ local GATE_RETRIES, GATE_TOTAL_S = 1, 20
 ---@field red ligase.gate[] those that are neither green nor overridden
 ---@field effects string[]
 ---@field was table<string, integer>
----@field became table<string, integer>|nil
+---@field became table<string, integer>|nil after the steps, also when the phase was not entered; nil before them
 ---@field compared ligase.comparison[]|nil
 ---@field is_resumed boolean
 ---@field is_unverified boolean|nil the red ones are what must hold after the change: none of them can be overridden
@@ -195,10 +195,9 @@ local function carry_out(given, begun, script, steps, gates)
   script:call(step, steps)
   local all = joined(gates, steps.gates.list)
   gates_of.check_overrides(all, begun.overrides)
-  local red, became, entered = gates_of.red(all, begun.overrides), nil, false
-  local is_tried = #red == 0
+  local red, entered = gates_of.red(all, begun.overrides), false
+  local is_tried, became = #red == 0, counted(given.conn, given.target)
   if is_tried then
-    became = counted(given.conn, given.target)
     entered, red = enter(given, begun, script, { gates = all, overrides = needed(all, begun.overrides),
       before = before, counts = steps.counts, became = became })
   end
@@ -230,8 +229,8 @@ end
 
 --- Goes to the next phase, or back to the one before. Raises when Notion or Postgres fails on the
 --- way; then the phase is what it was, and the same call goes on.
----@param given {config: ligase.Config, conn: table, another: (fun(): table), say: fun(line: string)} another: a further
---- connection, closed by who gave it
+---@param given {config: ligase.Config, conn: table, another: (fun(): table), say: fun(line: string),
+--- wait: (fun(line: string))|nil} another: a further connection, closed by who gave it; wait: told what is waited for
 ---@param direction "advance"|"back"
 ---@param options {to: string|nil, overrides: table<string, string>|nil, elsewhere: table<string, boolean>|nil,
 --- is_rehearsed: boolean|nil}|nil to: the neighbour that is meant; overrides: reasons by gate; elsewhere: gates that
@@ -257,7 +256,7 @@ function M.change(given, direction, options)
   local script = phases.load(back and change.from or change.to, given.config.workspace)
   local steps = steps_of.new { conn = given.conn, another = given.another, config = given.config,
     phase = current.phase, mirroring = mirroring, target = given.target,
-    own_target = target_of(given, current.phase), say = given.say,
+    own_target = target_of(given, current.phase), say = given.say, wait = given.wait or function() end,
     gates = gates_for(given, current, change.to, { target = given.target }), is_rehearsed = options.is_rehearsed }
   change.was, change.gates = counted(given.conn, given.target), list
   if options.is_rehearsed then

@@ -7,6 +7,7 @@ local outbox = require "ligase.store.outbox"
 local reconcile = require "ligase.sync.reconcile"
 local reconciliations = require "ligase.store.reconciliations"
 local runs = require "ligase.store.runs"
+local services = require "ligase.sync.services"
 local text = require "ligase.base.text"
 local untold = require "ligase.sync.untold"
 
@@ -28,6 +29,7 @@ local NAMED = 5
 ---@field effects string[] what was done, in words
 ---@field counts table<string, integer>
 ---@field say fun(line: string)
+---@field wait fun(line: string) what is waited for, for who sits before a terminal
 ---@field compared ligase.comparison[]|nil
 ---@field foreseen table<string, table<string, ligase.untold|false>> what would be untold of the entities that a dry run
 --- took over, by type and id
@@ -37,7 +39,7 @@ Steps.__index = Steps
 --- The steps of one change of phase.
 ---@param given {conn: table, another: (fun(): table), config: ligase.Config, phase: string, mirroring: string,
 --- target: (fun(): ligase.notion_target), own_target: (fun(): ligase.notion_target), gates: ligase.gates,
---- is_rehearsed: boolean|nil, say: fun(line: string)}
+--- is_rehearsed: boolean|nil, say: fun(line: string), wait: fun(line: string)}
 ---@return ligase.phase_steps
 function M.new(given)
   local self = { effects = {}, counts = {}, foreseen = {} }
@@ -126,15 +128,25 @@ function Steps:tell_notion()
     in_types(sum.by_type), named(sum.first, sum.all))
 end
 
+--- Refuses to begin what takes long while Notion does not answer.
+local function need_notion(self)
+  local failure = not self.is_reached and self.config:get "NOTION_API_KEY" and services.notion_outage(self.config)
+  if failure then
+    errors.raise { kind = "notion", code = failure.code, outcome = "not_sent", cause = failure,
+      message = failure.message, detail = failure.detail,
+      hint = "See whether it answers again: ligase status" }
+  end
+  self.is_reached = true
+end
+
 local function relay(self)
-  local last
   local conn, budget = self.another(), self.another()
-  local one = opening.relay(self.config, conn, budget, { phase = self.mirroring, tell = function(event)
+  local function tell(event)
     if event.kind ~= "delivered" then
-      last = event.line
       self.say(event.line)
     end
-  end })
+  end
+  local one = opening.relay(self.config, conn, budget, { phase = self.mirroring, held = self.wait, tell = tell })
   local done, result = xpcall(one.run, errors.explained, one)
   local left = done and one:left() or nil
   conn:close()
@@ -142,8 +154,8 @@ local function relay(self)
   if not done then
     error(result, 0)
   elseif left then
-    errors.raise { kind = "notion", code = "left", outcome = "unknown", message = left, detail = last,
-      hint = "Nothing is lost, and the phase is what it was: the same command goes on" }
+    errors.raise { kind = "notion", code = "left", outcome = "unknown", message = left,
+      hint = "See what waits, and why: ligase outbox" }
   end
   return result
 end
@@ -155,6 +167,7 @@ function Steps:deliver()
     note(self, "%s to Notion", text.count(counts.pending + counts.running + (self.is_told or 0), "change"))
     return
   end
+  need_notion(self)
   local made = relay(self)
   for _, name in ipairs { "created", "adopted", "updated", "unchanged", "trashed", "restored", "kept", "dead" } do
     count(self, name, made[name])
@@ -178,6 +191,29 @@ local function is_postgres_own(finding)
   return finding.why ~= nil
 end
 
+--- Of what Notion does not know: how much, and how much of that was set aside in the outbox.
+local function own_of(compared)
+  local own, set_aside = 0, 0
+  for _, one in ipairs(compared) do
+    for _, finding in ipairs(one.findings) do
+      if is_postgres_own(finding) then
+        own = own + 1
+        set_aside = set_aside + (finding.entity and #finding.entity.open > 0 and 1 or 0)
+      end
+    end
+  end
+  return own, set_aside
+end
+
+local function missing_of(own, set_aside, on_their_way)
+  local parts = {}
+  parts[#parts + 1] = set_aside > 0 and ("%s set aside: ligase outbox says why; mend that, and: ligase outbox --retry "
+    .. "all"):format(text.count(set_aside, "change was", "changes were")) or nil
+  parts[#parts + 1] = on_their_way > 0 and "see what waits: ligase outbox" or nil
+  parts[#parts + 1] = own > set_aside and "see them: ligase reconcile; repair: ligase reconcile --fix notion" or nil
+  return table.concat(parts, "; ")
+end
+
 --- Compares both systems, keeps the figures, and has the gate `replayed` say what Notion does not
 --- know of Postgres. What people wrote in Notion is told and in nobody's way.
 function Steps:compare()
@@ -187,21 +223,17 @@ function Steps:compare()
     note(self, "both systems compared: %s", text.enumerate(types, "and"))
     return
   end
+  need_notion(self)
   local run = runs.new("reconcile", nil, { entities = table.concat(types, " "), phase_change = true })
   self.compared = {}
   for i, entity_type in ipairs(types) do
     self.compared[i] = reconcile.compare(self.conn, target, entity_type)
   end
   reconciliations.write(self.conn, run, { phase = self.phase }, self.compared)
-  local total, own = reconciliations.total(self.compared), 0
-  for _, one in ipairs(self.compared) do
-    for _, finding in ipairs(one.findings) do
-      own = own + (is_postgres_own(finding) and 1 or 0)
-    end
-  end
+  local total = reconciliations.total(self.compared)
+  local own, set_aside = own_of(self.compared)
   self.gates:replayed(function()
-    return own + total.on_their_way, nil, total.on_their_way > 0 and "see what waits: ligase outbox"
-      or "see them: ligase reconcile; repair: ligase reconcile --fix notion"
+    return own + total.on_their_way, nil, missing_of(own, set_aside, total.on_their_way)
   end)
   note(self, "both systems compared: %s, %s equal, %s missing in Notion, %s too many there, %s differ",
     text.count(total.entities, "entity", "entities"), text.number(total.equal), text.number(total.missing),

@@ -9,6 +9,7 @@ local phase_state = require "ligase.store.phase_state"
 local phase_telling = require "ligase.cli.phase_telling"
 local phases = require "ligase.sync.phases"
 local policy_of = require "ligase.sync.policy"
+local sys = require "sys"
 local text = require "ligase.base.text"
 
 local M = {}
@@ -180,6 +181,10 @@ function M.run(arguments, context)
   end, say = function(line)
     output.write(("  %s\n"):format(text.printable(line)))
     output.push()
+  end, wait = function(line)
+    if sys.is_terminal(2) then
+      io.stderr:write("ligase: ", text.printable(line), "\n")
+    end
   end }
   local stored = given.conn and phase_state.read(given.conn)
   local difference = phase_flags.difference(given.config, stored and stored.phase)
