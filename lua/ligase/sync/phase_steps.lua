@@ -16,6 +16,9 @@ local M = {}
 --- So many are named of what is taken over.
 local NAMED = 5
 
+--- The relay waits for so long, and longer than a killed process' claim lasts.
+local PATIENCE_S, BEYOND_CLAIM_S = 60, 30
+
 ---@class ligase.phase_steps
 ---@field conn table
 ---@field another fun(): table a further connection, closed by who gave it
@@ -146,7 +149,8 @@ local function relay(self)
       self.say(event.line)
     end
   end
-  local one = opening.relay(self.config, conn, budget, { phase = self.mirroring, held = self.wait, tell = tell })
+  local one = opening.relay(self.config, conn, budget, { phase = self.mirroring, held = self.wait, tell = tell,
+    patience_s = math.max(PATIENCE_S, self.config:get "NOTION_TIMEOUT_S" + BEYOND_CLAIM_S) })
   local done, result = xpcall(one.run, errors.explained, one)
   local left = done and one:left() or nil
   conn:close()

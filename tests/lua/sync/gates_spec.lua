@@ -223,6 +223,21 @@ return require("ligase.sync.phases").define { name = "postgres_primary",
     end)
   end)
 
+  it("count what was set aside as not told, and say where the reason stands", function()
+    make("program", 2)
+    ligase { "sync" }
+    conn:query "UPDATE programs SET description = 'by a script'"
+    conn:query [[INSERT INTO outbox (entity_type, entity_id, action, payload, state, finished_at)
+      SELECT 'programs', id, 'update', '{}', 'dead', now() FROM programs WHERE name = 'program 1']]
+    local gate = gates().untold
+    assert.same({ 2, false }, { gate.value, gate.is_green })
+    assert.equal("put them into the outbox: ligase reconcile --fix notion; 1 change was set aside: ligase outbox says "
+      .. "why", gate.missing)
+    conn:query "UPDATE programs SET description = NULL WHERE name = 'program 2'"
+    gate = gates().untold
+    assert.same({ 1, "1 change was set aside: ligase outbox says why" }, { gate.value, gate.missing })
+  end)
+
   it("keep nothing in a dry run", function()
     make("program", 1)
     local result = ligase { "phase", "advance", "--dry-run" }
