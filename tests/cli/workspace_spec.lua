@@ -34,6 +34,28 @@ after_each(function()
 end)
 
 describe("a workspace", function()
+  it("is not made by asking for the phase, nor by a change that cannot be", function()
+    local path = lab()
+    local first = { USE_POSTGRES_AS_SOT = "false", NOTION_API_KEY = "secret-x", NOTION_API_URL = "http://127.0.0.1:1" }
+    for _, case in ipairs {
+      { 0, "there is no data yet", "phase" },
+      { 1, "there is no data yet", "phase", env = first },
+      { 0, "there is no data yet", "phase", "history" },
+      { 1, "there is no data yet", "phase", "back" },
+      { 2, "'postgres_only' is the last phase", "phase", "advance" },
+      { 1, "there is no data yet", "phase", "advance", "--dry-run", env = first },
+    } do
+      local words = table.move(case, 3, #case, 1, { env = case.env })
+      local result = in_workspace(path, words)
+      assert.equal(case[1], result.code, result.stdout .. result.stderr)
+      assert.matches(case[2], result.stderr, 1, true)
+      assert.is_nil(sys.stat(path .. "/.ligase"), table.concat(words, " "))
+    end
+    local shown = in_workspace(path, { "phase", env = first })
+    assert.matches("phase  notion_primary\nfrom   the flags", shown.stdout, 1, true)
+    assert.matches("next   dual_write: its gates are measured once there is data\n", shown.stdout, 1, true)
+  end)
+
   it("works from the first command on, two of them side by side, in a path with spaces", function()
     local one, other = lab(), lab("my lab – 2")
     local file = support.tmpfile(LIPIDS, "plasma.csv")

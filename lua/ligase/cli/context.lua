@@ -175,25 +175,33 @@ end
 
 --- A connection to the database with its schema, for looking at what is there: nil
 --- when there is no private Postgres yet, which is said on standard error.
+---@param options? {when_off?: boolean} when_off: also when the settings say that Postgres is not to be used
 ---@return table? conn
-function Context:open_if_there()
-  self:need_postgres()
+function Context:open_if_there(options)
+  local when_off = options and options.when_off
+  if not when_off then
+    self:need_postgres()
+  end
   if not self:is_bare() then
-    return self:open { migrate = false }
+    return self:open { migrate = false, when_off = when_off }
   end
   io.stderr:write(("ligase: there is no data yet in %s. %s\n"):format(self.workspace, BEGIN))
 end
 
 --- A connection to the database with its schema, for reading what must be there.
 --- Raises "input" when there is no private Postgres yet.
+---@param options? {when_off?: boolean} when_off: also when the settings say that Postgres is not to be used
 ---@return table conn
-function Context:open_existing()
-  self:need_postgres()
+function Context:open_existing(options)
+  local when_off = options and options.when_off
+  if not when_off then
+    self:need_postgres()
+  end
   if self:is_bare() then
     errors.raise { kind = "input", code = "empty_workspace",
       message = ("there is no data yet in %s"):format(self.workspace), hint = BEGIN }
   end
-  return self:open { migrate = false }
+  return self:open { migrate = false, when_off = when_off }
 end
 
 --- A connection without any look at the schema.

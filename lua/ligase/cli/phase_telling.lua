@@ -38,7 +38,8 @@ function M.tell_current(config, current)
 end
 
 local function shown_value(gate)
-  return gate.value and text.number(gate.value) or "-"
+  local whole = math.tointeger(gate.value)
+  return whole and text.number(whole) or gate.value and ("%.6g"):format(gate.value) or "-"
 end
 
 local function gate_lines(gates, overrides)
@@ -58,10 +59,12 @@ end
 
 --- The gates in front of a phase.
 ---@param following string|nil
----@param gates ligase.gate[]
+---@param gates ligase.gate[]|nil nil where there is no database to measure them in
 function M.tell_gates(following, gates)
   if not following then
     return say("next   none: it is the last one")
+  elseif not gates then
+    return say("next   %s: its gates are measured once there is data", following)
   end
   local green = 0
   for _, gate in ipairs(gates) do
@@ -79,7 +82,7 @@ end
 ---@param format string
 function M.print_gates(gates, format)
   local at = 0
-  output.print_rows({ { name = "gate", type = "text" }, { name = "value", type = "int8" },
+  output.print_rows({ { name = "gate", type = "text" }, { name = "value", type = "numeric" },
     { name = "wanted", type = "text" }, { name = "is_green", type = "bool" }, { name = "missing", type = "text" } },
     function()
       at = at + 1
@@ -159,6 +162,16 @@ local function tell_red(report)
     text.enumerate(report.red, "and"), #report.red == 1 and "is" or "are", hint)
 end
 
+--- Which phases on the way a dry run did not try: what comes after a change depends on what it did.
+---@param way string[]
+---@param tried integer how many of them were
+function M.tell_untried(way, tried)
+  if tried < #way then
+    say("not tried: %s; what is measured and done there depends on %s being entered first",
+      text.enumerate(table.move(way, tried + 1, #way, 1, {}), "and"), way[tried])
+  end
+end
+
 --- What a change did, or would do.
 ---@param config ligase.Config
 ---@param report ligase.phase_report
@@ -178,10 +191,12 @@ function M.tell_change(config, report, overrides, is_last)
   if report.compared then
     tell_remaining(report.compared)
   end
+  if report.became then
+    tell_difference(report.was, report.became)
+  end
   if report.outcome == "refused" then
     return tell_red(report)
   end
-  tell_difference(report.was, report.became)
   config.stored_phase = report.to
   say("%s: the phase is %s", WORD[report.direction], report.to)
   if is_last then

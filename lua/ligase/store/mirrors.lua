@@ -116,17 +116,23 @@ local function assemble(kind, ids, places, results)
 end
 
 --- Entities of one kind as they are now, all from one moment, and which of their outbox rows
---- are open in that moment. One that is not there has no `row`.
----@param conn table outside a transaction
+--- are open in that moment. One that is not there has no `row`. In a transaction that is open they
+--- are as that one sees them.
+---@param conn table
 ---@param kind ligase.entity_kind
 ---@param ids string[]
 ---@return table<string, ligase.mirrored_entity> by id
 function M.read(conn, kind, ids)
   local list, places = pg.array(ids, "uuid"), nil
+  local is_within = conn:transaction_status() == "in transaction"
   local results = conn:pipeline(function(p)
-    p:query("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    if not is_within then
+      p:query("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    end
     places = queue_reading(conn, kind, p, list)
-    p:query("COMMIT")
+    if not is_within then
+      p:query("COMMIT")
+    end
   end)
   return assemble(kind, ids, places, results)
 end

@@ -189,6 +189,35 @@ function M.parity(conn, since, phase)
   return conn:query(PARITY, since or pg.null, phase)[1]
 end
 
+local INSERT_UNTAKEN = [[
+INSERT INTO parity_checks (id, phase, target, sampled, equal_count, mismatched, details)
+VALUES ($1, $2, 'notion pages', $3, $4, $5, $6)]]
+
+--- Keeps what a look at all of Notion's pages showed, as a sample that holds them all. It stands
+--- beside those of entities, with the target "notion pages".
+---@param conn table
+---@param phase string
+---@param found ligase.untaken
+function M.keep_untaken(conn, phase, found)
+  conn:query(INSERT_UNTAKEN, sys.uuid7(), phase, found.pages + found.gone, found.pages - found.without,
+    found.without + found.gone, list { found })
+end
+
+local UNTAKEN = [[
+SELECT details -> 0 AS found FROM parity_checks
+WHERE target = 'notion pages' AND checked_at >= coalesce($1::timestamptz, '-infinity') AND phase = $2
+ORDER BY checked_at DESC LIMIT 1]]
+
+--- What the latest look at Notion's pages in a phase showed.
+---@param conn table
+---@param since string|nil
+---@param phase string
+---@return ligase.untaken|nil
+function M.untaken(conn, since, phase)
+  local row = conn:query(UNTAKEN, since or pg.null, phase)[1]
+  return row and row.found
+end
+
 -- ---- what gates count ------------------------------------------------------
 
 local CHECKS = [[

@@ -6,6 +6,7 @@
 local emptied = require "ligase.sync.emptied"
 local entities = require "ligase.store.entities"
 local errors = require "ligase.base.errors"
+local gone_pages = require "ligase.sync.gone_pages"
 local instants = require "ligase.base.instants"
 local markdown = require "ligase.io.notion.markdown"
 local mirrors = require "ligase.store.mirrors"
@@ -18,10 +19,6 @@ local values = require "ligase.sync.values"
 local M = {}
 
 local PAGES_AT_ONCE = 100
-
---- So many pages that are not listed any more are looked at one by one; more of them, and it is
---- the database that changed.
-local GONE_MOST = 200
 
 local COMMAND = "import notion"
 
@@ -42,7 +39,7 @@ Importing.__index = Importing
 
 local OPTIONS = { types = { type = "table", required = true }, since = { type = "string" }, all = { type = "boolean" },
   bodies = { type = "boolean", default = true }, delete = { type = "boolean" }, rehearse = { type = "boolean" },
-  allow_empty = { type = "boolean" }, tell = { type = "function" } }
+  allow_empty = { type = "boolean" }, tell = { type = "function" }, foresee = { type = "function" } }
 
 local function merge(report, taken)
   for _, name in ipairs { "created", "updated", "unchanged", "bodies" } do
@@ -50,6 +47,9 @@ local function merge(report, taken)
   end
   for _, name in ipairs { "conflicts", "problems", "notes" } do
     table.move(taken[name], 1, #taken[name], #report[name] + 1, report[name])
+  end
+  for i = 1, math.min(#taken.first, taking.NAMED - #report.first) do
+    table.insert(report.first, taken.first[i])
   end
   for _, held in ipairs(taken.held) do
     local same = report.held[held.property]
@@ -88,7 +88,7 @@ local function take(self, pages)
   if #pages > 0 then
     merge(self.report, taking.take(self.conn, self.target, self.policy.type, pages, { command = COMMAND,
       listed_s = self.listed_s, arguments = { entity = self.policy.type }, rehearse = self.rehearse,
-      owners = self.owners, emptied = self.emptied,
+      owners = self.owners, emptied = self.emptied, foresee = self.foresee,
       markdown = not self.rehearse and bodies_of(self, pages) or nil }))
   end
   self.tell(self.report)
@@ -117,23 +117,6 @@ end
 
 -- ---- pages that are gone ---------------------------------------------------
 
---- What became of a page that is not listed any more: nil when it is there all the same.
-local function fate_of(self, mark)
-  local client = self.target.client
-  local looked, page = xpcall(client.page, errors.explained, client, mark.page_id, { about = mark.name })
-  if not looked then
-    if errors.is(page, "notion") and page.status == 404 then
-      return "is gone, or not shared any more"
-    end
-    error(page, 0)
-  end
-  if page.in_trash or page.archived then
-    return "lies in Notion's trash", true
-  end
-  local parent = page.parent and page.parent.data_source_id
-  return parent ~= self.target:source(self.policy.type).id and "was moved to another database" or nil
-end
-
 local function delete(self, mark)
   local kind = self.policy.kind
   local done, result = xpcall(entities.change, errors.explained, self.conn, { command = COMMAND,
@@ -149,33 +132,14 @@ local function delete(self, mark)
   error(result, 0)
 end
 
-local function gone_marks(self)
-  local gone = {}
-  for page, mark in pairs(self.marks) do
-    gone[#gone + 1] = not self.listed[page] and mark or nil
-  end
-  table.sort(gone, function(a, b)
-    return a.name < b.name or a.name == b.name and a.id < b.id
-  end)
-  return gone
-end
-
 local function look_for_gone(self)
-  local gone = gone_marks(self)
-  if #gone > GONE_MOST then
-    errors.raise { kind = "notion", code = "database_changed", outcome = "refused",
-      message = ("%d pages of %s are not in their Notion database any more"):format(#gone, self.policy.kind.plural),
-      hint = ("See if %s names the right database"):format(self.policy.database) }
-  end
-  for _, mark in ipairs(gone) do
-    local fate, is_trashed = fate_of(self, mark)
-    if fate then
-      local refused = is_trashed and self.delete and delete(self, mark)
-      if not (is_trashed and self.delete) or refused then
-        local list = self.report.trashed
-        list[#list + 1] = { id = mark.id, page_id = mark.page_id, name = mark.name, message = ("its page %s%s"):format(
-          fate, refused and "; " .. refused or "") }
-      end
+  for _, gone in ipairs(gone_pages.find(self.target, self.policy, self.marks, self.listed)) do
+    local is_deletable = gone.is_trashed and self.delete
+    local refused = is_deletable and delete(self, gone)
+    if not is_deletable or refused then
+      local list = self.report.trashed
+      list[#list + 1] = { id = gone.id, page_id = gone.page_id, name = gone.name, message = ("its page %s%s"):format(
+        gone.fate, refused and "; " .. refused or "") }
     end
   end
 end
@@ -190,7 +154,7 @@ local function import_type(conn, target, entity_type, options, owners)
     marks = mirrors.marks(conn, policy.kind), listed = {}, all = options.all, bodies = options.bodies,
     delete = options.delete, rehearse = options.rehearse, since_s = options.since and instants.seconds(options.since),
     emptied = not options.allow_empty and emptied.new(conn, target, entity_type) or nil,
-    tell = options.tell or function() end }, Importing)
+    tell = options.tell or function() end, foresee = options.foresee }, Importing)
   read_pages(self)
   look_for_gone(self)
   return report
@@ -201,10 +165,12 @@ end
 ---@param conn table outside a transaction
 ---@param target ligase.notion_target
 ---@param options {types: string[], since: string|nil, all: boolean|nil, bodies: boolean|nil, delete: boolean|nil,
---- rehearse: boolean|nil, allow_empty: boolean|nil, tell: fun(so_far: ligase.notion_import)|nil} types: in the order of
+--- rehearse: boolean|nil, allow_empty: boolean|nil, tell: fun(so_far: ligase.notion_import)|nil,
+--- foresee: (fun(entity_type: string, ids: string[]))|nil} types: in the order of
 --- the policy; since: only pages edited from then on (UTC, as 2026-05-01T00:00:00Z); all: also those that were taken as
 --- they are; bodies: false leaves the pages' texts out; delete: entities whose page lies in the trash are deleted;
---- rehearse: nothing is kept; allow_empty: values are emptied also when most pages lost theirs
+--- rehearse: nothing is kept; allow_empty: values are emptied also when most pages lost theirs; foresee: as
+--- ligase.sync.taking has it
 ---@return ligase.notion_import[]
 function M.run(conn, target, options)
   options = options_of.check(options, OPTIONS, "import.run")

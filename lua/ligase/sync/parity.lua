@@ -13,10 +13,10 @@ local M = {}
 M.SAMPLE = 30
 
 ---@class ligase.parity
----@field sampled integer
+---@field sampled integer entities that were looked at
 ---@field equal integer
 ---@field mismatched integer
----@field on_their_way integer
+---@field on_their_way integer with changes that Notion is yet to learn: they are not compared
 ---@field details table[] the mismatches
 
 --- A sample in an order that depends on the seed alone.
@@ -70,6 +70,35 @@ local function read_both(conn, target, policy, id, shown)
   return "mismatched", { entity_type = policy.type, entity_id = id, name = again.row.name, properties = names }
 end
 
+--- How many of each type a sample has: as many of each as there are, and what the smaller types do
+--- not fill comes from the larger ones.
+---@param counts table<string, integer> entities by type
+---@param sample integer
+---@return table<string, integer>
+function M.shares(counts, sample)
+  local types, shares, left = {}, {}, sample
+  for entity_type in pairs(counts) do
+    types[#types + 1] = entity_type
+  end
+  table.sort(types, function(a, b)
+    return counts[a] < counts[b] or counts[a] == counts[b] and a < b
+  end)
+  for i, entity_type in ipairs(types) do
+    shares[entity_type] = math.min(counts[entity_type], left // (#types - i + 1))
+    left = left - shares[entity_type]
+  end
+  return shares
+end
+
+local function shares_of(conn, target, types, sample)
+  local counts = {}
+  for _, entity_type in ipairs(types) do
+    local kind = target:entity(entity_type).kind
+    counts[entity_type] = conn:query(("SELECT count(*) AS n FROM %s"):format(kind.table))[1].n
+  end
+  return M.shares(counts, sample)
+end
+
 --- Reads a sample in both systems. Raises "notion" when Notion cannot be read.
 ---@param conn table outside a transaction
 ---@param target ligase.notion_target
@@ -78,10 +107,10 @@ end
 function M.compare(conn, target, sample)
   local types, shown = (target:types()), target:shown_types()
   local result = { sampled = 0, equal = 0, mismatched = 0, on_their_way = 0, details = {} }
-  local each = math.max(1, (sample or M.SAMPLE) // math.max(1, #types))
+  local shares = shares_of(conn, target, types, sample or M.SAMPLE)
   for _, entity_type in ipairs(types) do
     local policy = target:entity(entity_type)
-    for _, row in ipairs(conn:query(SAMPLE:format(policy.kind.table), sys.uuid7(), each)) do
+    for _, row in ipairs(conn:query(SAMPLE:format(policy.kind.table), sys.uuid7(), shares[entity_type])) do
       local outcome, detail = read_both(conn, target, policy, row.id, shown)
       if outcome ~= "gone" then
         result.sampled = result.sampled + 1

@@ -35,16 +35,19 @@ local GATE_RETRIES, GATE_TOTAL_S = 1, 20
 ---@field red ligase.gate[] those that are neither green nor overridden
 ---@field effects string[]
 ---@field was table<string, integer>
----@field became table<string, integer>|nil
+---@field became table<string, integer>|nil after the steps, also when the phase was not entered; nil before them
 ---@field compared ligase.comparison[]|nil
 ---@field is_resumed boolean
 ---@field is_unverified boolean|nil the red ones are what must hold after the change: none of them can be overridden
 
 --- Where the lab is: the stored phase, else the one of the flags.
 ---@param config ligase.Config
----@param conn table
+---@param conn table|nil nil where there is no database yet
 ---@return ligase.lab_phase
 function M.current(config, conn)
+  if not conn then
+    return { phase = policy_of.phase_of_flags(config), is_stored = false }
+  end
   local stored = phase_state.read(conn)
   local begun = phase_state.begun(conn)
   return { phase = stored and stored.phase or policy_of.phase_of_flags(config), since = stored and stored.entered_at,
@@ -67,7 +70,7 @@ end
 local function gates_for(given, current, to, more)
   local patience = { retries = GATE_RETRIES, total_s = GATE_TOTAL_S }
   return gates_of.new { conn = given.conn, phase = current.phase, since = current.since, quick = more and more.quick,
-    before = more and more.before, target = more and more.target
+    before = more and more.before, is_rehearsed = more and more.is_rehearsed, target = more and more.target
       or target_of(given, phases.mirroring(current.phase, to), patience) }
 end
 
@@ -75,10 +78,11 @@ end
 ---@param given {config: ligase.Config, conn: table, another: fun(): table}
 ---@param current ligase.lab_phase
 ---@param to string the phase after it
----@param quick (fun(): ligase.service_state)|nil how Notion is; what costs requests is then judged by what is kept
+---@param how {quick: (fun(): ligase.service_state)|nil, is_rehearsed: boolean|nil}|nil quick: how Notion is; what costs
+--- requests is then judged by what is kept; is_rehearsed: nothing is kept of what is measured
 ---@return ligase.gate[]
-function M.measure(given, current, to, quick)
-  local gates = gates_for(given, current, to, { quick = quick })
+function M.measure(given, current, to, how)
+  local gates = gates_for(given, current, to, how)
   phases.load(to, given.config.workspace):call("check", gates)
   return gates.list
 end
@@ -99,7 +103,7 @@ local function counted(conn, target)
   end
   state.waiting, state.dead = waiting.pending + waiting.running, waiting.dead
   local done, all = errors.try(function()
-    return (untold.count(conn, target()))
+    return untold.count(conn, target()).all
   end)
   state.untold = done and all or nil
   return state
@@ -172,12 +176,12 @@ local function needed(list, overrides)
 end
 
 --- Measures what must be green before anything is done.
-local function check(given, current, change, elsewhere)
+local function check(given, current, change, options)
   if change.direction == "back" then
     return {}, {}
   end
-  local list = M.measure(given, current, change.to)
-  gates_of.check_overrides(list, change.overrides, elsewhere)
+  local list = M.measure(given, current, change.to, { is_rehearsed = options.is_rehearsed })
+  gates_of.check_overrides(list, change.overrides, options.elsewhere)
   return list, gates_of.red(list, change.overrides)
 end
 
@@ -191,10 +195,9 @@ local function carry_out(given, begun, script, steps, gates)
   script:call(step, steps)
   local all = joined(gates, steps.gates.list)
   gates_of.check_overrides(all, begun.overrides)
-  local red, became, entered = gates_of.red(all, begun.overrides), nil, false
-  local is_tried = #red == 0
+  local red, entered = gates_of.red(all, begun.overrides), false
+  local is_tried, became = #red == 0, counted(given.conn, given.target)
   if is_tried then
-    became = counted(given.conn, given.target)
     entered, red = enter(given, begun, script, { gates = all, overrides = needed(all, begun.overrides),
       before = before, counts = steps.counts, became = became })
   end
@@ -226,8 +229,8 @@ end
 
 --- Goes to the next phase, or back to the one before. Raises when Notion or Postgres fails on the
 --- way; then the phase is what it was, and the same call goes on.
----@param given {config: ligase.Config, conn: table, another: (fun(): table), say: fun(line: string)} another: a further
---- connection, closed by who gave it
+---@param given {config: ligase.Config, conn: table, another: (fun(): table), say: fun(line: string),
+--- wait: (fun(line: string))|nil} another: a further connection, closed by who gave it; wait: told what is waited for
 ---@param direction "advance"|"back"
 ---@param options {to: string|nil, overrides: table<string, string>|nil, elsewhere: table<string, boolean>|nil,
 --- is_rehearsed: boolean|nil}|nil to: the neighbour that is meant; overrides: reasons by gate; elsewhere: gates that
@@ -244,7 +247,7 @@ function M.change(given, direction, options)
   local wanted = neighbour(current.phase, direction)
   local change = { direction = direction, from = current.phase, to = options.to or wanted,
     overrides = options.overrides or {} }
-  local list, red = check(given, current, change, options.elsewhere)
+  local list, red = check(given, current, change, options)
   if #red > 0 and not options.is_rehearsed then
     return report_of(change, { outcome = "refused", gates = list, red = red, was = {} })
   end
@@ -253,7 +256,7 @@ function M.change(given, direction, options)
   local script = phases.load(back and change.from or change.to, given.config.workspace)
   local steps = steps_of.new { conn = given.conn, another = given.another, config = given.config,
     phase = current.phase, mirroring = mirroring, target = given.target,
-    own_target = target_of(given, current.phase), say = given.say,
+    own_target = target_of(given, current.phase), say = given.say, wait = given.wait or function() end,
     gates = gates_for(given, current, change.to, { target = given.target }), is_rehearsed = options.is_rehearsed }
   change.was, change.gates = counted(given.conn, given.target), list
   if options.is_rehearsed then

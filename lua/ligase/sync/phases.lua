@@ -23,6 +23,7 @@ local M = {}
 ---@class ligase.phase_script
 ---@field name string
 ---@field path string
+---@field source string its path as Lua's messages have it
 ---@field check fun(gate: ligase.gates)
 ---@field enter fun(change: ligase.phase_steps)
 ---@field verify fun(gate: ligase.gates)
@@ -43,24 +44,43 @@ end
 
 local HINT = "Mend the script at the line named; the phase was not changed"
 
-local function refuse(path, message, line)
+local function refuse(path, message, line, hint)
   errors.raise { kind = "usage", code = "phase_script", file = path, line = math.tointeger(tonumber(line)),
-    message = message, hint = HINT }
+    message = message, hint = hint or HINT }
 end
 
 --- Classes of SQLSTATE that say that a statement is wrong, and not the world.
 local SLIPS = { ["22"] = true, ["42"] = true }
 
+--- The line of the script that some text of Lua's names first, and what follows it.
+local function line_in(script, said)
+  local place = script.source .. ":"
+  local at = said and said:find(place, 1, true)
+  if at then
+    return said:match("^(%d+):%s?([^\n]*)", at + #place)
+  end
+end
+
+--- Refuses a slip of the script's. One that shows only deeper, in what the script called, is told
+--- with the line of the script that called it.
+local function refuse_slip(script, what, problem)
+  local said = errors.is(problem) and problem.message or tostring(problem)
+  local first = said:match "^[^\n]*"
+  local line, message = line_in(script, first)
+  refuse(script.path, ("%s failed: %s"):format(what, message or first),
+    line or line_in(script, errors.is(problem) and problem.traceback))
+end
+
 --- Raises what a script raised: as it is when it speaks for itself, else with file and line.
-local function refuse_raised(path, what, problem)
+local function refuse_raised(script, what, problem)
   if errors.is(problem, "database") and SLIPS[problem.code:sub(1, 2)] then
-    refuse(path, ("%s failed: %s"):format(what, errors.describe(problem):match "^[^\n]*"))
+    refuse(script.path, ("%s failed: %s"):format(what, errors.describe(problem):match "^[^\n]*"))
+  elseif errors.is(problem, "usage") and line_in(script, problem.where) then
+    refuse(script.path, problem.message, (line_in(script, problem.where)), problem.hint)
   elseif errors.is(problem) and problem.kind ~= "internal" then
     error(problem, 0)
   end
-  local said = errors.is(problem) and problem.message or tostring(problem)
-  local line, message = said:match ":(%d+): ([^\n]*)"
-  refuse(path, ("%s failed: %s"):format(what, message or said:match "^[^\n]*"), line)
+  refuse_slip(script, what, problem)
 end
 
 local function find(name, folder)
@@ -88,18 +108,19 @@ function M.load(name, folder)
     local line, message = problem:match ":(%d+): (.*)$"
     refuse(path, message or problem, line)
   end
+  local source = debug.getinfo(chunk, "S").short_src
   local done, script = xpcall(chunk, errors.explained)
   if not done then
     if errors.is(script, "usage") and not script.where then
       script.file = script.file or path
     end
-    refuse_raised(path, "the script", script)
+    refuse_raised({ path = path, source = source }, "the script", script)
   elseif getmetatable(script) ~= Script then
     refuse(path, "the file returns no phase; it must end with: return phases.define { ... }")
   elseif script.name ~= name then
     refuse(path, ("the file %s.lua describes the phase '%s'"):format(name, script.name))
   end
-  script.path = path
+  script.path, script.source = path, source
   return script
 end
 
@@ -109,7 +130,7 @@ end
 function Script:call(step, subject)
   local done, problem = xpcall(self[step], errors.explained, subject)
   if not done then
-    refuse_raised(self.path, ("%s of phase '%s'"):format(step, self.name), problem)
+    refuse_raised(self, ("%s of phase '%s'"):format(step, self.name), problem)
   end
 end
 

@@ -28,6 +28,7 @@ local M = {}
 ---@field watch boolean|nil waits for changes for ever
 ---@field entities string[]|nil only these, and what they wait for
 ---@field tell (fun(event: ligase.relay_event))|nil
+---@field held (fun(line: string))|nil told once when all that is left is with other relays
 ---@field is_over (fun(): boolean)|nil asked between two deliveries
 ---@field phase_now (fun(conn: table): string)|nil the phase in force, asked before each delivery: a relay that watches
 --- outlives changes of it
@@ -40,7 +41,7 @@ local M = {}
 local OPTIONS = {
   conn = { type = "userdata|table", required = true }, target = { type = "table", required = true },
   watch = { type = "boolean" }, entities = { type = "table" }, tell = { type = "function" },
-  is_over = { type = "function" }, phase_now = { type = "function" },
+  held = { type = "function" }, is_over = { type = "function" }, phase_now = { type = "function" },
   lease_s = { type = "number", default = 120, min = 0.1 },
   attempts_most = { type = "integer", default = 8, min = 1 }, pause_s = { type = "number", default = 2, min = 0 },
   pause_most_s = { type = "number", default = 300, min = 0 }, patience_s = { type = "number", default = 60, min = 0 },
@@ -451,6 +452,16 @@ local function take_up(self)
   end
 end
 
+--- Says, once, that all that is left is with another relay. One that was killed holds it until its
+--- lease is over.
+local function tell_held(self, open)
+  if self.held and not self.is_held_told and open.ready == 0 and open.running > 0 then
+    self.is_held_told = true
+    self.held(("waiting for %s that another relay has; what a relay had that was killed is taken over within %s")
+      :format(text.count(open.running, "change"), text.duration(self.lease_s + TAKE_UP_S)))
+  end
+end
+
 --- Waits for a change that can go. False when there will be none.
 local function wait_for_more(self, wanted)
   local open = outbox.open(self.conn, wanted)
@@ -460,6 +471,7 @@ local function wait_for_more(self, wanted)
       return false
     end
   end
+  tell_held(self, open)
   local next_s = math.type(open.next_s) == "float" and open.next_s > 0 and open.next_s or LOOK_S
   pause(self, math.min(LOOK_S, next_s))
   return true

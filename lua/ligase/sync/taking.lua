@@ -15,9 +15,13 @@ local narratives = require "ligase.store.narratives"
 local notion = require "ligase.io.notion"
 local outbox = require "ligase.store.outbox"
 local properties = require "ligase.io.notion.properties"
+local text = require "ligase.base.text"
 local values = require "ligase.sync.values"
 
 local M = {}
+
+--- So many of those that are new or changed are named.
+M.NAMED = 5
 
 ---@class ligase.taken
 ---@field created integer
@@ -28,6 +32,7 @@ local M = {}
 ---@field problems {page_id: string, name: string, message: string, hint: string|nil}[] pages that were not taken
 ---@field notes {page_id: string, name: string, message: string}[] what of a page could not be taken
 ---@field held {property: string, pages: integer, message: string}[] properties whose emptiness was not taken
+---@field first string[] the first few that are new or changed, as "program 'ALS'"
 
 ---@class ligase.taking
 ---@field conn table
@@ -268,6 +273,49 @@ local function read_fields(self, one)
   one.fields.notion_page_id = one.page.id
 end
 
+-- ---- both sides ------------------------------------------------------------
+
+--- Whether a page differs only in values that are held: then there is nothing to tell Notion.
+local function is_only_held(self, one, wanted)
+  for name in pairs(values.differences(self.policy, wanted, one.said)) do
+    if not (one.held and one.held[name]) then
+      return false
+    end
+  end
+  return true
+end
+
+--- Both sides are noted as the same where they are. Gives the ids of the entities.
+local function settle(self, list)
+  local ids = {}
+  for i, one in ipairs(list) do
+    ids[i] = one.id
+    if not self.how.rehearse then
+      self.owners[values.page_key(one.page.id)] = one.id
+    end
+  end
+  local now = mirrors.read(self.conn, self.policy.kind, ids)
+  self.conn:transaction(function()
+    for _, one in ipairs(list) do
+      local entity, delivered = now[one.id], {}
+      local before = one.entity and one.entity.mirror
+      for _, name in ipairs(values.names(self.policy)) do
+        delivered[name] = not one.untaken[name] and one.said[name] or one.untaken[name] and before
+          and before.properties[name] or nil
+      end
+      local wanted = values.wanted(self.policy, entity)
+      local is_equal = not next(values.differences(self.policy, wanted, one.said))
+      mirrors.settle(self.conn, entity, { page_id = one.page.id, properties = delivered,
+        sha256 = is_equal and values.sha256(self.policy, wanted) or nil,
+        edited_at = not one.held and notion.settled_edit(one.page) or nil })
+      if not is_equal and self.rule.is_mirrored and not is_only_held(self, one, wanted) then
+        outbox.tell(self.conn, entity.type, entity.id, "update", json.encode { name = one.name })
+      end
+    end
+  end)
+  return ids
+end
+
 -- ---- storing ---------------------------------------------------------------
 
 local function store(self, list)
@@ -285,13 +333,20 @@ local function store(self, list)
           markdown = one.markdown }
       end
     end
+    if self.foresee then
+      self.foresee(self.policy.type, settle(self, list))
+    end
     return { outcomes = outcomes, bodies = narratives.write(self.conn, changes.noted, self.policy.type, texts) }
   end)
 end
 
-local function count(self, stored)
-  for _, outcome in ipairs(stored.outcomes) do
+local function count(self, list, stored)
+  local first = self.taken.first
+  for i, outcome in ipairs(stored.outcomes) do
     self.taken[outcome.outcome] = self.taken[outcome.outcome] + 1
+    if outcome.outcome ~= "unchanged" and #first < M.NAMED then
+      first[#first + 1] = ("%s '%s'"):format(self.policy.kind.name, text.shown(list[i].name or "", 40))
+    end
   end
   self.taken.bodies = self.taken.bodies + stored.bodies
 end
@@ -323,7 +378,7 @@ end
 local function store_one(self, one)
   local done, result = xpcall(store, errors.explained, self, { one })
   if done then
-    count(self, result)
+    count(self, { one }, result)
   elseif M.is_refused(result) then
     problem(self, one, result.message, result.hint)
   else
@@ -339,7 +394,7 @@ local function store_all(self, list)
   end
   local done, result = xpcall(store, errors.explained, self, list)
   if done then
-    count(self, result)
+    count(self, list, result)
     return list
   elseif not M.is_refused(result) then
     error(result, 0)
@@ -353,48 +408,11 @@ local function store_all(self, list)
   return stored
 end
 
---- Whether a page differs only in values that are held: then there is nothing to tell Notion.
-local function is_only_held(self, one, wanted)
-  for name in pairs(values.differences(self.policy, wanted, one.said)) do
-    if not (one.held and one.held[name]) then
-      return false
-    end
-  end
-  return true
-end
-
---- Both sides are noted as the same where they are.
-local function settle(self, list)
-  local ids = {}
-  for i, one in ipairs(list) do
-    ids[i] = one.id
-    self.owners[values.page_key(one.page.id)] = one.id
-  end
-  local now = mirrors.read(self.conn, self.policy.kind, ids)
-  self.conn:transaction(function()
-    for _, one in ipairs(list) do
-      local entity, delivered = now[one.id], {}
-      local before = one.entity and one.entity.mirror
-      for _, name in ipairs(values.names(self.policy)) do
-        delivered[name] = not one.untaken[name] and one.said[name] or one.untaken[name] and before
-          and before.properties[name] or nil
-      end
-      local wanted = values.wanted(self.policy, entity)
-      local is_equal = not next(values.differences(self.policy, wanted, one.said))
-      mirrors.settle(self.conn, entity, { page_id = one.page.id, properties = delivered,
-        sha256 = is_equal and values.sha256(self.policy, wanted) or nil,
-        edited_at = not one.held and notion.settled_edit(one.page) or nil })
-      if not is_equal and self.rule.is_mirrored and not is_only_held(self, one, wanted) then
-        outbox.tell(self.conn, entity.type, entity.id, "update", json.encode { name = one.name })
-      end
-    end
-  end)
-end
-
 --- What was taken before anything was.
 ---@return ligase.taken
 function M.nothing()
-  return { created = 0, updated = 0, unchanged = 0, bodies = 0, conflicts = {}, problems = {}, notes = {}, held = {} }
+  return { created = 0, updated = 0, unchanged = 0, bodies = 0, conflicts = {}, problems = {}, notes = {}, held = {},
+    first = {} }
 end
 
 --- Takes pages of one type into Postgres. Pages that cannot be taken are among the problems,
@@ -404,17 +422,20 @@ end
 ---@param entity_type string
 ---@param pages table[] as Notion gives them, all of the type's database
 ---@param given {command: string, listed_s: number, arguments: table|nil, markdown: table<string, string>|nil,
---- rehearse: boolean|nil, owners: table<string, string>|nil, emptied: ligase.emptied|nil} listed_s: when Notion was
+--- rehearse: boolean|nil, owners: table<string, string>|nil, emptied: ligase.emptied|nil,
+--- foresee: (fun(entity_type: string, ids: string[]))|nil} listed_s: when Notion was
 --- asked for them, or before, by ligase.store.mirrors.now_s; markdown: bodies by the page's id; rehearse: nothing is
 --- kept; owners: entities of all kinds by page (ligase.store.mirrors.ids_of_pages), to which those that are new are
---- added; emptied: holds values of properties that most pages lost
+--- added; emptied: holds values of properties that most pages lost; foresee: when it is rehearsed, called with the
+--- entities as they would be, in the transaction that is undone then
 ---@return ligase.taken
 function M.take(conn, target, entity_type, pages, given)
   local policy = target:entity(entity_type)
   local self = setmetatable({ conn = conn, target = target, policy = policy, rule = target:rule(entity_type),
     how = { command = given.command, arguments = given.arguments, rehearse = given.rehearse },
     owners = given.owners or mirrors.ids_of_pages(conn, { policy.kind.name, "program", "experiment" }),
-    emptied = given.emptied, taken = M.nothing() }, Taking)
+    emptied = given.emptied, foresee = given.rehearse and given.foresee or nil,
+    taken = M.nothing() }, Taking)
   local list = {}
   for i, page in ipairs(pages) do
     local said = properties.read_all(target.client:complete(page))

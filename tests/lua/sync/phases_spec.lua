@@ -203,7 +203,9 @@ end)]]):format(MADE, label, CHANGED, label, DELETED, label)
       { found.counterparts.value, found.counterparts.missing })
     assert.matches("none was made in this phase", found.drift.missing, 1, true)
     assert.same({ 0, true }, { found.notion.value, found.notion.is_green })
-    assert.same({ 0, 0 }, { found.untold.value, found.parity.value })
+    assert.same({ 0, labs.json.null, false }, { found.untold.value, found.parity.value, found.parity.is_green })
+    assert.same({ "0 compared, 2 on their way", "wait until Notion was told: ligase sync" },
+      { found.parity.wanted, found.parity.missing })
     conn:query "UPDATE outbox SET state = 'discarded', finished_at = now()"
     assert.equal(2, gates("dual_write").untold.value)
     ok("dual_write", { "reconcile", "--fix", "notion" })
@@ -293,7 +295,7 @@ end)]]):format(MADE, label, CHANGED, label, DELETED, label)
     assert.matches("2 changes to Notion", result.stdout, 1, true)
     assert.matches("postgres_only becomes postgres_primary", result.stdout, 1, true)
     result = ligase("notion_primary", { "phase", "advance", "--dry-run" })
-    assert.matches("1 page of Notion's looked at: 1 entities new", result.stdout, 1, true)
+    assert.matches("1 page of Notion's looked at: 1 entity new", result.stdout, 1, true)
     for tbl, count in pairs { outbox = 0, phase_changes = 0, programs = 2 } do
       assert.equal(count, conn:query("SELECT count(*) AS n FROM " .. tbl)[1].n, tbl)
     end

@@ -10,6 +10,7 @@ local phase_telling = require "ligase.cli.phase_telling"
 local phases = require "ligase.sync.phases"
 local policy_of = require "ligase.sync.policy"
 local short_ids = require "ligase.store.short_ids"
+local sys = require "sys"
 local text = require "ligase.base.text"
 
 local M = {}
@@ -46,7 +47,7 @@ function M.configure(parser)
     :args("?"):convert(parsing.one_of("the action", ACTIONS))
   parser:option("--to", "advance, back: the phase to end in, by those in between: "
     .. table.concat(policy_of.PHASES, ", ") .. "."):argname("PHASE"):convert(parsing.one_of("--to", policy_of.PHASES))
-  parser:flag("--dry-run", "advance, back: measure, and say what would be done.")
+  parser:flag("--dry-run", "advance, back: measure the next phase, say what would be done, and write nothing.")
   parser:option("--override", "Pass a gate although it is not green (repeatable; each with its --reason).")
     :target("overridden"):argname("GATE"):count("*")
   parser:option("--reason", "Why; it is kept in the journal."):target("reasons"):argname("TEXT"):count("*")
@@ -84,12 +85,15 @@ local actions = {}
 function actions.show(given, arguments)
   local current = phase_change.current(given.config, given.conn)
   local following = phases.next(current.phase, "advance")
-  local gates = following and phase_change.measure(given, current, following) or {}
+  local gates = following and given.conn and phase_change.measure(given, current, following) or {}
   if arguments.format ~= "table" then
     phase_telling.print_gates(gates, arguments.format)
   else
     phase_telling.tell_current(given.config, current)
-    phase_telling.tell_gates(following, gates)
+    phase_telling.tell_gates(following, given.conn and gates)
+  end
+  if following and not given.conn then
+    return 1
   end
   for _, gate in ipairs(gates) do
     if not gate.is_green then
@@ -100,9 +104,11 @@ function actions.show(given, arguments)
 end
 
 function actions.history(given, arguments)
-  local changes = phase_state.history(given.conn, arguments.limit)
-  output.print(arguments.format == "table" and short_ids.shorten_column(given.conn, changes, "run") or changes,
-    arguments.format)
+  if given.conn then
+    local changes = phase_state.history(given.conn, arguments.limit)
+    output.print(arguments.format == "table" and short_ids.shorten_column(given.conn, changes, "run") or changes,
+      arguments.format)
+  end
   return 0
 end
 
@@ -138,16 +144,33 @@ local function change(given, arguments)
     end
     phase_telling.tell_change(given.config, report, overrides, i == #way)
     output.flush()
-    if report.outcome == "refused" or #report.red > 0 then
+    if report.outcome == "rehearsed" then
+      phase_telling.tell_untried(way, i)
+      return #report.red > 0 and 1 or 0
+    elseif report.outcome == "refused" then
       return 1
-    elseif report.outcome == "rehearsed" then
-      break -- what comes after it depends on what it did
     end
   end
   return 0
 end
 
 actions.advance, actions.back = change, change
+
+--- The connection. Looking makes no database, and neither does going back from where nobody is yet:
+--- there may be none, when only looking.
+local function open(context, arguments)
+  if arguments.action == "show" or arguments.action == "history" then
+    return context:open_if_there { when_off = true }
+  end
+  local is_bare = context:is_bare()
+  if is_bare then -- what cannot be is refused before anything is made
+    phase_change.way(phase_change.current(context.config).phase, arguments.action, arguments.to)
+  end
+  if arguments.dry_run or is_bare and arguments.action == "back" then
+    return context:open_existing { when_off = true }
+  end
+  return context:open { when_off = true }
+end
 
 --- Runs the command.
 ---@param arguments table as parsed
@@ -156,13 +179,17 @@ actions.advance, actions.back = change, change
 function M.run(arguments, context)
   arguments.action = type(arguments.action) == "string" and arguments.action or "show"
   check(arguments)
-  local given = { config = context.config, conn = context:open { when_off = true }, another = function()
-    return context:open { when_off = true }
+  local given = { config = context.config, conn = open(context, arguments), another = function()
+    return context:open { when_off = true, migrate = false }
   end, say = function(line)
     output.write(("  %s\n"):format(text.printable(line)))
     output.push()
+  end, wait = function(line)
+    if sys.is_terminal(2) then
+      io.stderr:write("ligase: ", text.printable(line), "\n")
+    end
   end }
-  local stored = phase_state.read(given.conn)
+  local stored = given.conn and phase_state.read(given.conn)
   local difference = phase_flags.difference(given.config, stored and stored.phase)
   if difference then
     io.stderr:write("ligase: ", text.printable(difference), "\n")

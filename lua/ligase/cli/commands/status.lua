@@ -44,9 +44,9 @@ local function gates_of(context, conn, current, notion)
   end
   return following, phase_change.measure({ config = context.config, conn = conn, another = function()
     return context:open { when_off = true, migrate = false }
-  end }, current, following, function()
+  end }, current, following, { quick = function()
     return notion
-  end)
+  end })
 end
 
 local function phase_of(context, conn, notion)
