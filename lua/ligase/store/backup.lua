@@ -16,6 +16,7 @@ local M = {}
 
 ---@class ligase.Backup
 ---@field file string
+---@field size_bytes integer
 ---@field sums table<string, ligase.RowSum>
 
 local function check_file(file)
@@ -84,7 +85,7 @@ function M.make(conn, options, say)
     error(result, 0)
   end
   sys.rename(partial, options.file)
-  return { file = options.file, sums = result }
+  return { file = options.file, size_bytes = sys.stat(options.file).size_bytes, sums = result }
 end
 
 --- Raises when rows were written since the backup; nobody can write from then on until the

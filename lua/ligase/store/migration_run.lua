@@ -6,6 +6,7 @@ local files_of = require "ligase.store.migration_files"
 local guard = require "ligase.store.migration_guard"
 local index_builds = require "ligase.store.index_builds"
 local lock = require "ligase.store.migration_lock"
+local losses = require "ligase.store.migration_losses"
 local record = require "ligase.store.migration_record"
 local sys = require "sys"
 
@@ -40,7 +41,7 @@ local ADVICE = {
 }
 
 --- Failures that say by themselves what was done and what to do.
-local SPEAKS = { [guard.ENDED] = true, backup_outdated = true }
+local SPEAKS = { [guard.ENDED] = true, [losses.CODE] = true, backup_outdated = true }
 
 --- How much of a step was done when it failed.
 local function extent_of(failure, body)

@@ -10,7 +10,8 @@ local text = require "ligase.base.text"
 local M = {}
 
 M.description = "Applies the numbered steps of the schema under a lock, one transaction each (up), or takes them back, "
-  .. "the latest first (down; their tables and what is in them go with them). plan prints the SQL and the locks it "
+  .. "the latest first (down). Where tables with rows or columns with values would go with them, down and redo want "
+  .. "a backup, or --discard. plan prints the SQL and the locks it "
   .. "takes; verify asks whether what was applied is as it should be; new begins another step, and check proves on a "
   .. "scratch database that every step's way back is exact. The private Postgres gets its schema by itself; a server "
   .. "of yours gets it from this command."
@@ -23,6 +24,7 @@ M.example = [[
   ligase migrate down --backup before.dump
   ligase migrate up --wait 300 --statement-timeout 600
   ligase migrate redo
+  ligase migrate down --to 0 --discard
   ligase migrate verify
   ligase migrate new sample_batches --folder .
   ligase migrate check --folder .]]
@@ -32,14 +34,14 @@ local ACTIONS = { "up", "down", "redo", "status", "plan", "verify", "new", "chec
 --- Which options an action takes, beside --folder.
 local TAKES = {
   up = { to = true, dry_run = true, wait_s = true, statement_timeout_s = true },
-  down = { to = true, dry_run = true, wait_s = true, statement_timeout_s = true, backup = true },
-  redo = { dry_run = true, wait_s = true, statement_timeout_s = true, backup = true },
+  down = { to = true, dry_run = true, wait_s = true, statement_timeout_s = true, backup = true, discard = true },
+  redo = { dry_run = true, wait_s = true, statement_timeout_s = true, backup = true, discard = true },
   plan = { to = true, sql_only = true, wait_s = true, statement_timeout_s = true },
   status = { format = true }, verify = { format = true }, new = { lua = true }, check = {},
 }
 
 local FLAGS = { to = "--to", dry_run = "--dry-run", wait_s = "--wait", statement_timeout_s = "--statement-timeout",
-  backup = "--backup", sql_only = "--sql-only", lua = "--lua", format = "--format" }
+  backup = "--backup", discard = "--discard", sql_only = "--sql-only", lua = "--lua", format = "--format" }
 
 --- Declares the command's words.
 ---@param parser table argparse's
@@ -51,9 +53,10 @@ function M.configure(parser)
   parser:option("--to", "up: the last step to apply; down: the step to stay at, 0 for none."):argname("STEP")
     :convert(parsing.whole_number("--to", 0))
   parser:flag("--dry-run", "Do it in a transaction that is rolled back, and say what would be."):target("dry_run")
-  parser:option("--backup", "down, redo: first write a backup there and restore it for a test. Needed where going "
-    .. "back loses something.")
-    :argname("FILE")
+  parser:option("--backup", "down, redo: first write a backup there and restore it for a test. Needed where rows or "
+    .. "values go, or a step says that it is irreversible."):argname("FILE")
+  parser:flag("--discard", "down, redo: go although rows and values go with it, without a backup; for scratch "
+    .. "databases. A step that says that it is irreversible wants a backup all the same.")
   parser:option("--wait", "How many seconds to wait for another migration and for locks, 60 without it.")
     :argname("SECONDS"):target("wait_s"):convert(parsing.amount("--wait"))
   parser:option("--statement-timeout", "How many seconds a statement may take; no limit without it.")
@@ -128,6 +131,11 @@ local function write_step(step)
   output.push()
 end
 
+local function write_backup(kept)
+  output.write(("backup %s, %s bytes, restored for a test\n"):format(kept.file, text.number(kept.size_bytes)))
+  output.push()
+end
+
 local function write_trials(trials)
   for _, trial in ipairs(trials) do
     output.write(trial.not_tried and ("would go %s: %s; not tried, %s\n"):format(trial.direction, trial.name,
@@ -137,14 +145,18 @@ local function write_trials(trials)
     output.write("  " .. line .. "\n")
   end
   output.write("rolled back; nothing was changed\n")
+  if trials.loses then
+    output.write("without --dry-run it needs --backup FILE, or --discard, for what goes with that\n")
+  end
 end
 
 local function go(arguments, context, words)
   local action = arguments.action
   local options = { to = arguments.to, count = words.count, folder = folder_of(arguments), wait_s = arguments.wait_s,
     statement_timeout_s = arguments.statement_timeout_s, dry_run = arguments.dry_run or nil, say = say_waiting,
-    on_step = write_step }
+    on_step = write_step, discard = arguments.discard or nil }
   if arguments.backup then
+    options.on_backup = write_backup
     options.backup = { file = arguments.backup, workspace = context.workspace,
       server = db.server(context.config, context.workspace) }
   end
