@@ -11,11 +11,11 @@ local text = require "ligase.base.text"
 
 local M = {}
 
-M.description = "Checks the installation (files, programs, server, schema, rights, settings, scripts, services) "
-  .. "and the data (rows without their revision, revisions without their dataset, keys and names without features "
-  .. "and receipts, counts, hashes, indexes), and says how to repair each finding. Rows are gone through the "
-  .. "newest datasets first, for --seconds at most. --fix repairs what can be repaired without losing anything. "
-  .. "The exit status is 1 when something is wrong."
+M.description = "Checks the installation (files, programs, server, the schema and whether it is what its steps "
+  .. "make, rights, settings, scripts, services) and the data (rows without their revision, revisions without their "
+  .. "dataset, keys and names without features and receipts, counts, hashes, indexes), and says how to repair each "
+  .. "finding. Rows are gone through the newest datasets first, for --seconds at most. --fix repairs what can be "
+  .. "repaired without losing anything. The exit status is 1 when something is wrong."
 M.example = [[
   ligase doctor
   ligase doctor --seconds 3600
@@ -70,6 +70,18 @@ local function check_data(conn, seconds)
         text.number(so_far.datasets), text.number(so_far.checked.rows)))
     end
   end })
+end
+
+--- The same, where a broken schema is a finding.
+local function try_data(conn, seconds)
+  local done, found = errors.try(check_data, conn, seconds)
+  if done then
+    return found
+  elseif not errors.is(found, "database") then
+    error(found, 0)
+  end
+  return nil, { check = "data", state = "wrong", repair = "mend the schema first",
+    message = "could not be looked at: " .. errors.describe(found):match "^[^\n]*" }
 end
 
 --- The data's findings, as lines like those of the installation.
@@ -128,7 +140,11 @@ end
 function M.run(arguments, context)
   local conn, problem = connect(context)
   local lines, is_current = look(context, conn, problem)
-  local found = is_current and check_data(conn, arguments.seconds) or nil
+  local found, broken
+  if is_current then
+    found, broken = try_data(conn, arguments.seconds)
+    lines[#lines + 1] = broken
+  end
   if arguments.fix then
     fix(lines)
     if found then

@@ -4,6 +4,7 @@ local errors = require "ligase.base.errors"
 local migrate = require "ligase.store.migrate"
 local output = require "ligase.cli.output"
 local parsing = require "ligase.cli.parsing"
+local schema_compare = require "ligase.store.schema_compare"
 local sys = require "sys"
 local text = require "ligase.base.text"
 
@@ -11,8 +12,8 @@ local M = {}
 
 M.description = "Applies the numbered steps of the schema under a lock, one transaction each (up), or takes them back, "
   .. "the latest first (down). Where tables with rows or columns with values would go with them, down and redo want "
-  .. "a backup, or --discard. plan prints the SQL and the locks it "
-  .. "takes; verify asks whether what was applied is as it should be; new begins another step, and check proves on a "
+  .. "a backup, or --discard. plan prints the SQL and the locks it takes; verify asks whether what was applied is as "
+  .. "it should be, and compares the schema with what the steps make; new begins another step, and check proves on a "
   .. "scratch database that every step's way back is exact. The private Postgres gets its schema by itself; a server "
   .. "of yours gets it from this command."
 M.example = [[
@@ -24,7 +25,6 @@ M.example = [[
   ligase migrate down --backup before.dump
   ligase migrate up --wait 300 --statement-timeout 600
   ligase migrate redo
-  ligase migrate down --to 0 --discard
   ligase migrate verify
   ligase migrate new sample_batches --folder .
   ligase migrate check --folder .]]
@@ -194,17 +194,37 @@ local function status(arguments, context)
   end
 end
 
+--- Adds to the verdict of the whole schema how it stands to what the steps make; gives what is
+--- no fault.
+local function compare(verdict, conn, context, folder)
+  local compared = schema_compare.run(conn, db.server(context.config, context.workspace), folder)
+  for _, finding in ipairs(compared.findings) do
+    table.insert(verdict.findings, ("%s. To repair: %s"):format(finding.message, finding.repair))
+  end
+  if compared.not_compared then
+    verdict.verdict = "not compared with what the steps make: " .. compared.not_compared
+  end
+  return schema_compare.told_additional(compared)
+end
+
 local function verify(arguments, context)
   local result, is_well = table_of("step", "name", "verdict"), true
-  for _, verdict in ipairs(migrate.verify(context:connect(), folder_of(arguments))) do
+  local conn, folder = context:connect(), folder_of(arguments)
+  local verdicts = migrate.verify(conn, folder)
+  local note = compare(verdicts[#verdicts], conn, context, folder)
+  for _, verdict in ipairs(verdicts) do
     local step = verdict.step and tostring(verdict.step) or require("host").null
     for _, finding in ipairs(verdict.findings) do
       is_well = false
       result[#result + 1] = { step, verdict.name, tostring(finding) }
     end
     if #verdict.findings == 0 then
-      result[#result + 1] = { step, verdict.name, verdict.is_asked and "as it should be" or "files unchanged" }
+      result[#result + 1] = { step, verdict.name, verdict.verdict or verdict.is_asked and "as it should be"
+        or "files unchanged" }
     end
+  end
+  if note then
+    result[#result + 1] = { require("host").null, "schema", note }
   end
   output.print(result, arguments.format)
   return is_well and 0 or 1
