@@ -20,7 +20,10 @@ local M = {}
 ---@field sums table<string, ligase.RowSum>
 
 local function check_file(file)
-  if sys.stat(file) then
+  if file == "" then
+    errors.raise { kind = "usage", code = "backup", message = "the backup's file has no name",
+      hint = "For example: --backup before.dump" }
+  elseif sys.stat(file) then
     errors.raise { kind = "usage", code = "backup", message = ("%s is there already"):format(file),
       hint = "Name a new file for the backup" }
   end

@@ -502,6 +502,8 @@ describe("a step that cannot be taken back without loss", function()
     local failure = raised(migrate.down, connect, { folder = folder, backup = backup_into(folder .. "/none/x.dump") })
     assert.matches("there is no folder " .. folder .. "/none", failure.message, 1, true)
     assert.matches("Make it", failure.hint)
+    failure = raised(migrate.down, connect, { folder = folder, backup = backup_into "" })
+    assert.equal("the backup's file has no name", failure.message)
     assert.is_true(exists(conn, "b"))
   end)
 
@@ -517,9 +519,24 @@ describe("a step that cannot be taken back without loss", function()
     local failure = raised(migrate.down, connect, { folder = folder, backup = backup_into(file) })
     assert.equal("pg_restore", failure.code)
     assert.matches("does not restore, so nothing was done", failure.message, 1, true)
+    assert.matches('COPY failed for table "b"', failure.message, 1, true)
+    assert.equal(1, select(2, tostring(failure):gsub("function fine", "")))
     assert.is_true(exists(conn, "b"))
     assert.is_nil(sys.stat(file))
     assert.is_nil(sys.stat(file .. ".partial"))
+  end)
+
+  it("stays when the backup does not restore a view, and says so in a sentence", function()
+    conn:script [[
+      CREATE SCHEMA other;
+      CREATE FUNCTION other.fine(integer) RETURNS boolean LANGUAGE sql AS 'SELECT $1 > 0';
+      SET search_path = public, other;
+      CREATE FUNCTION checked(integer) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN fine($1); END';
+      CREATE MATERIALIZED VIEW seen AS SELECT checked(x) AS is_fine FROM b;]]
+    local failure = raised(migrate.down, connect, { folder = folder, backup = backup_into(folder .. "/x.dump") })
+    assert.equal("in: REFRESH MATERIALIZED VIEW public.seen", failure.detail)
+    assert.is_true(#tostring(failure) < 400, tostring(failure))
+    assert.is_true(exists(conn, "b"))
   end)
 
   it("stays when others wrote since the backup", function()
@@ -531,6 +548,8 @@ describe("a step that cannot be taken back without loss", function()
       end })
     assert.equal("backup_outdated", failure.code)
     assert.matches("b has 51 rows instead of 50", failure.message, 1, true)
+    assert.equal(1, select(2, failure.hint:gsub("ligase migrate down", "")))
+    assert.is_nil(failure.hint:find("after the remedy", 1, true))
     assert.is_true(exists(conn, "b"))
   end)
 end)
