@@ -1,6 +1,7 @@
 --- Holds steps to their transaction. A step that ends it by itself would be half done
---- where nothing, or all, was to be: so SQL is looked through before it runs, and what can
---- only be seen afterwards (Lua) is seen by the transaction's number.
+--- where nothing, or all, was to be: so SQL is looked through before it runs, that of SQL
+--- files before anything runs and that of Lua as it comes. What gets past that (a pipeline)
+--- is seen afterwards by the transaction's number.
 local errors = require "ligase.base.errors"
 local sql_statements = require "ligase.store.sql_statements"
 
@@ -17,22 +18,66 @@ local function path_of(task)
   return task.direction == "up" and task.step.up_path or task.step.down_path
 end
 
+local function refuse(task, ending, line, hint)
+  errors.raise { kind = "input", code = M.ENDED, file = path_of(task), line = line, step = task.step.step,
+    message = ("migration %s says %s on the way %s, which would end the transaction that the step and its record "
+      .. "share"):format(task.step.name, ending, task.direction), hint = hint }
+end
+
+local TAKE_OUT = "Take it out, and BEGIN with it: every step has a transaction of its own"
+
 --- Refuses a step whose SQL ends the transaction that it runs in.
 ---@param task ligase.StepTask
 function M.check_text(task)
   local sql = task.body.texts[task.direction]
-  for _, statement in ipairs(sql and task.body.transaction and sql_statements.read(sql) or {}) do
-    local ending = sql_statements.end_of_transaction(statement)
-    if ending then
-      errors.raise { kind = "input", code = M.ENDED, file = path_of(task), line = statement.line, step = task.step.step,
-        message = ("migration %s says %s on the way %s, which would end the transaction that the step and its record "
-          .. "share"):format(task.step.name, ending, task.direction),
-        hint = task.direction == "up" and "Nothing was done. Take it out, and BEGIN with it: every step has a "
-            .. "transaction of its own"
-          or ("Nothing was done. Where the step was applied long ago, run the other statements of the file by hand, "
-            .. "and with them: DELETE FROM schema_migrations WHERE step = %d"):format(task.step.step) }
+  if not sql or not task.body.transaction then
+    return
+  end
+  local ending, line = sql_statements.first_ending(sql)
+  if ending then
+    refuse(task, ending, line, "Nothing was done. " .. (task.direction == "up" and TAKE_OUT
+      or ("Where the step was applied long ago, run the other statements of the file by hand, and with them: DELETE "
+        .. "FROM schema_migrations WHERE step = %d"):format(task.step.step)))
+  end
+end
+
+local TAKE_SQL = { query = true, table = true, script = true, prepare = true }
+
+--- The line of a step's own file that is being run.
+local function line_in(path)
+  for level = 3, 20 do
+    local info = debug.getinfo(level, "Sl")
+    if not info then
+      return nil
+    elseif info.source == "@" .. path then
+      return info.currentline
     end
   end
+end
+
+--- The connection as a step in Lua gets it: SQL that ends the transaction is refused.
+---@param conn table
+---@param task ligase.StepTask
+---@return table
+function M.connection(conn, task)
+  local function method_of(_, name)
+    local method = conn[name]
+    if type(method) ~= "function" then
+      return method
+    elseif not TAKE_SQL[name] then
+      return function(_, ...)
+        return method(conn, ...)
+      end
+    end
+    return function(_, sql, ...)
+      local ending = type(sql) == "string" and sql_statements.first_ending(sql)
+      if ending then
+        refuse(task, ending, line_in(path_of(task)), "Nothing of this step was done. " .. TAKE_OUT)
+      end
+      return method(conn, sql, ...)
+    end
+  end
+  return setmetatable({}, { __index = method_of })
 end
 
 -- ---- afterwards ------------------------------------------------------------

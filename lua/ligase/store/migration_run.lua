@@ -141,7 +141,8 @@ local function perform(conn, tasks, at, run, statements)
         statements[#statements + 1] = sql
       end)
     end
-    task.body[task.direction](conn, index_builds.new(conn, { wait_s = run.wait_s }))
+    task.body[task.direction](task.step.is_lua and guard.connection(conn, task) or conn,
+      index_builds.new(conn, { wait_s = run.wait_s }))
     if statements then
       conn:set_echo(false)
     end

@@ -66,7 +66,8 @@ local SHAPE = [[
   SELECT 'statistics', stxname, relname, stxkeys::text, '', pg_get_statisticsobjdef(s.oid)
   FROM pg_statistic_ext AS s JOIN mine ON mine.oid = stxrelid
   UNION ALL
-  SELECT 'function', p.oid::regprocedure::text, p.oid::regprocedure::text, prosrc, obj_description(p.oid),
+  SELECT 'function', p.oid::regprocedure::text, p.oid::regprocedure::text,
+    CASE WHEN prokind IN ('f', 'p') THEN pg_get_functiondef(p.oid) ELSE prosrc END, obj_description(p.oid),
     CASE WHEN prokind IN ('f', 'p') THEN pg_get_functiondef(p.oid) END
   FROM pg_proc AS p WHERE pronamespace = current_schema()::regnamespace AND NOT EXISTS (SELECT FROM pg_depend AS d
     WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')

@@ -148,4 +148,22 @@ function M.end_of_transaction(statement)
   end
 end
 
+--- The first statement of a script that ends a transaction.
+---@param sql string
+---@return string? ending what it is called
+---@return integer? line
+function M.first_ending(sql)
+  local upper = sql:upper()
+  if not (upper:find("COMMIT", 1, true) or upper:find("ROLLBACK", 1, true) or upper:find("END", 1, true)
+    or upper:find("ABORT", 1, true) or upper:find("PREPARE", 1, true)) then
+    return nil -- as nearly all
+  end
+  for _, statement in ipairs(M.read(sql)) do
+    local ending = M.end_of_transaction(statement)
+    if ending then
+      return ending, statement.line
+    end
+  end
+end
+
 return M

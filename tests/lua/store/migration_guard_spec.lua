@@ -77,13 +77,34 @@ describe("a step that ends its transaction", function()
     write("002_half.lua", ("return { up = function(conn) %s end, down = function() end }"):format(body))
   end
 
-  it("in Lua is not recorded, and what stays is said", function()
-    for _, body in ipairs { 'conn:script "CREATE TABLE half (); COMMIT"',
-      'conn:script "CREATE TABLE half (); COMMIT AND CHAIN"', 'conn:script "CREATE TABLE half (); COMMIT; BEGIN"',
-      'conn:script "CREATE TABLE half (); COMMIT; SELECT 1 / 0"',
-      'conn:script "CREATE TABLE half (); COMMIT AND CHAIN; SELECT 1 / 0"',
-      'conn:query "CREATE TABLE half ()" conn:query "END" conn:script "BEGIN; SELECT 1 / 0"' } do
-      lua_step(body)
+  it("in Lua is refused when it comes to that", function()
+    for _, body in ipairs { 'conn:script "SELECT 1; COMMIT"', 'conn:query "END"', 'conn:table "ABORT"',
+      'conn:prepare "ROLLBACK"', 'conn:transaction(function() conn:script "COMMIT AND CHAIN" end)' } do
+      lua_step('conn:query "CREATE TABLE half ()"\n' .. body)
+      for _, options in ipairs { { folder = folder }, { folder = folder, dry_run = true } } do
+        local failure = raised(migrate.up, conn, options)
+        assert.equal("step_ended_transaction", failure.code, body)
+        assert.equal(2, failure.line)
+        assert.matches("Nothing of this step was done. Take it out", failure.hint, 1, true)
+        assert.same({ false, 1 }, { exists "half", recorded() })
+      end
+    end
+  end)
+
+  --- One whose SQL nobody looks at before it is sent.
+  local function sly_step(...)
+    local statements = {}
+    for i, sql in ipairs { ... } do
+      statements[i] = ("p:query %q"):format(sql)
+    end
+    lua_step(("conn:pipeline(function(p) %s end)"):format(table.concat(statements, " ")))
+  end
+
+  it("in Lua is found out where it could be sent, and what stays is said", function()
+    for _, body in ipairs { { "COMMIT" }, { "COMMIT AND CHAIN" }, { "COMMIT", "BEGIN" }, { "COMMIT", "SELECT 1 / 0" },
+      { "COMMIT AND CHAIN", "SELECT 1 / 0" }, { "END", "BEGIN", "SELECT 1 / 0" } } do
+      sly_step("CREATE TABLE half ()", table.unpack(body))
+      body = table.concat(body, "; ")
       for _, options in ipairs { { folder = folder }, { folder = folder, dry_run = true } } do
         local failure = raised(migrate.up, conn, options)
         assert.equal("step_ended_transaction", failure.code, body)
@@ -105,17 +126,18 @@ describe("a step that ends its transaction", function()
   end)
 
   it("in Lua is found out where it rolled back", function()
-    lua_step 'conn:script "CREATE TABLE half (); ROLLBACK; CREATE TABLE other ()"'
+    sly_step("CREATE TABLE half ()", "ROLLBACK", "CREATE TABLE other ()")
     local failure = raised(migrate.up, conn, { folder = folder })
     assert.equal("aborted", failure.became)
     assert.same({ false, true, 1 }, { exists "half", exists "other", recorded() })
-    lua_step 'conn:script "ROLLBACK; BEGIN; SELECT 1 / 0"'
+    sly_step("ROLLBACK", "BEGIN", "SELECT 1 / 0")
     assert.equal("aborted", raised(migrate.up, conn, { folder = folder }).became)
     assert.equal(1, recorded())
   end)
 
   it("in Lua tells of the steps that shared the transaction", function()
-    write("002_half.lua", 'return { up = function() end, down = function(conn) conn:script "COMMIT" end }')
+    write("002_half.lua", 'return { up = function() end, down = function(conn) '
+      .. 'conn:pipeline(function(p) p:query "COMMIT" end) end }')
     write("003_c.up.sql", "SELECT 1;")
     write("003_c.down.sql", "SELECT 1;")
     migrate.up(conn, { folder = folder })
