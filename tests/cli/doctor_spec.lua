@@ -123,6 +123,45 @@ describe("ligase doctor", function()
     sys.remove(workspace .. "/.env")
   end)
 
+  it("finds a schema that is not what the steps make, and goes on where it cannot be read", function()
+    assert.matches("ok     schema           step %d+ of %d+, and as the steps make it",
+      support.ligase({ "doctor", database = url, workspace = workspace }).stdout)
+    local broken_conn, broken = support.migrated()
+    broken_conn:script "DROP TABLE name_sets; ALTER TABLE datasets DROP COLUMN matrix CASCADE; CREATE TABLE ours ()"
+    local result = support.ligase { "doctor", database = broken, workspace = workspace }
+    assert.equal(1, result.code)
+    assert.matches("wrong  schema           column datasets.matrix is missing\n +its values are gone: restore them",
+      result.stdout)
+    assert.matches("wrong  schema           table name_sets is missing\n +restore it from a backup: pg_restore",
+      result.stdout)
+    assert.matches("note   schema           there is more than the steps make: table ours", result.stdout, 1, true)
+    result = support.ligase { "migrate", "verify", database = broken, workspace = workspace }
+    assert.equal(1, result.code)
+    assert.matches("schema +table name_sets is missing. To repair: restore it from a backup", result.stdout)
+    assert.matches("schema +there is more than the steps make: table ours", result.stdout)
+    broken_conn:script "DROP TABLE measurements CASCADE; DROP TABLE lab_phase"
+    result = support.ligase { "doctor", database = broken, workspace = workspace }
+    assert.equal(1, result.code)
+    assert.matches("wrong  data             could not be looked at: relation \"measurements\" does not exist",
+      result.stdout, 1, true)
+    assert.matches("wrong  phase            it cannot be read", result.stdout, 1, true)
+  end)
+
+  it("does not call it wrong that the schema cannot be compared", function()
+    local role = ("spec_doctor_%d"):format(sys.pid())
+    local own_conn, own = support.migrated()
+    own_conn:script(("CREATE ROLE %s; GRANT ALL ON ALL TABLES IN SCHEMA public TO %s"):format(role, role))
+    local poor = own .. (own:find("?", 1, true) and "&" or "?") .. "options=-crole%3D" .. role
+    local result = support.ligase { "doctor", database = poor, workspace = workspace }
+    assert.matches("note   schema           not compared with what the steps make: .*permission denied to create",
+      result.stdout)
+    assert.is_nil(result.stdout:find "wrong +schema")
+    result = support.ligase { "migrate", "verify", database = poor, workspace = workspace }
+    assert.equal(0, result.code, result.stdout)
+    assert.matches("schema +not compared with what the steps make: .*permission denied", result.stdout)
+    own_conn:script(("DROP OWNED BY %s; DROP ROLE %s"):format(role, role))
+  end)
+
   it("says what a script or setting of the lab's is wrong in", function()
     sys.mkdir(workspace .. "/migrations/phases", { parents = true })
     sys.write_file(workspace .. "/migrations/phases/dual_write.lua", "return nothing.at_all\n")

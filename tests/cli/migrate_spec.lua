@@ -59,8 +59,30 @@ describe("ligase migrate", function()
     refused(1, "taking back 002_b loses what cannot be made again: what stands in y was typed", "down", "--folder",
       folder)
     local file = folder .. "/before.dump"
-    assert.matches("^down 002_b %(.-\ndown 001_a", done("down", "2", "--backup", file, "--folder", folder))
+    assert.matches("^backup " .. file:gsub("%-", "%%-") .. ", [%d,]+ bytes, restored for a test\ndown 002_b %(.-\n"
+      .. "down 001_a", done("down", "2", "--backup", file, "--folder", folder))
     assert.equal("file", sys.stat(file).type)
+  end)
+
+  it("goes down over rows only with a backup, or when they may go", function()
+    local place, own = support.database(), support.workspace()
+    local function run(...)
+      return support.ligase { "migrate", database = place, ... }
+    end
+    sys.write_file(own .. "/001_a.up.sql", "CREATE TABLE a AS SELECT 'x' AS y;")
+    sys.write_file(own .. "/001_a.down.sql", "DROP TABLE a;")
+    assert.equal(0, run("up", "--folder", own).code)
+    assert.matches("table a goes with its 1 row\nrolled back; nothing was changed\nwithout --dry-run it needs --backup "
+      .. "FILE, or --discard", run("down", "--dry-run", "--folder", own).stdout, 1, true)
+    local result = run("down", "--folder", own)
+    assert.equal(1, result.code)
+    assert.matches("ligase: taking back 001_a loses what is in table a (1 row), so nothing was done. Keep a backup "
+      .. "that is tested first: ligase migrate down --to 0 --folder " .. own .. " --backup FILE;", result.stderr, 1,
+      true)
+    assert.equal(1, run("redo", "--folder", own).code)
+    assert.equal(0, run("redo", "--discard", "--folder", own).code)
+    assert.equal(2, run("down", "100", "--folder", own).code)
+    assert.equal(0, run("down", "--discard", "--folder", own).code)
   end)
 
   it("begins new steps", function()
@@ -83,6 +105,8 @@ describe("ligase migrate", function()
   it("refuses words that do not fit", function()
     refused(2, "'migrate status' takes no --backup", "status", "--backup", "x")
     refused(2, "the number of steps cannot be 'two'", "down", "two")
+    refused(2, "'migrate up' takes no --discard", "up", "--discard")
+    refused(2, "Give one of the two: --backup FILE or --discard", "down", "--discard", "--backup", "x")
     refused(2, "both a number of steps and the step to stay at", "down", "1", "--to", "0")
     refused(2, "the step has no name", "new")
     refused(2, "there is no folder /nowhere", "up", "--folder", "/nowhere")

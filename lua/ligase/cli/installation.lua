@@ -1,5 +1,6 @@
 --- Whether ligase itself is well: its files, the programs it calls, the server, the schema, what
 --- the role may do, settings, scripts, services.
+local db = require "ligase.store.db"
 local errors = require "ligase.base.errors"
 local host = require "host"
 local migrate = require "ligase.store.migrate"
@@ -7,6 +8,7 @@ local phase_flags = require "ligase.sync.phase_flags"
 local phase_state = require "ligase.store.phase_state"
 local phases = require "ligase.sync.phases"
 local policy_of = require "ligase.sync.policy"
+local schema_compare = require "ligase.store.schema_compare"
 local services = require "ligase.sync.services"
 local sys = require "sys"
 local text = require "ligase.base.text"
@@ -185,7 +187,24 @@ local function look_at_rights(list, conn)
   end
 end
 
-local function look_at_schema(list, conn)
+--- What of the schema is not as the steps make it.
+local function compare_schema(list, conn, context)
+  local compared = schema_compare.run(conn, db.server(context.config, context.workspace))
+  for _, finding in ipairs(compared.findings) do
+    line(list, "schema", "wrong", finding.message, finding.repair)
+  end
+  if compared.not_compared then
+    line(list, "schema", "note", "not compared with what the steps make: " .. compared.not_compared,
+      "ligase migrate verify compares it where the role has CREATEDB")
+  end
+  local additional = schema_compare.told_additional(compared)
+  if additional then
+    line(list, "schema", "note", additional)
+  end
+  return #compared.findings == 0 and not compared.not_compared
+end
+
+local function look_at_schema(list, conn, context)
   local state, step, latest = migrate.state(conn)
   local _, problem = migrate.status(conn)
   if problem then
@@ -193,7 +212,8 @@ local function look_at_schema(list, conn)
   elseif state ~= "current" then
     line(list, "schema", "wrong", ("it is at step %d of %d"):format(step, latest), "ligase migrate up")
   else
-    line(list, "schema", "ok", ("step %d of %d"):format(step, latest))
+    local is_same = compare_schema(list, conn, context)
+    line(list, "schema", "ok", ("step %d of %d%s"):format(step, latest, is_same and ", and as the steps make it" or ""))
   end
   return state == "current"
 end
@@ -206,9 +226,16 @@ end
 function M.look_at_database(context, conn)
   local list = {}
   look_at_server(list, conn)
-  local is_current = look_at_schema(list, conn)
+  local is_current = look_at_schema(list, conn, context)
   look_at_rights(list, conn)
-  local stored = is_current and phase_state.read(conn)
+  local read, stored = false, nil
+  if is_current then
+    read, stored = errors.try(phase_state.read, conn)
+    if not read then
+      line(list, "phase", "wrong", "it cannot be read: " .. reason_of(stored), "mend the schema first")
+    end
+  end
+  stored = read and stored
   local difference = stored and not context.config.problems and phase_flags.difference(context.config, stored.phase)
   if difference then
     line(list, "phase", "wrong", difference, ("set %s"):format(phase_flags.settings(context.config, stored.phase)))

@@ -16,10 +16,14 @@ local M = {}
 
 ---@class ligase.Backup
 ---@field file string
+---@field size_bytes integer
 ---@field sums table<string, ligase.RowSum>
 
 local function check_file(file)
-  if sys.stat(file) then
+  if file == "" then
+    errors.raise { kind = "usage", code = "backup", message = "the backup's file has no name",
+      hint = "For example: --backup before.dump" }
+  elseif sys.stat(file) then
     errors.raise { kind = "usage", code = "backup", message = ("%s is there already"):format(file),
       hint = "Name a new file for the backup" }
   end
@@ -84,7 +88,7 @@ function M.make(conn, options, say)
     error(result, 0)
   end
   sys.rename(partial, options.file)
-  return { file = options.file, sums = result }
+  return { file = options.file, size_bytes = sys.stat(options.file).size_bytes, sums = result }
 end
 
 --- Raises when rows were written since the backup; nobody can write from then on until the

@@ -4,7 +4,6 @@
 --- files, so that a file that was changed after it was applied is noticed. Only one
 --- process migrates at a time; it waits for locks a second at a time, so that it
 --- never holds up those who work with the tables while it waits itself.
-local backup_of = require "ligase.store.backup"
 local effects = require "ligase.store.migration_effects"
 local errors = require "ligase.base.errors"
 local files_of = require "ligase.store.migration_files"
@@ -12,6 +11,7 @@ local lock_of = require "ligase.store.migration_lock"
 local options_of = require "ligase.base.options"
 local record = require "ligase.store.migration_record"
 local runner = require "ligase.store.migration_run"
+local way_back = require "ligase.store.migration_way_back"
 
 local M = {}
 
@@ -126,10 +126,11 @@ local function with(fields)
 end
 
 local BACKUP = { type = "table" }
+local ON_BACKUP = { type = "function", default = function() end }
 local UP = with { to = { type = "integer", min = 0 } }
 local DOWN = with { to = { type = "integer", min = 0 }, count = { type = "integer", min = 1 }, backup = BACKUP,
-  loses = { type = "boolean" } }
-local REDO = with { backup = BACKUP }
+  on_backup = ON_BACKUP, discard = { type = "boolean" }, loses = { type = "boolean" } }
+local REDO = with { backup = BACKUP, on_backup = ON_BACKUP, discard = { type = "boolean" } }
 local PLAN = with { to = { type = "integer", min = 0 }, count = { type = "integer", min = 1 },
   direction = { type = "string", values = { "up", "down", "redo" }, default = "up" },
   sql_only = { type = "boolean", default = false } }
@@ -143,6 +144,17 @@ local function check_target(options, files)
     misuse(("there is no step %d"):format(options.to), ("The last one is %d (%s)"):format(#files, files[#files].name))
   elseif options.to and options.count then
     misuse("both a number of steps and the step to stay at are given", "Give one of the two")
+  elseif options.backup and options.discard then
+    misuse("both a backup and going without one are asked for", "Give one of the two: --backup FILE or --discard")
+  end
+end
+
+local function check_count(options, applied)
+  local count = options.count
+  if count and count > #applied then
+    misuse(("there are no %d steps to take back: %s applied"):format(count,
+      #applied == 0 and "none is" or #applied == 1 and "one is" or #applied .. " are"),
+      "All of them are taken back by: ligase migrate down --to 0")
   end
 end
 
@@ -158,6 +170,8 @@ local function again(action, options, first)
   end
   if options.backup then
     words[#words + 1] = "--backup FILE"
+  elseif options.discard then
+    words[#words + 1] = "--discard"
   end
   return table.concat(words, " ")
 end
@@ -212,6 +226,7 @@ local function under_lock(conn, lock, action, options, files, act)
   runner.prepare(conn)
   local applied = record.applied(conn)
   record.check(files, applied)
+  check_count(options, applied)
   local run = { wait_s = options.wait_s, statement_timeout_s = options.statement_timeout_s, say = options.say,
     again = again(action, options, #applied) }
   return act(tasks_of(action, options, files, applied), lock_conn, run)
@@ -232,30 +247,17 @@ local function units_of(tasks, is_whole)
   return units
 end
 
-local function check_way_back(tasks, options, run)
-  for _, task in ipairs(tasks) do
-    if task.direction == "down" and task.body.irreversible and not (options.backup or options.loses) then
-      errors.raise { kind = "database", code = "irreversible", step = task.step.step, file = task.step.down_path,
-        message = ("taking back %s loses what cannot be made again: %s"):format(task.step.name,
-          task.body.irreversible),
-        hint = ("Keep a backup that is tested first: %s --backup FILE"):format(run.again) }
-    end
-  end
-end
-
 local function go(conn, tasks, lock_conn, run, options, is_whole)
-  local before
-  if options.backup and #tasks > 0 then
-    local kept = backup_of.make(conn, options.backup, options.say)
-    before = function()
-      backup_of.check_unchanged(conn, kept, run.again)
-    end
-    is_whole = true
-  end
+  local look = way_back.prepare(conn, tasks, options, run)
+  is_whole = is_whole or options.backup ~= nil
   local finished = {}
   for _, unit in ipairs(units_of(tasks, is_whole)) do
     lock_of.assert_held(lock_conn)
+    local first = #finished + 1
     local seconds
+    local before = look and function()
+      look(unit, first)
+    end
     if unit[1].body.transaction then
       seconds = runner.together(conn, unit, run, before)
     else
@@ -264,7 +266,6 @@ local function go(conn, tasks, lock_conn, run, options, is_whole)
       end
       seconds = { runner.outside(conn, unit[1], run) }
     end
-    before = nil
     for i, task in ipairs(unit) do
       local result = { step = task.step.step, name = task.step.name, direction = task.direction, seconds = seconds[i] }
       finished[#finished + 1] = result
@@ -284,7 +285,7 @@ local function rehearse(conn, tasks, run)
       after = before
     end
   end)
-  trials.effects = effects.difference(conn, before, after)
+  trials.effects, trials.loses = effects.difference(conn, before, after)
   return trials
 end
 
@@ -304,7 +305,6 @@ local function act(action, source, options, is_whole)
     if options.dry_run then
       return rehearse(conn, tasks, run)
     end
-    check_way_back(tasks, options, run)
     return go(conn, tasks, lock_conn, run, options, is_whole)
   end)
 end
@@ -317,7 +317,10 @@ end
 ---@field statement_timeout_s? number the longest that a statement may take
 ---@field dry_run? boolean run everything in a transaction that is rolled back
 ---@field backup? ligase.BackupOptions down, redo: made and tested first; needed where going back loses something
----@field loses? boolean down: nothing is lost by going back, as in a scratch database
+---@field on_backup? fun(kept: ligase.Backup) told of the backup that was made
+---@field discard? boolean down, redo: rows and values may go without a backup
+---@field loses? boolean down: nothing is lost by going back, as in a scratch database; also over steps that say
+--- that they are irreversible
 ---@field say? fun(text: string?) told what is waited for, nil when that is over
 ---@field on_step? fun(done: {step: integer, name: string, direction: string, seconds: number})
 
@@ -326,7 +329,7 @@ end
 --- lock has a connection of its own)
 ---@param options? ligase.MigrateOptions
 ---@return {step: integer, name: string, direction: string, seconds: number}[] applied after a dry run
---- what would be, with `effects`: one line for each change
+--- what would be, with `effects`: one line for each change, and `loses`: whether rows or values go
 function M.up(source, options)
   return act("up", source, options_of.check(options, UP, "migrate.up"), false)
 end

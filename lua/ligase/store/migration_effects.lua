@@ -1,5 +1,7 @@
 --- What steps do to a database, read from its catalogues while they are tried: what comes
 --- and goes, and which locks they hold on what was there before.
+local losses = require "ligase.store.migration_losses"
+
 local M = {}
 
 local RECORD = "schema_migrations"
@@ -38,19 +40,6 @@ function M.snapshot(conn)
   return things
 end
 
-local MANY_ROWS = 1000000
-
---- How many rows a table has, roughly when it has very many.
-local function rows_of(conn, id)
-  local estimate = conn:query("SELECT reltuples::bigint AS n FROM pg_class WHERE oid = $1", id)[1].n
-  if estimate > MANY_ROWS then
-    return ("about %d rows"):format(estimate)
-  end
-  local name = conn:query("SELECT $1::oid::regclass::text AS name", id)[1].name
-  local count = conn:query("SELECT count(*) AS n FROM " .. name)[1].n
-  return ("%d row%s"):format(count, count == 1 and "" or "s")
-end
-
 local ORDER = { table = 1, view = 2, ["materialized view"] = 3, column = 4, constraint = 5, index = 6, sequence = 7 }
 
 --- What the one snapshot has and the other has not. What comes with a table that
@@ -79,22 +68,42 @@ local function only_in(these, those)
   return told
 end
 
+--- The tables and columns that one snapshot has and the next one has not.
+---@param before table a snapshot
+---@param after table a snapshot
+---@param at integer the number of the step between them
+---@return ligase.Going[]
+function M.going(before, after, at)
+  local going = {}
+  for _, entry in ipairs(only_in(before, after)) do
+    local thing = entry.thing
+    if thing.has_rows or thing.kind == "column" then
+      going[#going + 1] = { id = entry.id, name = thing.name, kind = thing.kind, at = at,
+        table_id = entry.id:match "^%d+" }
+    end
+  end
+  return going
+end
+
 --- One line for each thing that came or went between two snapshots. Call it when the
 --- transaction was rolled back, so that the rows of what would go can be counted.
 ---@param conn table
 ---@param before table a snapshot
 ---@param after table a snapshot
----@return string[]
+---@return string[] lines
+---@return boolean loses whether anything is in what goes
 function M.difference(conn, before, after)
-  local lines = {}
+  local lines, loses = {}, false
   for _, entry in ipairs(only_in(before, after)) do
+    local counted = losses.count(conn, entry.id, entry.thing.kind)
+    loses = loses or counted ~= nil and counted.count > 0
     lines[#lines + 1] = ("%s %s goes%s"):format(entry.thing.kind, entry.thing.name,
-      entry.thing.has_rows and (" with its %s"):format(rows_of(conn, entry.id)) or "")
+      counted and (" with its %s"):format(losses.told(counted)) or "")
   end
   for _, entry in ipairs(only_in(after, before)) do
     lines[#lines + 1] = ("%s %s comes"):format(entry.thing.kind, entry.thing.name)
   end
-  return lines
+  return lines, loses
 end
 
 -- ---- locks -----------------------------------------------------------------

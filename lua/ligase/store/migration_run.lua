@@ -3,8 +3,10 @@
 --- case, to see what would be.
 local errors = require "ligase.base.errors"
 local files_of = require "ligase.store.migration_files"
+local guard = require "ligase.store.migration_guard"
 local index_builds = require "ligase.store.index_builds"
 local lock = require "ligase.store.migration_lock"
+local losses = require "ligase.store.migration_losses"
 local record = require "ligase.store.migration_record"
 local sys = require "sys"
 
@@ -38,8 +40,22 @@ local ADVICE = {
   [CANCELLED] = "It was cancelled, or took longer than --statement-timeout allows",
 }
 
+--- Failures that say by themselves what was done and what to do.
+local SPEAKS = { [guard.ENDED] = true, [losses.CODE] = true, backup_outdated = true }
+
+--- How much of a step was done when it failed.
+local function extent_of(failure, body)
+  if not body.transaction then
+    return "The step is not recorded, and goes on where it stopped"
+  elseif errors.is(failure) and failure.unknown_outcome then
+    return "Whether the step was done is not known: ligase migrate status tells"
+  end
+  return "Nothing of this step was done"
+end
+
 local function raise_failed(failure, task, again)
-  if errors.is(failure, "interrupted") or errors.is(failure, "system") then
+  if errors.is(failure, "interrupted") or errors.is(failure, "system")
+    or errors.is(failure) and SPEAKS[failure.code] then
     error(failure, 0)
   end
   local fields = { kind = "input", code = "migration_step", message = tostring(failure) }
@@ -50,7 +66,6 @@ local function raise_failed(failure, task, again)
     end
   end
   local body, direction = task.body, task.direction
-  local is_outside = not body.transaction
   fields.message = ("migration %s failed on the way %s: %s"):format(task.step.name, direction, fields.message)
   fields.file = direction == "up" and task.step.up_path or task.step.down_path
   fields.line = line_of(body.texts[direction], math.tointeger(tonumber(fields.position)))
@@ -60,7 +75,7 @@ local function raise_failed(failure, task, again)
   fields.statement, fields.position, fields.step = nil, nil, task.step.step
   local advice = fields.hint or ADVICE[fields.code]
   fields.hint = ("%s%s; after the remedy run: %s"):format(advice and advice:gsub("%.$", "") .. ". " or "",
-    is_outside and "The step is not recorded, and goes on where it stopped" or "Nothing of this step was done", again)
+    extent_of(failure, body), again)
   errors.raise(fields)
 end
 
@@ -104,21 +119,34 @@ local function note(conn, task)
   end
 end
 
---- Runs one step and its record in the transaction that is open; the statements of the step
---- are put into `statements`, if there is such a list.
-local function perform(conn, task, run, statements)
+--- The names of the steps of a list before one, as far as they run in a transaction.
+local function names_before(tasks, at)
+  local names = {}
+  for i = 1, at - 1 do
+    names[#names + 1] = tasks[i].body.transaction and tasks[i].step.name or nil
+  end
+  return names
+end
+
+--- Runs one step of a list and its record in the transaction that is open; the statements of
+--- the step are put into `statements`, if there is such a list.
+local function perform(conn, tasks, at, run, statements)
+  local task = tasks[at]
   if task.step.is_lua then -- SQL files begin with it
     conn:script("SET LOCAL citus.multi_shard_modify_mode = 'sequential'")
   end
-  if statements then
-    conn:set_echo(function(sql)
-      statements[#statements + 1] = sql
-    end)
-  end
-  task.body[task.direction](conn, index_builds.new(conn, { wait_s = run.wait_s }))
-  if statements then
-    conn:set_echo(false)
-  end
+  guard.within(conn, task, run.again, names_before(tasks, at), function()
+    if statements then
+      conn:set_echo(function(sql)
+        statements[#statements + 1] = sql
+      end)
+    end
+    task.body[task.direction](task.step.is_lua and guard.connection(conn, task) or conn,
+      index_builds.new(conn, { wait_s = run.wait_s }))
+    if statements then
+      conn:set_echo(false)
+    end
+  end)
   note(conn, task)
 end
 
@@ -168,7 +196,7 @@ function M.together(conn, tasks, run, before)
       for i, task in ipairs(tasks) do
         at(task)
         local began = sys.monotonic()
-        perform(conn, task, run)
+        perform(conn, tasks, i, run)
         seconds[i] = sys.monotonic() - began
       end
     end)
@@ -211,12 +239,13 @@ local ROLL_BACK = {}
 ---@field statements? string[] of a step in Lua
 ---@field not_tried? string why
 
-local function try_one(conn, task, run)
+local function try_one(conn, tasks, at, run)
+  local task = tasks[at]
   local trial = { step = task.step.step, name = task.step.name, direction = task.direction }
   if task.body.transaction then
     local began = sys.monotonic()
     trial.statements = task.step.is_lua and {} or nil
-    perform(conn, task, run, trial.statements)
+    perform(conn, tasks, at, run, trial.statements)
     trial.seconds = sys.monotonic() - began
   else
     trial.not_tried = "it runs outside a transaction, which cannot be taken back"
@@ -241,7 +270,7 @@ function M.rolled_back(conn, tasks, run, look)
       end
       for i, task in ipairs(tasks) do
         at(task)
-        trials[i] = try_one(conn, task, run)
+        trials[i] = try_one(conn, tasks, i, run)
         if look then
           look(trials[i])
         end
@@ -265,7 +294,7 @@ function M.noted(task)
   return done and noted or nil
 end
 
---- A task for each step, with what it does.
+--- A task for each step, with what it does. A step whose SQL ends its transaction raises.
 ---@param direction string "up" or "down"
 ---@param steps ligase.Step[]
 ---@return ligase.StepTask[]
@@ -273,6 +302,7 @@ function M.tasks(direction, steps)
   local tasks = {}
   for i, step in ipairs(steps) do
     tasks[i] = { direction = direction, step = step, body = files_of.read(step) }
+    guard.check_text(tasks[i])
   end
   return tasks
 end

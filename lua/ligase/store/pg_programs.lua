@@ -35,6 +35,17 @@ function M.run(name, version, conninfo, words)
   return sys.run(argv, { env = { PGPASSWORD = password, LC_ALL = "C.UTF-8" }, stdout = "capture", stderr = "capture" })
 end
 
+local MOST_SHOWN = 160
+
+--- The first line of the command that failed, cut between two words; nil when it is not told.
+local function command_of(stderr)
+  local command = stderr:match("Command was: ([^\n]*%S)") or stderr:match("Query was: ([^\n]*%S)")
+  if command and #command > MOST_SHOWN then
+    command = (command:sub(1, MOST_SHOWN):match("^(.*%S)%s") or command:sub(1, MOST_SHOWN)) .. " ..."
+  end
+  return command and "in: " .. command:gsub(";$", "") or nil
+end
+
 --- The same, where a failure ends everything.
 ---@param what string what fails then, for the message
 ---@param hint string
@@ -48,7 +59,7 @@ function M.insist(what, hint, name, version, conninfo, words)
   if result.code ~= 0 then
     local first = result.stderr:match("error: ([^\n]+)") or result.stderr:match("[^\n]+") or "no reason given"
     errors.raise { kind = "database", code = name, message = ("%s: %s"):format(what, first),
-      detail = #result.stderr > #first + 200 and result.stderr:sub(1, 1000) or nil, hint = hint }
+      detail = command_of(result.stderr), hint = hint }
   end
   return result.stdout
 end

@@ -51,14 +51,15 @@ end
 
 --- Makes one; close it.
 ---@param server string|table a database on the server that is tried first
----@param workspace string the folder whose private Postgres serves where the server does not allow it
+---@param workspace? string the folder whose private Postgres serves where the server does not allow it; without
+--- one that raises
 ---@return ligase.Scratch
 function M.open(server, workspace)
   local done, name = errors.try(create, server)
   if done then
     return setmetatable({ server = server, name = name, place = "the server",
       conninfo = conninfo_of.with_database(server, name) }, Scratch)
-  elseif not errors.is(name, "database") or name.code ~= INSUFFICIENT_PRIVILEGE then
+  elseif not workspace or not errors.is(name, "database") or name.code ~= INSUFFICIENT_PRIVILEGE then
     error(name, 0)
   end
   local was_running = cluster.status(workspace).state == "running"

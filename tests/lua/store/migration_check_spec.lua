@@ -63,7 +63,7 @@ describe("migrate check", function()
     assert.matches("after down the schema is another:\n  + column b.x integer", found["002_leaves"], 1, true)
     assert.matches("after down a has other content in its 4 rows", found["003_loses"], 1, true)
     assert.is_nil(found["001_a"] or found["004_exact"])
-    assert.matches("+ comment a new", found["005_view"], 1, true)
+    assert.matches("+ table a logged comment new", found["005_view"], 1, true)
     assert.matches("verify: a doubt", found["006_doubts"], 1, true)
   end)
 

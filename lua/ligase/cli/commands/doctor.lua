@@ -12,11 +12,11 @@ local text = require "ligase.base.text"
 
 local M = {}
 
-M.description = "Checks the installation (files, programs, server, schema, rights, settings, scripts, services) "
-  .. "and the data (rows without their revision, revisions without their dataset, keys and names without features "
-  .. "and receipts, counts, hashes, indexes), and says how to repair each finding. Rows are gone through the "
-  .. "newest datasets first, for --seconds at most. --fix repairs what can be repaired without losing anything. "
-  .. "The exit status is 1 when something is wrong."
+M.description = "Checks the installation (files, programs, server, the schema and whether it is what its steps "
+  .. "make, rights, settings, scripts, services) and the data (rows without their revision, revisions without their "
+  .. "dataset, keys and names without features and receipts, counts, hashes, indexes), and says how to repair each "
+  .. "finding. Rows are gone through the newest datasets first, for --seconds at most. --fix repairs what can be "
+  .. "repaired without losing anything. The exit status is 1 when something is wrong."
 M.example = [[
   ligase doctor
   ligase doctor --seconds 3600
@@ -103,6 +103,18 @@ local function check_data(conn, seconds)
   end })
 end
 
+--- The same, where a broken schema is a finding.
+local function try_data(conn, seconds)
+  local done, found = errors.try(check_data, conn, seconds)
+  if done then
+    return found
+  elseif not errors.is(found, "database") then
+    error(found, 0)
+  end
+  return nil, { check = "data", state = "wrong", repair = "mend the schema first",
+    message = "could not be looked at: " .. errors.describe(found):match "^[^\n]*" }
+end
+
 --- The data's findings, as lines like those of the installation.
 local function lines_of(found)
   local lines = {}
@@ -176,7 +188,11 @@ function M.run(arguments, context)
   local conn, problem = connect(context)
   local lines, is_current = look(context, conn, problem)
   lines = table.move(lines, 1, #lines, #faults + 1, faults)
-  local found = is_current and check_data(conn, arguments.seconds) or nil
+  local found, broken
+  if is_current then
+    found, broken = try_data(conn, arguments.seconds)
+    lines[#lines + 1] = broken
+  end
   if arguments.fix then
     fix(lines)
     if found then

@@ -4,14 +4,16 @@ local errors = require "ligase.base.errors"
 local migrate = require "ligase.store.migrate"
 local output = require "ligase.cli.output"
 local parsing = require "ligase.cli.parsing"
+local schema_compare = require "ligase.store.schema_compare"
 local sys = require "sys"
 local text = require "ligase.base.text"
 
 local M = {}
 
 M.description = "Applies the numbered steps of the schema under a lock, one transaction each (up), or takes them back, "
-  .. "the latest first (down; their tables and what is in them go with them). plan prints the SQL and the locks it "
-  .. "takes; verify asks whether what was applied is as it should be; new begins another step, and check proves on a "
+  .. "the latest first (down). Where tables with rows or columns with values would go with them, down and redo want "
+  .. "a backup, or --discard. plan prints the SQL and the locks it takes; verify asks whether what was applied is as "
+  .. "it should be, and compares the schema with what the steps make; new begins another step, and check proves on a "
   .. "scratch database that every step's way back is exact. The private Postgres gets its schema by itself; a server "
   .. "of yours gets it from this command."
 M.example = [[
@@ -32,14 +34,14 @@ local ACTIONS = { "up", "down", "redo", "status", "plan", "verify", "new", "chec
 --- Which options an action takes, beside --folder.
 local TAKES = {
   up = { to = true, dry_run = true, wait_s = true, statement_timeout_s = true },
-  down = { to = true, dry_run = true, wait_s = true, statement_timeout_s = true, backup = true },
-  redo = { dry_run = true, wait_s = true, statement_timeout_s = true, backup = true },
+  down = { to = true, dry_run = true, wait_s = true, statement_timeout_s = true, backup = true, discard = true },
+  redo = { dry_run = true, wait_s = true, statement_timeout_s = true, backup = true, discard = true },
   plan = { to = true, sql_only = true, wait_s = true, statement_timeout_s = true },
   status = { format = true }, verify = { format = true }, new = { lua = true }, check = {},
 }
 
 local FLAGS = { to = "--to", dry_run = "--dry-run", wait_s = "--wait", statement_timeout_s = "--statement-timeout",
-  backup = "--backup", sql_only = "--sql-only", lua = "--lua", format = "--format" }
+  backup = "--backup", discard = "--discard", sql_only = "--sql-only", lua = "--lua", format = "--format" }
 
 --- Declares the command's words.
 ---@param parser table argparse's
@@ -51,9 +53,10 @@ function M.configure(parser)
   parser:option("--to", "up: the last step to apply; down: the step to stay at, 0 for none."):argname("STEP")
     :convert(parsing.whole_number("--to", 0))
   parser:flag("--dry-run", "Do it in a transaction that is rolled back, and say what would be."):target("dry_run")
-  parser:option("--backup", "down, redo: first write a backup there and restore it for a test. Needed where going "
-    .. "back loses something.")
-    :argname("FILE")
+  parser:option("--backup", "down, redo: first write a backup there and restore it for a test. Needed where rows or "
+    .. "values go, or a step says that it is irreversible."):argname("FILE")
+  parser:flag("--discard", "down, redo: go although rows and values go with it, without a backup; for scratch "
+    .. "databases. A step that says that it is irreversible wants a backup all the same.")
   parser:option("--wait", "How many seconds to wait for another migration and for locks, 60 without it.")
     :argname("SECONDS"):target("wait_s"):convert(parsing.amount("--wait"))
   parser:option("--statement-timeout", "How many seconds a statement may take; no limit without it.")
@@ -128,6 +131,11 @@ local function write_step(step)
   output.push()
 end
 
+local function write_backup(kept)
+  output.write(("backup %s, %s bytes, restored for a test\n"):format(kept.file, text.number(kept.size_bytes)))
+  output.push()
+end
+
 local function write_trials(trials)
   for _, trial in ipairs(trials) do
     output.write(trial.not_tried and ("would go %s: %s; not tried, %s\n"):format(trial.direction, trial.name,
@@ -137,14 +145,18 @@ local function write_trials(trials)
     output.write("  " .. line .. "\n")
   end
   output.write("rolled back; nothing was changed\n")
+  if trials.loses then
+    output.write("without --dry-run it needs --backup FILE, or --discard, for what goes with that\n")
+  end
 end
 
 local function go(arguments, context, words)
   local action = arguments.action
   local options = { to = arguments.to, count = words.count, folder = folder_of(arguments), wait_s = arguments.wait_s,
     statement_timeout_s = arguments.statement_timeout_s, dry_run = arguments.dry_run or nil, say = say_waiting,
-    on_step = write_step }
+    on_step = write_step, discard = arguments.discard or nil }
   if arguments.backup then
+    options.on_backup = write_backup
     options.backup = { file = arguments.backup, workspace = context.workspace,
       server = db.server(context.config, context.workspace) }
   end
@@ -182,17 +194,37 @@ local function status(arguments, context)
   end
 end
 
+--- Adds to the verdict of the whole schema how it stands to what the steps make; gives what is
+--- no fault.
+local function compare(verdict, conn, context, folder)
+  local compared = schema_compare.run(conn, db.server(context.config, context.workspace), folder)
+  for _, finding in ipairs(compared.findings) do
+    table.insert(verdict.findings, ("%s. To repair: %s"):format(finding.message, finding.repair))
+  end
+  if compared.not_compared then
+    verdict.verdict = "not compared with what the steps make: " .. compared.not_compared
+  end
+  return schema_compare.told_additional(compared)
+end
+
 local function verify(arguments, context)
   local result, is_well = table_of("step", "name", "verdict"), true
-  for _, verdict in ipairs(migrate.verify(context:connect(), folder_of(arguments))) do
+  local conn, folder = context:connect(), folder_of(arguments)
+  local verdicts = migrate.verify(conn, folder)
+  local note = compare(verdicts[#verdicts], conn, context, folder)
+  for _, verdict in ipairs(verdicts) do
     local step = verdict.step and tostring(verdict.step) or require("host").null
     for _, finding in ipairs(verdict.findings) do
       is_well = false
       result[#result + 1] = { step, verdict.name, tostring(finding) }
     end
     if #verdict.findings == 0 then
-      result[#result + 1] = { step, verdict.name, verdict.is_asked and "as it should be" or "files unchanged" }
+      result[#result + 1] = { step, verdict.name, verdict.verdict or verdict.is_asked and "as it should be"
+        or "files unchanged" }
     end
+  end
+  if note then
+    result[#result + 1] = { require("host").null, "schema", note }
   end
   output.print(result, arguments.format)
   return is_well and 0 or 1
