@@ -17,6 +17,7 @@ local finding = require "ligase.store.entity_finding"
 local json = require "ligase.base.json"
 local kinds = require "ligase.store.entity_kinds"
 local links_of = require "ligase.store.entity_links"
+local mirrors = require "ligase.store.mirrors"
 local pg = require "pg"
 local records_of = require "ligase.store.entity_records"
 local runs = require "ligase.store.runs"
@@ -171,6 +172,18 @@ local function write_rows(self, kind, plan)
   send(self, kind, update_sql(kind), changed)
 end
 
+--- Entities that got another page, or none, are not told by the one they had.
+local function part_from_pages(self, kind, plan)
+  local ids = {}
+  for _, entry in ipairs(plan) do
+    ids[#ids + 1] = entry.outcome == "updated" and entry.row.notion_page_id ~= entry.before.notion_page_id
+      and entry.id or nil
+  end
+  if #ids > 0 then
+    mirrors.part(self.conn, kind.table, pg.array(ids, "uuid"))
+  end
+end
+
 --- Makes and changes entities of one kind, as many as there are, and their links.
 ---@param kind_name string
 ---@param given table[] one table of fields and links each; `id` says which one is meant, else its name (a compound's
@@ -205,6 +218,7 @@ function Changes:upsert(kind_name, given, mode)
   local plan = records_of.plan(self.conn, kind, records, mode)
   local before = rows_before(self, kind, plan)
   write_rows(self, kind, plan)
+  part_from_pages(self, kind, plan)
   for _, entry in ipairs(plan) do
     if entry.outcome ~= "unchanged" then
       self.noted:note(kind.table, entry.id, before[entry.id], { name = entry.row.name }, nil,

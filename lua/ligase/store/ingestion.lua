@@ -11,6 +11,7 @@ local entity_links = require "ligase.store.entity_links"
 local errors = require "ligase.base.errors"
 local features = require "ligase.store.features"
 local json = require "ligase.base.json"
+local mirrors = require "ligase.store.mirrors"
 local pg = require "pg"
 local sys = require "sys"
 
@@ -304,6 +305,9 @@ local function queue_dataset(self, p, details, revision)
   if existing then
     p:query(conn:prepare(UPDATE_DATASET), self.dataset_id, revision, details.program_id, details.experiment_id,
       pg.array(details.organism), details.notion_page_id)
+    if details.notion_page_id ~= pg.null then
+      mirrors.part(p, "datasets", pg.array({ self.dataset_id }, "uuid"))
+    end
   else
     p:query(conn:prepare(INSERT_DATASET), self.dataset_id, self.what.omics, self.what.name, revision,
       details.program_id, details.experiment_id, pg.array(details.organism), details.notion_page_id)

@@ -118,14 +118,15 @@ function M.supersede(conn, claim, ids)
 end
 
 local GO_ON = [[
-UPDATE outbox SET available_at = now(), waits_for = NULL WHERE id = $1 AND state = 'pending' AND waits_for IN
-  (SELECT entity_id FROM mirrors WHERE target = 'notion' AND page_id IS NOT NULL AND trashed_at IS NULL)]]
+UPDATE outbox SET available_at = now(), waits_for = NULL WHERE id = $1 AND state = 'pending'
+  AND EXISTS (SELECT FROM %s AS t WHERE t.id = waits_for AND t.notion_page_id IS NOT NULL)]]
 
 --- Has a row that waits for an entity's page go when the page came in between.
 ---@param conn table
 ---@param claim ligase.outbox_claim
-function M.go_on(conn, claim)
-  conn:query(conn:prepare(GO_ON), claim.id)
+---@param entity_type string of what it waits for
+function M.go_on(conn, claim, entity_type)
+  conn:query(conn:prepare(GO_ON:format(entity_type)), claim.id)
 end
 
 local WAKE = "UPDATE outbox SET available_at = now(), waits_for = NULL WHERE waits_for = $1 AND state = 'pending'"

@@ -222,7 +222,7 @@ local function wait(self, waiting, about)
   local reason = ("%s waits for the page of %s '%s'"):format(about, self.target:entity(first.type).kind.name,
     first.name)
   outbox.finish(self.conn, self.claim, { state = "pending", after_s = WAIT_S, reason = reason, waits_for = first.id })
-  outbox.go_on(self.conn, self.claim)
+  outbox.go_on(self.conn, self.claim, first.type)
 end
 
 local function finish(self, result)
