@@ -18,6 +18,7 @@ local json = require "ligase.base.json"
 local kinds = require "ligase.store.entity_kinds"
 local links_of = require "ligase.store.entity_links"
 local mirrors = require "ligase.store.mirrors"
+local page_owners = require "ligase.store.page_owners"
 local pg = require "pg"
 local records_of = require "ligase.store.entity_records"
 local runs = require "ligase.store.runs"
@@ -172,6 +173,31 @@ local function write_rows(self, kind, plan)
   send(self, kind, update_sql(kind), changed)
 end
 
+local function is_page_new(entry)
+  return entry.row.notion_page_id ~= json.null
+    and not (entry.before and entry.before.notion_page_id == entry.row.notion_page_id)
+end
+
+--- Refuses pages that are other entities', of whatever kind, also within the records themselves.
+local function check_pages(self, kind, plan)
+  local pages, own = {}, {}
+  for _, entry in ipairs(plan) do
+    pages[#pages + 1] = is_page_new(entry) and entry.row.notion_page_id or nil
+  end
+  local owners = page_owners.find(self.conn, pages)
+  for place, entry in ipairs(plan) do
+    local page_id = is_page_new(entry) and entry.row.notion_page_id
+    local owner = page_id and (owners[page_id] or own[page_id])
+    if owner and owner.id ~= entry.id then
+      page_owners.refuse(owner, place)
+    elseif page_id then
+      local code = entry.row.code
+      own[page_id] = { page_id = page_id, kind = kind.name, id = entry.id, gone = false,
+        name = code and code ~= json.null and code or entry.row.name }
+    end
+  end
+end
+
 --- Entities that got another page, or none, are not told by the one they had.
 local function part_from_pages(self, kind, plan)
   local ids = {}
@@ -216,6 +242,7 @@ function Changes:upsert(kind_name, given, mode)
     error(failures[1], 0)
   end
   local plan = records_of.plan(self.conn, kind, records, mode)
+  check_pages(self, kind, plan)
   local before = rows_before(self, kind, plan)
   write_rows(self, kind, plan)
   part_from_pages(self, kind, plan)

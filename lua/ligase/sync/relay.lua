@@ -11,6 +11,7 @@ local json = require "ligase.base.json"
 local mirrors = require "ligase.store.mirrors"
 local options_of = require "ligase.base.options"
 local outbox = require "ligase.store.outbox"
+local page_owners = require "ligase.store.page_owners"
 local sys = require "sys"
 local text = require "ligase.base.text"
 local values = require "ligase.sync.values"
@@ -350,11 +351,26 @@ end
 
 local UNIQUE_VIOLATION = "23505"
 
+--- The page that was to be the entity's is another one's.
+local function refuse_page(self, failure)
+  local policy, claim = self.target:entity(self.claim.entity_type), self.claim
+  local owner = page_owners.of_failure(self.conn, failure)
+  if owner then
+    local entity = mirrors.read(self.conn, policy.kind, { claim.entity_id })[claim.entity_id]
+    local message, hint = page_owners.told(owner)
+    failure = errors.new { kind = "usage", code = "page_taken", message = ("%s: %s"):format(delivery.about(policy,
+      entity, claim.payload), message), hint = hint .. "; then: ligase outbox --retry all" }
+  end
+  set_aside(self, failure)
+end
+
 local function failed(self, failure)
   if is_lost(failure) then
     self.counts.lost = self.counts.lost + 1
   elseif errors.is(failure, "notion") then
     failed_in_notion(self, failure)
+  elseif page_owners.is_taken(failure) then
+    refuse_page(self, failure)
   elseif errors.is(failure, "usage")
     or errors.is(failure, "database") and failure.code == UNIQUE_VIOLATION then
     set_aside(self, failure)

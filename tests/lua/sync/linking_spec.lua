@@ -1,8 +1,14 @@
 --- Pages that people link and unlink: which page is an entity's, and whose page one is.
 local entities = require "ligase.store.entities"
+local host = require "host"
 local labs = require "tests.lua.sync.lab"
 local outbox = require "ligase.store.outbox"
+local pg = require "pg"
+local reconcile = require "ligase.sync.reconcile"
 local support = require "tests.support"
+local sys = require "sys"
+
+local PAGE = "0f0e0d0c-0b0a-0908-0706-050403020100"
 
 local function change(conn, work)
   return (entities.change(conn, { command = "spec", outbox = true, create = true }, work))
@@ -155,5 +161,112 @@ describe("linking pages", function()
     assert.same({ 0, 1, 1, 1 }, { counts.dead, counts.created, counts.updated, counts.waits })
     assert.same({ page_of(conn, "programs", "ALS") }, table.move(lab:said(page_of(conn, "experiments", "E")).Programs,
       1, 9, 1, {}))
+  end)
+
+  it("lists the page of before as a duplicate, and puts it into the trash", function()
+    change(conn, function(changes) changes:create("program", { name = "A" }) end)
+    lab:deliver(conn)
+    local before, page = page_of(conn, "programs", "A"), made_by_hand("programs", "by hand")
+    update(conn, "program", "A", { notion_page_id = page })
+    lab:deliver(conn)
+    local comparison = reconcile.compare(conn, lab:relay(conn).target, "programs")
+    local duplicates = {}
+    for _, finding in ipairs(comparison.findings) do
+      duplicates[#duplicates + 1] = finding.finding == "duplicate" and finding.page_id or nil
+    end
+    assert.same({ before }, duplicates)
+  end)
+end)
+
+describe("a page that is another entity's", function()
+  local lab, conn, url
+
+  setup(function()
+    lab = labs.start()
+  end)
+
+  teardown(function()
+    lab:close()
+  end)
+
+  before_each(function()
+    conn, url = support.migrated()
+    lab:faults()
+    change(conn, function(changes)
+      changes:create("program", { name = "ALS", notion_page_id = PAGE })
+    end)
+  end)
+
+  local WHOSE = "the page " .. PAGE .. " is that of program 'ALS'. Link another page, or unlink this one there first: "
+    .. "ligase program update 'ALS' --notion-page ''"
+
+  local function refused(words)
+    words.database = url
+    local result = lab:ligase(words)
+    assert.equal(2, result.code, result.stdout .. result.stderr)
+    assert.is_truthy(result.stderr:find(WHOSE, 1, true), result.stderr)
+  end
+
+  it("is refused before a file is stored, and for every kind", function()
+    local file = support.tmpfile("lipid,a\nPC 34:1,1\n", "plasma.csv")
+    local ingest = { "ingest", "--omics", "lipidomics", "--notion-page-id", PAGE, file }
+    refused(ingest)
+    table.insert(ingest, 2, "--dry-run")
+    refused(ingest)
+    assert.equal(0, one(conn, "SELECT count(*) AS n FROM datasets").n)
+    refused { "experiment", "create", "E", "--notion-page", PAGE }
+    refused { "program", "create", "P", "--notion-page", PAGE }
+    local done = lab:ligase { "ingest", "--omics", "lipidomics", file, database = url }
+    assert.equal(0, done.code, done.stderr)
+    refused { "dataset", "update", "plasma", "--notion-page", PAGE }
+    done = lab:ligase { "program", "update", "ALS", "--notion-page", "", database = url }
+    assert.equal(0, done.code, done.stderr)
+    done = lab:ligase { "dataset", "update", "plasma", "--notion-page", PAGE, database = url }
+    assert.equal(0, done.code, done.stderr)
+    done = lab:ligase { "dataset", "update", "plasma", "--notion-page", PAGE, "--organism", "human", database = url }
+    assert.equal(0, done.code, done.stderr)
+  end)
+
+  it("is refused within one set of records", function()
+    local page = "0f0e0d0c-0b0a-0908-0706-050403020101"
+    local done, failure = pcall(change, conn, function(changes)
+      changes:upsert("program", { { name = "A", notion_page_id = page }, { name = "B", notion_page_id = page } })
+    end)
+    assert.is_false(done)
+    assert.matches("the page " .. page .. " is that of program 'A'", tostring(failure), 1, true)
+  end)
+
+  it("is refused in the same words when both link it at the same time", function()
+    local page = "0f0e0d0c-0b0a-0908-0706-050403020102"
+    local file = support.tmpfile("lipid,a\nPC 34:1,1\n", "plasma.csv")
+    conn:begin()
+    conn:query("INSERT INTO datasets (id, omics_type, name, notion_page_id) VALUES ($1, 'lipidomics', 'first', $2)",
+      sys.uuid7(), page)
+    local said = support.tmpfile("", "said")
+    local process <close> = sys.spawn({ host.executable, "ingest", "--omics", "lipidomics", "--notion-page-id", page,
+      file }, { env = { POSTGRES_URL = url }, stdout = said .. ".out", stderr = said })
+    local other <close> = pg.connect(url)
+    support.wait_until("the other one waits", function()
+      return one(other, "SELECT count(*) AS n FROM pg_locks WHERE NOT granted").n > 0
+    end)
+    conn:commit()
+    assert.equal(2, process:wait().code)
+    assert.matches("the page " .. page .. " is that of dataset 'lipidomics/first'", sys.read_file(said), 1, true)
+  end)
+
+  it("is said by the relay, with whose it is", function()
+    change(conn, function(changes) changes:create("experiment", { name = "E" }) end)
+    conn:query "UPDATE programs SET notion_page_id = NULL"
+    conn:query "DELETE FROM outbox WHERE entity_type = 'programs'"
+    local page = lab:ask("POST", "/v1/pages", { parent = { type = "data_source_id",
+      data_source_id = lab.sources.experiments }, properties = {
+        Name = { title = { { text = { content = "E" } } } } } }).id
+    conn:query("UPDATE programs SET notion_page_id = $1", page)
+    conn:query("INSERT INTO mirrors (entity_type, entity_id, page_id) SELECT 'programs', id, $1 FROM programs", page)
+    conn:query("UPDATE experiments SET notion_page_id = $1", page)
+    local counts, events = lab:deliver(conn)
+    assert.equal(1, counts.dead)
+    assert.matches("experiment 'E': the page " .. page .. " is that of program 'ALS'", events[#events].line, 1, true)
+    assert.matches("ligase outbox --retry all", events[#events].line, 1, true)
   end)
 end)
