@@ -87,10 +87,11 @@ function M.new(given)
   return self
 end
 
---- Holds the claim in hand for one more request. Raises when it is lost: nothing must be sent
---- then. Called by the rate limiter of the relay's client, see M.limiter.
-function Relay:before_request()
-  if self.claim and not outbox.renew(self.conn, self.claim, self.lease_s) then
+--- Holds the claim in hand for one more request, or while that has to wait. Raises when it is
+--- lost: nothing must be sent then. Called by the rate limiter of the relay's client, see M.limiter.
+---@param is_idle boolean|nil it waits
+function Relay:before_request(is_idle)
+  if self.claim and not outbox.renew(self.conn, self.claim, self.lease_s, is_idle == true) then
     raise_lost()
   end
 end
@@ -112,8 +113,10 @@ end
 ---@return boolean
 function Limiter:acquire()
   local relay = self.relay
-  while self.within and not self.within:acquire(relay and relay.lease_s / 3) do
-    relay:before_request()
+  local is_taken = not self.within or self.within:acquire(relay and 0)
+  while not is_taken do
+    relay:before_request(true)
+    is_taken = self.within:acquire(relay.lease_s / 3)
   end
   if relay then
     relay:before_request()
@@ -462,7 +465,10 @@ end
 local function take_up(self)
   local now = sys.monotonic()
   if now >= (self.take_up_at or 0) then
-    outbox.take_up(self.conn, self.attempts_most)
+    for _, reason in ipairs(outbox.take_up(self.conn, self.attempts_most)) do
+      self.counts.dead = self.counts.dead + 1
+      tell(self, "dead", reason)
+    end
     self.take_up_at = now + math.min(TAKE_UP_S, self.lease_s)
   end
 end

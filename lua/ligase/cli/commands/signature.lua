@@ -134,7 +134,7 @@ function actions.update(arguments, context)
   local word = one_word(arguments.words, "update")
   if #arguments.programs == 0 and not arguments.notion_page_id then
     refuse("it is not said which programs it matters to", "Say --program PROGRAM, or --notion-page PAGE. "
-      .. "What else is said of a signature is part of its version: load its file again, with --replace to change this one")
+      .. "What else is said of a signature is part of its version: load its file again, with --replace for this one")
   end
   local id = store.find(context:open_existing(), word).id
   entity_command.update("signature", id, { action = "update", words = { word }, programs = arguments.programs,
