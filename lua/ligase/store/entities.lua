@@ -49,6 +49,7 @@ WHERE OWN = ANY($1::text[]) GROUP BY OWN HAVING count(*) > 1 ORDER BY OWN]]
 ---@field conn table
 ---@field noted ligase.noted_changes
 ---@field create_unknown boolean|nil programs and experiments that are named and unknown are made
+---@field create_option string|nil how a person asks for that; "--create" without it
 local Changes = {}
 Changes.__index = Changes
 
@@ -56,13 +57,14 @@ Changes.__index = Changes
 ---@param conn table
 ---@param run ligase.run the journal's entry of which they are part
 ---@param options {outbox: boolean|table|nil, asked: boolean|nil, create: boolean|nil,
---- noted: ligase.noted_changes|nil}|nil outbox, asked: as for ligase.store.changes; create: what is linked to and
---- unknown is made; noted: where changes are noted, when the caller writes them
+--- create_option: string|nil, noted: ligase.noted_changes|nil}|nil outbox, asked: as for ligase.store.changes; create:
+--- what is linked to and unknown is made; create_option: how a person asks for that; noted: where changes are noted,
+--- when the caller writes them
 ---@return ligase.changes
 function M.changes(conn, run, options)
   options = options or {}
   return setmetatable({ conn = conn, noted = options.noted or changes_of.new(run, options.outbox, options.asked),
-    create_unknown = options.create, resolved = {},
+    create_unknown = options.create, create_option = options.create_option, resolved = {},
     counts = { created = 0, updated = 0, unchanged = 0, deleted = 0 } }, Changes)
 end
 
@@ -93,7 +95,7 @@ function Changes:known_or_new(kind_name, word)
   self.resolved[kind_name] = known
   known[word] = known[word] or finding.lookup_id(self.conn, kind_name, word)
   if not known[word] and not (self.create_unknown and not finding.is_id(word)) then
-    error(finding.unknown_link(self.conn, kind_name, word), 0)
+    error(finding.unknown_link(self.conn, kind_name, word, self.create_option), 0)
   end
   return known[word]
 end
@@ -420,8 +422,9 @@ end
 ---@generic T
 ---@param conn table
 ---@param options {command: string, arguments: table|nil, recipe: table|nil, outbox: boolean|table|nil,
---- asked: boolean|nil, create: boolean|nil, rehearse: boolean|nil, reconnect: (fun(): table)|nil} rehearse: everything
---- is undone in the end; reconnect: makes a new connection, to ask whether a COMMIT whose answer was lost took place
+--- asked: boolean|nil, create: boolean|nil, create_option: string|nil, rehearse: boolean|nil,
+--- reconnect: (fun(): table)|nil} rehearse: everything is undone in the end; reconnect: makes a new connection,
+--- to ask whether a COMMIT whose answer was lost took place
 ---@param work fun(changes: ligase.changes): T what is done; it may be called again
 ---@return T result what work returned
 ---@return "done"|"unchanged" outcome
