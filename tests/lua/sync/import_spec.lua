@@ -408,6 +408,14 @@ describe("import notion", function()
       env = { USE_POSTGRES_AS_SOT = "false", ENABLE_DUAL_WRITE = "false" } }
     assert.equal(0, result.code, result.stderr)
     assert.equal(2, one("SELECT count(*) AS n FROM programs").n)
+    for _, word in ipairs { "exp_data", "NOTION_EXP_DATA_DB_ID", "datasets" } do
+      result = lab:ligase { "import", "notion", "--dry-run", "--database", word, database = url }
+      assert.matches("^datasets: 1 page %(dry run%)", result.stdout, nil, result.stderr)
+      assert.is_nil(result.stdout:find("programs:", 1, true))
+    end
+    result = lab:ligase { "import", "notion", "--database", "exp_date", database = url }
+    assert.equal(2, result.code)
+    assert.matches("no type has a Notion database 'exp_date'.*The types: programs", result.stderr)
     result = lab:ligase { "import", "notion", "--map", "x", database = url }
     assert.same({ 2, "ligase: import notion takes no --map. See: ligase import --help\n" },
       { result.code, result.stderr })
