@@ -1,6 +1,7 @@
 --- Helpers whose starter is killed, and lies there dead because nobody takes notice.
 local host = require "host"
 local labs = require "tests.lua.sync.lab"
+local parenthood = require "ligase.cli.parenthood"
 local pg = require "pg"
 local support = require "tests.support"
 local sys = require "sys"
@@ -43,11 +44,28 @@ describe("a helper of a process that was killed", function()
 
   local function is_connected()
     local conn <close> = pg.connect(url)
-    return conn:query("SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database()")[1].n > 1
+    return conn:query([[SELECT count(*) AS n FROM pg_stat_activity
+      WHERE datname = current_database() AND backend_type = 'client backend']])[1].n > 1
   end
 
   it("ends: a worker", function()
     assert_ends({ "worker", "--watch", "--parent", "PARENT" }, { POSTGRES_URL = url }, is_connected)
+  end)
+
+  it("ends: a worker that has no Postgres any more", function()
+    assert_ends({ "worker", "--watch", "--parent", "PARENT" }, { POSTGRES_URL = url .. "&port=1" }, function(said)
+      return said:find("cannot connect", 1, true) ~= nil
+    end)
+  end)
+
+  it("ends when its starter was dead before it looked, and none of its own", function()
+    local dead <close> = sys.spawn({ "sleep", "600" })
+    sys.kill(dead:pid(), "KILL")
+    local is_gone = parenthood.watch(dead:pid())
+    support.wait_until("its end", is_gone)
+    assert.is_true(sys.kill(dead:pid(), 0)) -- nobody has taken notice
+    assert.is_false(parenthood.watch(sys.pid())())
+    assert.is_false(parenthood.watch(nil)())
   end)
 
   it("ends: a relay", function()

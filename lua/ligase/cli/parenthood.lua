@@ -3,22 +3,24 @@ local sys = require "sys"
 
 local M = {}
 
---- What tells whether a process is gone. Of the one that started this one it is known at once; it
---- may lie there dead for long before its own parent takes notice, and can be signalled till then.
+--- Whether a process is there and not dead already: one whose own parent takes no notice of its
+--- end can be signalled as if it lived.
+local function is_alive(pid)
+  if not sys.kill(pid, 0) then
+    return false
+  end
+  local is_read, stat = pcall(sys.read_file, ("/proc/%d/stat"):format(pid))
+  return not (is_read and stat:find "^.*%) [ZX]")
+end
+
+--- What tells whether a process is gone. The one that started this one is known by that, also
+--- when another process got its number since.
 ---@param pid integer|nil
 ---@return fun(): boolean is_gone always false without a process
 function M.watch(pid)
-  if not pid then
-    return function()
-      return false
-    end
-  elseif sys.parent() == pid then
-    return function()
-      return sys.parent() ~= pid
-    end
-  end
+  local is_own = pid ~= nil and sys.parent() == pid
   return function()
-    return not sys.kill(pid, 0)
+    return pid ~= nil and (is_own and sys.parent() ~= pid or not is_own and not is_alive(pid))
   end
 end
 

@@ -273,7 +273,7 @@ function M.run(context, options)
     if not done then
       endure(self, failure)
     end
-    if done or self.stopping then
+    if done or self.stopping or self.is_orphan() then
       return { done = self.done, failed = self.failed, stopped = self.stopping == true }
     end
   end
