@@ -206,6 +206,13 @@ static int sys_pid(lua_State *L) {
     return 1;
 }
 
+/* sys.parent() -> integer: the process that started this one, as long as that
+ * lives; then the one that took its place. */
+static int sys_parent(lua_State *L) {
+    lua_pushinteger(L, getppid());
+    return 1;
+}
+
 /* sys.hostname() -> string. */
 static int sys_hostname(lua_State *L) {
     char name[256] = "";
@@ -459,6 +466,7 @@ static const luaL_Reg sys_functions[] = {
     {"setenv", sys_setenv},
     {"environ", sys_environ},
     {"pid", sys_pid},
+    {"parent", sys_parent},
     {"hostname", sys_hostname},
     {"cpu_count", sys_cpu_count},
     {"peak_memory", sys_peak_memory},

@@ -76,7 +76,7 @@ function M.change(work, options)
     outbox = told()
   end
   return entities.change(M.connection(), { command = options.command or "script", create = options.create,
-    outbox = outbox }, work)
+    create_option = "create = true", outbox = outbox }, work)
 end
 
 -- ---- both systems ----------------------------------------------------------

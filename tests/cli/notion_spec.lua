@@ -161,6 +161,12 @@ describe("ligase export notion", function()
     age_index()
     result = run({ "export", "notion", folder }, env)
     assert.equal("exp_data: 0 pages fetched, 2 unchanged\n", result.stdout)
+    for _, word in ipairs { "datasets", "exp_data", "NOTION_EXP_DATA_DB_ID" } do
+      result = run({ "export", "notion", folder, "--database", word }, env)
+      assert.equal("exp_data: 0 pages fetched, 2 unchanged\n", result.stdout, result.stderr)
+    end
+    result = run({ "export", "notion", folder, "--database", "compounds" }, env)
+    assert.matches("no setting names a Notion database 'compounds'", result.stderr, 1, true)
     sys.remove(("%s/exp_data/%s.json"):format(folder, name))
     standin:ask("PATCH", "/v1/pages/" .. id, { in_trash = true })
     local third = make "third"

@@ -45,6 +45,11 @@ describe("rehearse", function()
     assert.equal(0, made.code, made.stderr)
     assert.matches("^1 pending", ligase("outbox").stdout)
     assert.matches("1 change delivered", ligase("sync").stdout)
+    local second = support.ligase { "rehearse", "--datasets", "1", workspace = workspace, database = false }
+    assert.equal(1, second.code)
+    assert.matches(("a rehearsal runs in this workspace already (process %d)"):format(process:pid()), second.stderr, 1,
+      true)
+    assert.is_not_nil(sys.stat(lab))
     process:kill "INT"
     assert.equal(130, process:wait(30).code)
     assert.is_nil(sys.stat(lab))

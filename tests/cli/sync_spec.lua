@@ -132,6 +132,23 @@ describe("the dual write on the command line", function()
     assert.is_true(delivered(first_said) > 0 and delivered(second_said) > 0)
   end)
 
+  it("asks for the key before it makes a workspace", function()
+    for _, words in ipairs { { "sync" }, { "reconcile" }, { "import", "notion" } } do
+      words.workspace, words.database = support.workspace(), false
+      words.env = { NOTION_API_KEY = "", ENABLE_DUAL_WRITE = "false" }
+      local result = lab:ligase(words)
+      assert.equal(2, result.code)
+      has(result.stderr, "NOTION_API_KEY is not set")
+      assert.is_nil(sys.stat(words.workspace .. "/.ligase"), words[1])
+    end
+  end)
+
+  it("ends the reason that a page waits for with a full stop", function()
+    local result = done { "ingest", "--omics", "lipidomics", "--create-page", support.tmpfile(TABLE, "plasma.csv"),
+      env = { NOTION_API_KEY = "wrong" } }
+    assert.matches("[^.]%. The page waits in the outbox\n$", result.stderr)
+  end)
+
   it("makes the page of one dataset while the sync is off", function()
     local file = support.tmpfile(TABLE, "plasma.csv")
     done { "ingest", "--omics", "lipidomics", file, env = OFF }

@@ -78,6 +78,7 @@ describe("sys environment", function()
 
   it("knows the machine", function()
     assert.is_true(sys.pid() > 1)
+    assert.equal(("%d\n"):format(sys.pid()), sys.run({ host.executable, "-e", "print(sys.parent())" }).stdout)
     assert.is_true(#sys.hostname() > 0)
     assert.is_true(sys.cpu_count() >= 1)
     assert.is_true(sys.peak_memory() > 1 << 20 and sys.peak_memory() < 1 << 40)

@@ -4,6 +4,7 @@
 ---
 ---   ligase tests/standins/notion.lua [--port N] [--clock FACTOR] [--token T]... [--seed N]
 ---     [--budget N] [--grace-s S] [--faults SPEC] [--slow-s S] [--retry-after-s S] [--state FILE.json]
+---     [--parent PID]
 ---
 --- prints one line with its address when it is ready. In a process of one's own:
 ---
@@ -23,6 +24,9 @@ local state = require "tests.standins.notion.state"
 local sys = require "sys"
 
 local M = {}
+
+--- Between two looks for the process that started it.
+local LOOK_S = 1
 
 local BODY_BYTES = 8 << 20 -- beyond Notion's limit, so that the refusal is Notion's
 
@@ -45,7 +49,7 @@ end
 -- ---- as a program ----------------------------------------------------------
 
 local NUMBERS = { ["--port"] = "port", ["--clock"] = "clock", ["--seed"] = "seed", ["--budget"] = "budget",
-  ["--grace-s"] = "grace_s", ["--slow-s"] = "slow_s", ["--retry-after-s"] = "retry_after_s" }
+  ["--grace-s"] = "grace_s", ["--slow-s"] = "slow_s", ["--retry-after-s"] = "retry_after_s", ["--parent"] = "parent" }
 local TEXTS = { ["--faults"] = "faults", ["--state"] = "state" }
 
 local function parse(words)
@@ -63,11 +67,21 @@ local function parse(words)
     else
       errors.raise { kind = "usage", code = "usage", message = ("the stand-in does not take '%s'"):format(name),
         hint = "Its flags, each with a value: --port, --clock, --token, --seed, --budget, --grace-s, --faults, "
-          .. "--slow-s, --retry-after-s, --state" }
+          .. "--slow-s, --retry-after-s, --state, --parent" }
     end
     i = i + 2
   end
   return options
+end
+
+--- Serves until it is interrupted, or the process that started it is gone.
+local function serve_on(listener, parent)
+  if not parent then
+    return listener:run()
+  end
+  while sys.parent() == parent do
+    listener:step(LOOK_S)
+  end
 end
 
 local function main(words)
@@ -85,7 +99,7 @@ local function main(words)
   io.stdout:write(("notion stand-in: http://127.0.0.1:%d root page %s seed %d clock %g\n"):format(listener.port,
     standin.world.root.id, seed, standin.world.clock))
   io.stdout:flush()
-  local done, failure = pcall(listener.run, listener)
+  local done, failure = pcall(serve_on, listener, given.parent)
   if given.state then
     state.save(standin.world, given.state)
   end

@@ -384,6 +384,22 @@ describe("the stand-in for Notion", function()
       assert.equal(0, at.standin:figures().requests)
     end)
 
+    it("takes a hidden page out of a query that was asked before", function()
+      local at = with_database()
+      at.create("a")
+      at.create("b")
+      local function found()
+        local _, answer = at.ask("POST", ("/v1/data_sources/%s/query"):format(at.source), { sorts = json.array {
+          { property = "Key", direction = "ascending" } } })
+        return answer.results
+      end
+      local page = found()[1]
+      at.ask("POST", "/_standin/hide", { id = page.id, hidden = true })
+      assert.equal(1, #found())
+      at.ask("POST", "/_standin/hide", { id = page.id, hidden = false })
+      assert.equal(2, #found())
+    end)
+
     it("sets faults, hides objects, and says what it knows", function()
       local at = with_database()
       local _, set = at.ask("POST", "/_standin/faults", { spec = "slow", slow_s = 3 })

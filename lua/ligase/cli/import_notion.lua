@@ -1,7 +1,9 @@
 --- `ligase import notion`: the lab's Notion databases into Postgres. Its words are declared in
 --- ligase.cli.commands.import.
+local access = require "ligase.cli.notion_access"
 local import = require "ligase.sync.import"
 local json = require "ligase.base.json"
+local notion = require "ligase.io.notion"
 local opening = require "ligase.sync.opening"
 local output = require "ligase.cli.output"
 local progress = require "ligase.cli.progress"
@@ -68,12 +70,13 @@ end
 ---@param context ligase.context
 ---@return integer status 1 when some pages were left out, or values held
 function M.run(arguments, context)
+  notion.token(context.config)
   local conn = context:open { when_off = true }
   local target = opening.target(context.config, { conn = context:open { when_off = true } })
   local started, status = sys.monotonic(), 0
   local line <close> = progress.line()
   local is_shown = sys.is_terminal(1) and sys.is_terminal(2)
-  for _, entity_type in ipairs(syncing.types(target, arguments.databases)) do
+  for _, entity_type in ipairs(syncing.types(target, access.types(target.policy, arguments.databases))) do
     local report = import.run(conn, target, { types = { entity_type }, since = arguments.since, all = arguments.all,
       bodies = not arguments.no_bodies, delete = arguments.delete, rehearse = arguments.dry_run,
       allow_empty = arguments.allow_empty,

@@ -126,7 +126,8 @@ function M.finish(context, conn, arguments)
   end
   local done, result = errors.try(deliver_asked, context)
   if not done then
-    warn((errors.describe(result):match("^[^\n]*")) .. " The page waits in the outbox")
+    local line = errors.describe(result):match "^[^\n]*"
+    warn(line .. (line:find "[.?!]$" and "" or ".") .. " The page waits in the outbox")
   elseif result then
     warn((result:gsub("^Notion sync skipped %(error%): ", "")))
   end

@@ -2,6 +2,7 @@
 local errors = require "ligase.base.errors"
 local notion = require "ligase.io.notion"
 local pace = require "ligase.io.pace"
+local policy_of = require "ligase.sync.policy"
 local rate_limit = require "ligase.store.rate_limit"
 local text = require "ligase.base.text"
 
@@ -37,9 +38,53 @@ function M.short_name(setting)
   return setting:match("^NOTION_(.+)_DB_ID$"):lower()
 end
 
+--- The type whose pages a database holds, however the database is named: by the type, by the
+--- setting, or by the short name of that.
+---@param policy ligase.policy
+---@param name string
+---@return string|nil
+local function type_named(policy, name)
+  for _, entity_type in ipairs(policy_of.TYPES) do
+    local entity = policy.entities[entity_type]
+    local setting = entity and entity.database
+    if name == entity_type or setting and (name == setting or name:lower() == M.short_name(setting)) then
+      return entity_type
+    end
+  end
+end
+
+--- The types of databases, each named by its type, its setting, or the short name of that.
+---@param policy ligase.policy
+---@param names string[]
+---@return string[]
+function M.types(policy, names)
+  local types = {}
+  for i, name in ipairs(names) do
+    types[i] = type_named(policy, name)
+    if not types[i] then
+      local near = text.nearest(name, policy_of.TYPES)
+      errors.raise { kind = "usage", code = "notion_databases",
+        message = ("no type has a Notion database '%s'"):format(text.shown(name, 60)),
+        hint = (near and ("Did you mean '%s'? "):format(near) or "") .. "The types: "
+          .. table.concat(policy_of.TYPES, ", ") }
+    end
+  end
+  return types
+end
+
+--- The database of a type, where the policy names one.
+local function of_type(context, by_name, name)
+  local is_type = false
+  for _, entity_type in ipairs(policy_of.TYPES) do
+    is_type = is_type or entity_type == name
+  end
+  local entity = is_type and policy_of.load(context.workspace).entities[name]
+  return entity and by_name[entity.database] or nil
+end
+
 --- The databases that the settings name, or those of them that are wanted.
 ---@param context ligase.context
----@param wanted string[]|nil settings or their short names; all without it
+---@param wanted string[]|nil settings, their short names, or types of the policy; all without it
 ---@return {folder: string, id: string, about: string}[]
 function M.databases(context, wanted)
   local databases, by_name, names = {}, {}, {}
@@ -56,7 +101,7 @@ function M.databases(context, wanted)
   end
   local chosen = {}
   for i, name in ipairs(wanted) do
-    chosen[i] = by_name[name] or by_name[name:lower()]
+    chosen[i] = by_name[name] or by_name[name:lower()] or of_type(context, by_name, name)
     if not chosen[i] then
       local near = text.nearest(name, names)
       errors.raise { kind = "usage", code = "notion_databases",

@@ -4,6 +4,7 @@ local errors = require "ligase.base.errors"
 local failing = require "ligase.cli.failing"
 local opening = require "ligase.sync.opening"
 local outbox = require "ligase.store.outbox"
+local parenthood = require "ligase.cli.parenthood"
 local sys = require "sys"
 local text = require "ligase.base.text"
 
@@ -21,6 +22,7 @@ local PAUSE_S, PAUSE_MOST_S, LOOK_S = 0.5, 30, 0.25
 ---@field lost ligase.outbox_claim|nil in hand when the connection went
 ---@field is_gone boolean|nil it was said that Postgres is gone
 ---@field stopping boolean|nil
+---@field is_orphan fun(): boolean the process that started this relay is gone
 local Relaying = {}
 Relaying.__index = Relaying
 
@@ -53,8 +55,7 @@ end
 
 local function is_over(self)
   self.options.look()
-  local parent = self.options.parent
-  return self.stopping or parent ~= nil and not sys.kill(parent, 0)
+  return self.stopping or self.is_orphan()
 end
 
 local function hear(self, event)
@@ -150,7 +151,8 @@ end
 ---@param options ligase.relaying_options
 ---@return boolean stopped by a signal
 function M.run(context, options)
-  local self = setmetatable({ context = context, options = options, conns = {}, tries = 0 }, Relaying)
+  local self = setmetatable({ context = context, options = options, conns = {}, tries = 0,
+    is_orphan = parenthood.watch(options.parent) }, Relaying)
   stop_when_told(self)
   local done, failure = xpcall(run_on, errors.explained, self)
   sys.on_signal("INT", "default")

@@ -8,6 +8,7 @@ local failing = require "ligase.cli.failing"
 local ingest = require "ligase.intake.ingest"
 local jobs = require "ligase.store.jobs"
 local json = require "ligase.base.json"
+local parenthood = require "ligase.cli.parenthood"
 local pg = require "pg"
 local recipes = require "ligase.omics.recipes"
 local requests = require "ligase.cli.requests"
@@ -39,6 +40,7 @@ local RECONNECTS, RECONNECT_PAUSE_S, RECONNECT_PAUSE_MOST_S = 3, 0.5, 30
 ---@field done integer
 ---@field failed integer
 ---@field stopping boolean|nil
+---@field is_orphan fun(): boolean the process that started this worker is gone
 
 -- ---- one file --------------------------------------------------------------
 
@@ -176,8 +178,7 @@ Worker.__index = Worker
 ---@return boolean
 function Worker:is_over()
   local options = self.options
-  return self.stopping or options.once and self.done + self.failed > 0
-    or options.parent_pid ~= nil and not sys.kill(options.parent_pid, 0)
+  return self.stopping or options.once and self.done + self.failed > 0 or self.is_orphan()
 end
 
 --- Waits a little when there may be files later.
@@ -261,7 +262,7 @@ end
 ---@return {done: integer, failed: integer, stopped: boolean}
 function M.run(context, options)
   local self = setmetatable({ context = context, options = options, done = 0, failed = 0, tries = 0,
-    pause_s = SHORT_PAUSE_S }, Worker)
+    pause_s = SHORT_PAUSE_S, is_orphan = parenthood.watch(options.parent_pid) }, Worker)
   stop_when_told(self)
   while true do
     local done, failure = xpcall(run, errors.explained, self)
@@ -272,7 +273,7 @@ function M.run(context, options)
     if not done then
       endure(self, failure)
     end
-    if done or self.stopping then
+    if done or self.stopping or self.is_orphan() then
       return { done = self.done, failed = self.failed, stopped = self.stopping == true }
     end
   end

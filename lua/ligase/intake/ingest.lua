@@ -16,6 +16,7 @@ local inputs = require "ligase.io.inputs"
 local inspection = require "ligase.omics.inspection"
 local opening = require "ligase.omics.opening"
 local options_of = require "ligase.base.options"
+local page_owners = require "ligase.store.page_owners"
 local pipeline = require "ligase.omics.pipeline"
 local recipes = require "ligase.omics.recipes"
 local runs = require "ligase.store.runs"
@@ -210,6 +211,7 @@ local function store_once(conn, request)
   local ingest <close> = reading_of(request)
   local writer <close> = ingestion.begin(conn, request.run, what_of(request, ingest))
   writer:look_up_links(request)
+  writer:check_page(request)
   if is_unchanged(writer, request) then
     return writer:finish_unchanged(request)
   end
@@ -245,10 +247,11 @@ local function settle(request, failure)
   error(failure, 0)
 end
 
---- Whether another transaction wrote the same feature in another way than ligase does,
---- or Postgres ended one of two that waited for each other: the next try will do.
+--- Whether another transaction wrote the same feature in another way than ligase does, or linked
+--- the same page, whose owner the next try names, or Postgres ended one of two that waited for
+--- each other: the next try will do.
 local function may_try_again(failure)
-  return errors.is(failure, "database")
+  return page_owners.is_taken(failure) or errors.is(failure, "database")
     and (TRY_AGAIN[failure.code] or failure.code == "23505" and (failure.table_name or ""):find("^feature") ~= nil)
 end
 
@@ -279,6 +282,7 @@ end
 --- What storing the file would come to, and which of its names are new.
 local function foresee(conn, request, ingest, report)
   local seen = ingestion.peek(conn, what_of(request, ingest))
+  seen:check_page(request)
   if is_unchanged(seen, request) then
     report.outcome, report.revision = "unchanged", seen.existing.current_revision
     return

@@ -51,19 +51,25 @@ function M.new(given)
   return setmetatable({ api = api.new(made) }, Client)
 end
 
+--- The token of the settings. Raises "usage" without NOTION_API_KEY: what makes a workspace first
+--- asks for it before.
+---@param config ligase.Config
+---@return string
+function M.token(config)
+  return config:get "NOTION_API_KEY" or errors.raise { kind = "usage", code = "notion_key",
+    message = "NOTION_API_KEY is not set",
+    hint = "Set it to the token of your integration (Notion: Settings, Connections)" }
+end
+
 --- A client by the settings. Raises "usage" without NOTION_API_KEY.
 ---@param config ligase.Config
 ---@param given? {limiter?: table, retries?: integer, total_s?: number}
 ---@return ligase.notion.Client
 function M.from_config(config, given)
-  local token = config:get "NOTION_API_KEY"
-  if not token then
-    errors.raise { kind = "usage", code = "notion_key", message = "NOTION_API_KEY is not set",
-      hint = "Set it to the token of your integration (Notion: Settings, Connections)" }
-  end
   given = given or {}
-  return M.new { token = token, base_url = config:get "NOTION_API_URL", timeout_s = config:get "NOTION_TIMEOUT_S",
-    limiter = given.limiter, retries = given.retries, total_s = given.total_s }
+  return M.new { token = M.token(config), base_url = config:get "NOTION_API_URL",
+    timeout_s = config:get "NOTION_TIMEOUT_S", limiter = given.limiter, retries = given.retries,
+    total_s = given.total_s }
 end
 
 local CALL = { about = { type = "string" } }

@@ -17,6 +17,8 @@ local finding = require "ligase.store.entity_finding"
 local json = require "ligase.base.json"
 local kinds = require "ligase.store.entity_kinds"
 local links_of = require "ligase.store.entity_links"
+local mirrors = require "ligase.store.mirrors"
+local page_owners = require "ligase.store.page_owners"
 local pg = require "pg"
 local records_of = require "ligase.store.entity_records"
 local runs = require "ligase.store.runs"
@@ -47,6 +49,7 @@ WHERE OWN = ANY($1::text[]) GROUP BY OWN HAVING count(*) > 1 ORDER BY OWN]]
 ---@field conn table
 ---@field noted ligase.noted_changes
 ---@field create_unknown boolean|nil programs and experiments that are named and unknown are made
+---@field create_option string|nil how a person asks for that; "--create" without it
 local Changes = {}
 Changes.__index = Changes
 
@@ -54,13 +57,14 @@ Changes.__index = Changes
 ---@param conn table
 ---@param run ligase.run the journal's entry of which they are part
 ---@param options {outbox: boolean|table|nil, asked: boolean|nil, create: boolean|nil,
---- noted: ligase.noted_changes|nil}|nil outbox, asked: as for ligase.store.changes; create: what is linked to and
---- unknown is made; noted: where changes are noted, when the caller writes them
+--- create_option: string|nil, noted: ligase.noted_changes|nil}|nil outbox, asked: as for ligase.store.changes; create:
+--- what is linked to and unknown is made; create_option: how a person asks for that; noted: where changes are noted,
+--- when the caller writes them
 ---@return ligase.changes
 function M.changes(conn, run, options)
   options = options or {}
   return setmetatable({ conn = conn, noted = options.noted or changes_of.new(run, options.outbox, options.asked),
-    create_unknown = options.create, resolved = {},
+    create_unknown = options.create, create_option = options.create_option, resolved = {},
     counts = { created = 0, updated = 0, unchanged = 0, deleted = 0 } }, Changes)
 end
 
@@ -91,7 +95,7 @@ function Changes:known_or_new(kind_name, word)
   self.resolved[kind_name] = known
   known[word] = known[word] or finding.lookup_id(self.conn, kind_name, word)
   if not known[word] and not (self.create_unknown and not finding.is_id(word)) then
-    error(finding.unknown_link(self.conn, kind_name, word), 0)
+    error(finding.unknown_link(self.conn, kind_name, word, self.create_option), 0)
   end
   return known[word]
 end
@@ -171,6 +175,43 @@ local function write_rows(self, kind, plan)
   send(self, kind, update_sql(kind), changed)
 end
 
+local function is_page_new(entry)
+  return entry.row.notion_page_id ~= json.null
+    and not (entry.before and entry.before.notion_page_id == entry.row.notion_page_id)
+end
+
+--- Refuses pages that are other entities', of whatever kind, also within the records themselves.
+local function check_pages(self, kind, plan)
+  local pages, own = {}, {}
+  for _, entry in ipairs(plan) do
+    pages[#pages + 1] = is_page_new(entry) and entry.row.notion_page_id or nil
+  end
+  local owners = page_owners.find(self.conn, pages)
+  for place, entry in ipairs(plan) do
+    local page_id = is_page_new(entry) and entry.row.notion_page_id
+    local owner = page_id and (owners[page_id] or own[page_id])
+    if owner and owner.id ~= entry.id then
+      page_owners.refuse(owner, place)
+    elseif page_id then
+      local code = entry.row.code
+      own[page_id] = { page_id = page_id, kind = kind.name, id = entry.id, gone = false,
+        name = code and code ~= json.null and code or entry.row.name }
+    end
+  end
+end
+
+--- Entities that got another page, or none, are not told by the one they had.
+local function part_from_pages(self, kind, plan)
+  local ids = {}
+  for _, entry in ipairs(plan) do
+    ids[#ids + 1] = entry.outcome == "updated" and entry.row.notion_page_id ~= entry.before.notion_page_id
+      and entry.id or nil
+  end
+  if #ids > 0 then
+    mirrors.part(self.conn, kind.table, pg.array(ids, "uuid"))
+  end
+end
+
 --- Makes and changes entities of one kind, as many as there are, and their links.
 ---@param kind_name string
 ---@param given table[] one table of fields and links each; `id` says which one is meant, else its name (a compound's
@@ -203,8 +244,10 @@ function Changes:upsert(kind_name, given, mode)
     error(failures[1], 0)
   end
   local plan = records_of.plan(self.conn, kind, records, mode)
+  check_pages(self, kind, plan)
   local before = rows_before(self, kind, plan)
   write_rows(self, kind, plan)
+  part_from_pages(self, kind, plan)
   for _, entry in ipairs(plan) do
     if entry.outcome ~= "unchanged" then
       self.noted:note(kind.table, entry.id, before[entry.id], { name = entry.row.name }, nil,
@@ -379,8 +422,9 @@ end
 ---@generic T
 ---@param conn table
 ---@param options {command: string, arguments: table|nil, recipe: table|nil, outbox: boolean|table|nil,
---- asked: boolean|nil, create: boolean|nil, rehearse: boolean|nil, reconnect: (fun(): table)|nil} rehearse: everything
---- is undone in the end; reconnect: makes a new connection, to ask whether a COMMIT whose answer was lost took place
+--- asked: boolean|nil, create: boolean|nil, create_option: string|nil, rehearse: boolean|nil,
+--- reconnect: (fun(): table)|nil} rehearse: everything is undone in the end; reconnect: makes a new connection,
+--- to ask whether a COMMIT whose answer was lost took place
 ---@param work fun(changes: ligase.changes): T what is done; it may be called again
 ---@return T result what work returned
 ---@return "done"|"unchanged" outcome

@@ -183,9 +183,10 @@ end
 ---@param conn table
 ---@param kind_name string
 ---@param word string
+---@param option string|nil how the caller is told to make it; "--create" without it
 ---@return ligase.Error
-function M.unknown_link(conn, kind_name, word)
-  return M.unknown(conn, kind_name, word, not M.is_id(word) and "To make it: --create" or nil)
+function M.unknown_link(conn, kind_name, word, option)
+  return M.unknown(conn, kind_name, word, not M.is_id(word) and "To make it: " .. (option or "--create") or nil)
 end
 
 local function refuse_ambiguous(conn, kind, word, ids)

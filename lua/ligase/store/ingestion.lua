@@ -11,6 +11,8 @@ local entity_links = require "ligase.store.entity_links"
 local errors = require "ligase.base.errors"
 local features = require "ligase.store.features"
 local json = require "ligase.base.json"
+local mirrors = require "ligase.store.mirrors"
+local page_owners = require "ligase.store.page_owners"
 local pg = require "pg"
 local sys = require "sys"
 
@@ -87,6 +89,14 @@ local function read_existing(rows)
   return existing
 end
 
+--- Raises "usage" when the page that is given for the dataset is another entity's.
+---@param given ligase.dataset_details
+function Ingestion:check_page(given)
+  if given.notion_page_id then
+    page_owners.refuse_taken(self.conn, given.notion_page_id, self.existing and self.existing.id)
+  end
+end
+
 local function encoded_given(given)
   return json.encode(next(given) and given or json.decode("{}"))
 end
@@ -94,11 +104,11 @@ end
 --- The dataset as it is, without any lock: for saying what would happen.
 ---@param conn table
 ---@param what {omics: string, name: string, given: table}
----@return ligase.ingestion one that only answers is_current
+---@return ligase.ingestion one that only answers is_current and check_page
 function M.peek(conn, what)
   local existing = read_existing(conn:query(FIND, what.omics, what.name, encoded_given(what.given)))
-  return setmetatable({ existing = existing, revision = existing and existing.last_revision + 1 or 1, ended = true },
-    Ingestion)
+  return setmetatable({ conn = conn, existing = existing, revision = existing and existing.last_revision + 1 or 1,
+    ended = true }, Ingestion)
 end
 
 --- What notes the changes. A page that is asked for is told of whatever the policy says.
@@ -304,6 +314,9 @@ local function queue_dataset(self, p, details, revision)
   if existing then
     p:query(conn:prepare(UPDATE_DATASET), self.dataset_id, revision, details.program_id, details.experiment_id,
       pg.array(details.organism), details.notion_page_id)
+    if details.notion_page_id ~= pg.null then
+      mirrors.part(p, "datasets", pg.array({ self.dataset_id }, "uuid"))
+    end
   else
     p:query(conn:prepare(INSERT_DATASET), self.dataset_id, self.what.omics, self.what.name, revision,
       details.program_id, details.experiment_id, pg.array(details.organism), details.notion_page_id)

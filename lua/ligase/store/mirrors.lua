@@ -12,10 +12,8 @@ local M = {}
 local ROWS = "SELECT to_jsonb(t) AS row FROM %s AS t WHERE t.id = ANY($1::uuid[])"
 
 local LINKS = [[
-SELECT l.own, e.id, e.name, coalesce(e.notion_page_id, m.page_id) AS page_id
-FROM (%s) AS l (own, other, place) JOIN %s AS e ON e.id = l.other
-LEFT JOIN mirrors AS m ON m.entity_id = e.id AND m.entity_type = '%s' AND m.target = 'notion' AND m.trashed_at IS NULL
-ORDER BY l.place, e.name]]
+SELECT l.own, e.id, e.name, e.notion_page_id AS page_id
+FROM (%s) AS l (own, other, place) JOIN %s AS e ON e.id = l.other ORDER BY l.place, e.name]]
 
 local REVISIONS = [[
 SELECT d.id, r.revision, r.row_count AS rows, r.value_count AS values, r.feature_count AS features,
@@ -44,7 +42,7 @@ local function links_sql(kind, link)
       link.own)
   end
   local to = kinds.get(link.kind).table
-  return LINKS:format(table.concat(parts, " UNION ALL "), to, to), to
+  return LINKS:format(table.concat(parts, " UNION ALL "), to), to
 end
 
 local function present(value)
@@ -82,6 +80,20 @@ local function queue_reading(conn, kind, p, ids)
   return places
 end
 
+--- Which page is an entity's. Its row says so, and its mirror only how far that page is, except
+--- when the page lies in the trash because the entity was gone: it comes back with it.
+--- A page that the mirror still has and the row has not was unlinked: one that carries the
+--- entity's id is looked for, as after a lost answer, before another one is made.
+local function settle_page(entity)
+  local row, mirror = entity.row, entity.mirror
+  local linked = row and present(row.notion_page_id)
+  local last = mirror and mirror.page_id
+  entity.page_id = linked or (not row or mirror and mirror.trashed_at) and last or nil
+  if last and not entity.page_id then
+    mirror.intent_at = mirror.intent_at or mirror.delivered_s or 0
+  end
+end
+
 local function assemble(kind, ids, places, results)
   local entities = {}
   for _, id in ipairs(ids) do
@@ -109,8 +121,7 @@ local function assemble(kind, ids, places, results)
     entity.is_coming = entity.is_coming or row.is_coming
   end
   for _, entity in pairs(entities) do
-    local mirror = entity.mirror
-    entity.page_id = entity.row and present(entity.row.notion_page_id) or mirror and mirror.page_id
+    settle_page(entity)
   end
   return entities
 end
@@ -165,6 +176,7 @@ end
 local PAGES = [[
 SELECT t.id, replace(lower(coalesce(t.notion_page_id, m.page_id)), '-', '') AS page
 FROM %s AS t LEFT JOIN mirrors AS m ON m.entity_id = t.id AND m.entity_type = '%s' AND m.target = 'notion'
+  AND m.trashed_at IS NOT NULL
 WHERE coalesce(t.notion_page_id, m.page_id) IS NOT NULL]]
 
 --- The ids of entities by their pages.
@@ -213,6 +225,7 @@ local MARKS = [[
 SELECT t.id, t.name, coalesce(t.notion_page_id, m.page_id) AS page_id,
   coalesce(extract(epoch FROM m.edited_at), 0)::float8 AS edited_s
 FROM %s AS t LEFT JOIN mirrors AS m ON m.entity_id = t.id AND m.entity_type = '%s' AND m.target = 'notion'
+  AND (m.trashed_at IS NOT NULL OR m.page_id = t.notion_page_id)
 WHERE coalesce(t.notion_page_id, m.page_id) IS NOT NULL]]
 
 --- How old what is known of pages is.
@@ -244,10 +257,20 @@ end
 
 -- ---- how far a page is -----------------------------------------------------
 
---- A page of an entity that is gone may become another entity's.
-local LET_GO = [[
-UPDATE mirrors SET page_id = NULL WHERE target = 'notion' AND page_id = $1 AND entity_id <> $2
-  AND trashed_at IS NOT NULL]]
+--- The pages that entities have by their rows.
+local function linked_pages()
+  local parts = {}
+  for _, name in ipairs { "program", "experiment", "dataset", "signature", "compound", "campaign" } do
+    parts[#parts + 1] = ("SELECT id, notion_page_id FROM %s"):format(kinds.get(name).table)
+  end
+  return table.concat(parts, " UNION ALL ")
+end
+
+--- A page of an entity that is gone, or from which it was unlinked, may become another entity's.
+local LET_GO = ([[
+UPDATE mirrors AS m SET page_id = NULL WHERE target = 'notion' AND page_id = $1 AND entity_id <> $2
+  AND (trashed_at IS NOT NULL OR EXISTS (SELECT FROM (%s) AS t
+    WHERE t.id = m.entity_id AND t.notion_page_id IS DISTINCT FROM $1))]]):format(linked_pages())
 
 local INTEND = [[
 INSERT INTO mirrors (entity_type, entity_id, intent_at, properties, intended)
@@ -335,6 +358,20 @@ function M.forget(conn, entity)
   conn:query(conn:prepare(("UPDATE %s SET notion_page_id = NULL WHERE id = $1"):format(entity.type)), entity.id)
   conn:query(conn:prepare "DELETE FROM mirrors WHERE entity_id = $1 AND entity_type = $2 AND target = 'notion'",
     entity.id, entity.type)
+end
+
+local PART = [[
+UPDATE mirrors AS m SET page_id = NULL, properties_sha256 = NULL, intent_at = coalesce(intent_at, clock_timestamp())
+FROM %s AS t WHERE t.id = m.entity_id AND t.id = ANY($1::uuid[]) AND m.entity_type = $2 AND m.target = 'notion'
+  AND m.trashed_at IS NULL AND m.page_id IS DISTINCT FROM t.notion_page_id]]
+
+--- Parts entities from the pages that their rows do not name any more: those are not touched
+--- again, also when the entities are deleted.
+---@param conn table in the transaction that wrote the rows, after them; a pipeline will do
+---@param entity_type string
+---@param ids any a pg.array of uuid
+function M.part(conn, entity_type, ids)
+  conn:query(PART:format(entity_type), ids, entity_type)
 end
 
 local CONFLICTS = [[

@@ -5,6 +5,8 @@
 --- entity as it is then, so that its newer rows are settled with it. A row that was given
 --- up (dead) does not hold back newer ones.
 local errors = require "ligase.base.errors"
+local json = require "ligase.base.json"
+local kinds = require "ligase.store.entity_kinds"
 local pg = require "pg"
 local sys = require "sys"
 
@@ -32,17 +34,37 @@ WITH candidate AS MATERIALIZED (
     AND NOT EXISTS (SELECT FROM outbox AS e WHERE e.entity_id = o.entity_id AND e.target = o.target
       AND e.entity_type = o.entity_type AND (e.state = 'running' OR e.state = 'pending' AND e.id < o.id))
   ORDER BY o.available_at, o.id LIMIT 1 FOR UPDATE OF o SKIP LOCKED)
-UPDATE outbox AS o SET state = 'running', lease = $1, lease_until = now() + $2 * interval '1 second', waits_for = NULL
+UPDATE outbox AS o SET state = 'running', lease = $1, lease_until = now() + $2 * interval '1 second', waits_for = NULL,
+  payload = o.payload - 'idle'
 FROM candidate AS c WHERE o.id = c.id
 RETURNING o.id, o.entity_type, o.entity_id, o.action, o.attempts, o.payload, o.lease]]
 
---- The lease of a relay that died is over: the row is open again, and the failure counts,
---- because the row itself may be what ends relays.
+--- The lease of a relay that died is over: the row is open again. The failure counts, because the
+--- row itself may be what ends relays, unless the relay only waited for its turn (`idle`).
+--- $1 attempts at most, $2 the kinds' names by table.
 local TAKE_UP = [[
-UPDATE outbox SET state = CASE WHEN attempts + 1 >= $1 THEN 'dead' ELSE 'pending' END, lease = NULL,
-  lease_until = NULL, attempts = attempts + 1, finished_at = CASE WHEN attempts + 1 >= $1 THEN now() END,
-  last_error = 'the relay that had it ended without a word'
-WHERE id IN (SELECT id FROM outbox WHERE state = 'running' AND lease_until < now() FOR UPDATE SKIP LOCKED)]]
+WITH lost AS MATERIALIZED (
+  SELECT id, attempts + CASE WHEN payload ? 'idle' THEN 0 ELSE 1 END AS attempts, payload ? 'idle' AS is_idle,
+    format('%s ''%s''', $2::jsonb ->> entity_type, coalesce(payload ->> 'name', entity_id::text)) AS about
+  FROM outbox WHERE state = 'running' AND lease_until < now() FOR UPDATE SKIP LOCKED)
+UPDATE outbox AS o SET state = CASE WHEN l.attempts >= $1 THEN 'dead' ELSE 'pending' END, lease = NULL,
+  lease_until = NULL, attempts = l.attempts, finished_at = CASE WHEN l.attempts >= $1 THEN now() END,
+  payload = o.payload - 'idle', last_error = CASE WHEN l.attempts >= $1 THEN format('%s: given up after %s attempts; '
+    'the relay that had it last ended without a word (killed, or out of memory) and may have told Notion. See what '
+    'ended it; a page that was made is found again by: ligase outbox --retry %s', l.about, l.attempts, o.id)
+    WHEN l.is_idle THEN o.last_error
+    ELSE format('%s: the relay that had it ended without a word (attempt %s of %s)', l.about, l.attempts, $1) END
+FROM lost AS l WHERE o.id = l.id RETURNING o.state, o.last_error]]
+
+local function kind_names()
+  local names = {}
+  for _, name in ipairs { "program", "experiment", "dataset", "signature", "compound", "campaign" } do
+    names[kinds.get(name).table] = name
+  end
+  return json.encode(names)
+end
+
+local KIND_NAMES = kind_names()
 
 local UNIQUE_VIOLATION = "23505"
 
@@ -63,25 +85,31 @@ function M.claim(conn, which)
   error(result, 0)
 end
 
---- Opens rows again whose relay died.
+--- Opens rows again whose relay died, or gives them up.
 ---@param conn table
 ---@param attempts_most integer
----@return integer count
+---@return string[] reasons of those that were given up
 function M.take_up(conn, attempts_most)
-  return conn:query(conn:prepare(TAKE_UP), attempts_most).affected
+  local reasons = {}
+  for _, row in ipairs(conn:query(conn:prepare(TAKE_UP), attempts_most, KIND_NAMES)) do
+    reasons[#reasons + 1] = row.state == "dead" and row.last_error or nil
+  end
+  return reasons
 end
 
 local RENEW = [[
-UPDATE outbox SET lease_until = now() + $3 * interval '1 second'
+UPDATE outbox SET lease_until = now() + $3 * interval '1 second',
+  payload = CASE WHEN $4::bool THEN payload || '{"idle": true}' ELSE payload - 'idle' END
 WHERE id = $1 AND lease = $2 AND state = 'running']]
 
 --- Holds a claim for longer.
 ---@param conn table
 ---@param claim ligase.outbox_claim
 ---@param lease_s number
+---@param is_idle boolean the relay waits for its turn: when it dies meanwhile, that is not the change's fault
 ---@return boolean held false: it is somebody else's by now
-function M.renew(conn, claim, lease_s)
-  return conn:query(conn:prepare(RENEW), claim.id, claim.lease, lease_s).affected == 1
+function M.renew(conn, claim, lease_s, is_idle)
+  return conn:query(conn:prepare(RENEW), claim.id, claim.lease, lease_s, is_idle).affected == 1
 end
 
 -- ---- finishing -------------------------------------------------------------
@@ -118,14 +146,15 @@ function M.supersede(conn, claim, ids)
 end
 
 local GO_ON = [[
-UPDATE outbox SET available_at = now(), waits_for = NULL WHERE id = $1 AND state = 'pending' AND waits_for IN
-  (SELECT entity_id FROM mirrors WHERE target = 'notion' AND page_id IS NOT NULL AND trashed_at IS NULL)]]
+UPDATE outbox SET available_at = now(), waits_for = NULL WHERE id = $1 AND state = 'pending'
+  AND EXISTS (SELECT FROM %s AS t WHERE t.id = waits_for AND t.notion_page_id IS NOT NULL)]]
 
 --- Has a row that waits for an entity's page go when the page came in between.
 ---@param conn table
 ---@param claim ligase.outbox_claim
-function M.go_on(conn, claim)
-  conn:query(conn:prepare(GO_ON), claim.id)
+---@param entity_type string of what it waits for
+function M.go_on(conn, claim, entity_type)
+  conn:query(conn:prepare(GO_ON:format(entity_type)), claim.id)
 end
 
 local WAKE = "UPDATE outbox SET available_at = now(), waits_for = NULL WHERE waits_for = $1 AND state = 'pending'"

@@ -141,7 +141,7 @@ local function write(self, kind_name, word, work)
   local is_asked = is_told and not self.policy:rule(entity_type, self.phase).is_mirrored
   local done, result = xpcall(function()
     return (entities.change(self.connections.main(), { command = ("%s %s"):format(kind_name, word),
-      create = self.create, outbox = outbox, asked = is_asked }, work))
+      create = self.create, create_option = "create = true", outbox = outbox, asked = is_asked }, work))
   end, errors.explained)
   if not done then
     raise_required(result, word == "create" and "creation" or word)

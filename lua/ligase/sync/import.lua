@@ -74,22 +74,41 @@ local function is_taken(self, page)
   return not self.all and mark ~= nil and edited_s <= mark.edited_s
 end
 
---- The bodies of pages, by their ids.
-local function bodies_of(self, pages)
-  local texts = {}
-  for _, page in ipairs(self.bodies and pages or {}) do
-    local tree = self.target.client:blocks(page.id, { about = ("the body of '%s'"):format(properties.title(page)) })
-    texts[page.id] = markdown.write(tree)
+--- A page whose body is not found was listed all the same: it is left out, and not all of them.
+local function leave_out(self, page, failure)
+  table.insert(self.report.problems, { page_id = page.id, name = properties.title(page), message = failure.message,
+    hint = "It was deleted meanwhile, or is not shared with the integration: share it (its menu, Connections), and "
+      .. "import again" })
+end
+
+--- Reads the bodies of pages.
+---@return table[] pages those that have one
+---@return table<string, string> bodies by the pages' ids
+local function with_bodies(self, pages)
+  local client, left, texts = self.target.client, {}, {}
+  for _, page in ipairs(pages) do
+    local read, tree = xpcall(client.blocks, errors.explained, client, page.id,
+      { about = ("the body of '%s'"):format(properties.title(page)) })
+    if read then
+      left[#left + 1], texts[page.id] = page, markdown.write(tree)
+    elseif errors.is(tree, "notion") and tree.status == 404 then
+      leave_out(self, page, tree)
+    else
+      error(tree, 0)
+    end
   end
-  return texts
+  return left, texts
 end
 
 local function take(self, pages)
+  local texts
+  if self.bodies and not self.rehearse then
+    pages, texts = with_bodies(self, pages)
+  end
   if #pages > 0 then
     merge(self.report, taking.take(self.conn, self.target, self.policy.type, pages, { command = COMMAND,
       listed_s = self.listed_s, arguments = { entity = self.policy.type }, rehearse = self.rehearse,
-      owners = self.owners, emptied = self.emptied, foresee = self.foresee,
-      markdown = not self.rehearse and bodies_of(self, pages) or nil }))
+      owners = self.owners, emptied = self.emptied, foresee = self.foresee, markdown = texts }))
   end
   self.tell(self.report)
 end

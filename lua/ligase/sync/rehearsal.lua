@@ -82,7 +82,8 @@ function M.start(given)
   local options = options_of.check(given, OPTIONS, "rehearsal.start")
   local out = options.folder .. "/standin.out"
   local process = sys.spawn({ host.executable, host.home .. STANDIN, "--clock", tostring(options.clock), "--budget",
-    tostring(options.budget), "--grace-s", "0", "--seed", tostring(options.seed), "--token", TOKEN, "--token", PERSON },
+    tostring(options.budget), "--grace-s", "0", "--seed", tostring(options.seed), "--token", TOKEN, "--token", PERSON,
+    "--parent", tostring(sys.pid()) },
     { stdout = out, stderr = "stdout" })
   local line = wait_for_line(out, process)
   local url = line:match "(http://%S+)"

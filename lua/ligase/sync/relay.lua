@@ -11,6 +11,7 @@ local json = require "ligase.base.json"
 local mirrors = require "ligase.store.mirrors"
 local options_of = require "ligase.base.options"
 local outbox = require "ligase.store.outbox"
+local page_owners = require "ligase.store.page_owners"
 local sys = require "sys"
 local text = require "ligase.base.text"
 local values = require "ligase.sync.values"
@@ -87,10 +88,11 @@ function M.new(given)
   return self
 end
 
---- Holds the claim in hand for one more request. Raises when it is lost: nothing must be sent
---- then. Called by the rate limiter of the relay's client, see M.limiter.
-function Relay:before_request()
-  if self.claim and not outbox.renew(self.conn, self.claim, self.lease_s) then
+--- Holds the claim in hand for one more request, or while that has to wait. Raises when it is
+--- lost: nothing must be sent then. Called by the rate limiter of the relay's client, see M.limiter.
+---@param is_idle boolean|nil it waits
+function Relay:before_request(is_idle)
+  if self.claim and not outbox.renew(self.conn, self.claim, self.lease_s, is_idle == true) then
     raise_lost()
   end
 end
@@ -112,8 +114,10 @@ end
 ---@return boolean
 function Limiter:acquire()
   local relay = self.relay
-  while self.within and not self.within:acquire(relay and relay.lease_s / 3) do
-    relay:before_request()
+  local is_taken = not self.within or self.within:acquire(relay and 0)
+  while not is_taken do
+    relay:before_request(true)
+    is_taken = self.within:acquire(relay.lease_s / 3)
   end
   if relay then
     relay:before_request()
@@ -223,7 +227,7 @@ local function wait(self, waiting, about)
   local reason = ("%s waits for the page of %s '%s'"):format(about, self.target:entity(first.type).kind.name,
     first.name)
   outbox.finish(self.conn, self.claim, { state = "pending", after_s = WAIT_S, reason = reason, waits_for = first.id })
-  outbox.go_on(self.conn, self.claim)
+  outbox.go_on(self.conn, self.claim, first.type)
 end
 
 local function finish(self, result)
@@ -351,11 +355,26 @@ end
 
 local UNIQUE_VIOLATION = "23505"
 
+--- The page that was to be the entity's is another one's.
+local function refuse_page(self, failure)
+  local policy, claim = self.target:entity(self.claim.entity_type), self.claim
+  local owner = page_owners.of_failure(self.conn, failure)
+  if owner then
+    local entity = mirrors.read(self.conn, policy.kind, { claim.entity_id })[claim.entity_id]
+    local message, hint = page_owners.told(owner)
+    failure = errors.new { kind = "usage", code = "page_taken", message = ("%s: %s"):format(delivery.about(policy,
+      entity, claim.payload), message), hint = hint .. "; then: ligase outbox --retry all" }
+  end
+  set_aside(self, failure)
+end
+
 local function failed(self, failure)
   if is_lost(failure) then
     self.counts.lost = self.counts.lost + 1
   elseif errors.is(failure, "notion") then
     failed_in_notion(self, failure)
+  elseif page_owners.is_taken(failure) then
+    refuse_page(self, failure)
   elseif errors.is(failure, "usage")
     or errors.is(failure, "database") and failure.code == UNIQUE_VIOLATION then
     set_aside(self, failure)
@@ -447,7 +466,10 @@ end
 local function take_up(self)
   local now = sys.monotonic()
   if now >= (self.take_up_at or 0) then
-    outbox.take_up(self.conn, self.attempts_most)
+    for _, reason in ipairs(outbox.take_up(self.conn, self.attempts_most)) do
+      self.counts.dead = self.counts.dead + 1
+      tell(self, "dead", reason)
+    end
     self.take_up_at = now + math.min(TAKE_UP_S, self.lease_s)
   end
 end

@@ -66,6 +66,9 @@ print((select(2, ligase.dual_write {}:create_compound { name = "x" })))]], { NOT
     local result = script("ligase.dual_write {}:create_program { name = 'A' }", nil, "postgresql:///none?host=/nowhere")
     assert.equal(1, result.code)
     assert.matches("Postgres creation failed (required): ", result.stderr, 1, true)
+    result = script "ligase.dual_write {}:create_experiment { name = 'E', programs = { 'AL' } }"
+    assert.matches("there is no program 'AL'", result.stderr, 1, true)
+    assert.matches("To make it: create = true", result.stderr, 1, true)
     result = script "ligase.dual_write { notoin = true }"
     assert.matches("Did you mean 'notion'?", result.stderr, 1, true)
   end)

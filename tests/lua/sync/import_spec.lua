@@ -378,6 +378,26 @@ describe("import notion", function()
     assert.equal(29, one("SELECT count(*) AS n FROM program_experiments").n) -- the first one stands in the row
   end)
 
+  it("leaves out a page whose body is not found, and takes the others", function()
+    local ids = old_lab()
+    local target = lab:relay(conn).target
+    local blocks = target.client.blocks
+    target.client.blocks = function(client, id, given)
+      if id == ids.als then
+        lab:ask("POST", "/_standin/hide", { id = id, hidden = true }) -- it was listed before
+      end
+      return blocks(client, id, given)
+    end
+    local report = import.run(conn, target, { types = { "programs" } })
+    assert.same({ pages = 2, created = 1, problems = 1 }, counts(report))
+    assert.same({ "ALS", ids.als }, { report[1].problems[1].name, report[1].problems[1].page_id })
+    assert.matches("cannot read the blocks of the body of 'ALS' in Notion: Could not find",
+      report[1].problems[1].message, 1, true)
+    lab:ask("POST", "/_standin/hide", { id = ids.als, hidden = false })
+    assert.is_nil(counts(run { types = { "programs" } }).problems)
+    assert.equal(ids.als, one("SELECT notion_page_id AS id FROM programs WHERE name = 'ALS'").id)
+  end)
+
   it("is a command, which also works while Notion is written first", function()
     old_lab()
     local result = lab:ligase { "import", "notion", "--dry-run", database = url }
@@ -388,6 +408,14 @@ describe("import notion", function()
       env = { USE_POSTGRES_AS_SOT = "false", ENABLE_DUAL_WRITE = "false" } }
     assert.equal(0, result.code, result.stderr)
     assert.equal(2, one("SELECT count(*) AS n FROM programs").n)
+    for _, word in ipairs { "exp_data", "NOTION_EXP_DATA_DB_ID", "datasets" } do
+      result = lab:ligase { "import", "notion", "--dry-run", "--database", word, database = url }
+      assert.matches("^datasets: 1 page %(dry run%)", result.stdout, nil, result.stderr)
+      assert.is_nil(result.stdout:find("programs:", 1, true))
+    end
+    result = lab:ligase { "import", "notion", "--database", "exp_date", database = url }
+    assert.equal(2, result.code)
+    assert.matches("no type has a Notion database 'exp_date'.*The types: programs", result.stderr)
     result = lab:ligase { "import", "notion", "--map", "x", database = url }
     assert.same({ 2, "ligase: import notion takes no --map. See: ligase import --help\n" },
       { result.code, result.stderr })

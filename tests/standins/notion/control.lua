@@ -144,6 +144,7 @@ local function hide(standin, request)
     failures.invalid("there is no object with this id")
   end
   object.hidden = request.json.hidden ~= false or nil
+  standin.world.revision = standin.world.revision + 1 -- what was found before does not hold any more
   return { id = object.id, hidden = object.hidden == true }
 end
 

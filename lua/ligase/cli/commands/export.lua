@@ -43,8 +43,8 @@ function M.configure(parser)
   parser:argument("DATASET", "The dataset's name, id, or an unambiguous start of one.")
     :target("dataset"):argname("DATASET")
   parser:argument("DIR", "After notion: the folder of the copy."):target("folder"):argname("DIR"):args("?")
-  parser:option("--database", "With notion: only this database, by its setting or the short name of that (exp_data); "
-    .. "may be given again."):argname("NAME"):count("*")
+  parser:option("--database", "With notion: only this database, by its type (datasets), its setting or the short name "
+    .. "of that (exp_data); may be given again."):argname("NAME"):count("*")
   parser:option("--format", "csv, tsv or jsonl."):argname("FORMAT")
     :convert(parsing.one_of("--format", FORMATS)):default("csv")
   parser:option("--revision", "Another revision than the current one."):argname("N")

@@ -2,7 +2,6 @@
 --- Postgres.
 local errors = require "ligase.base.errors"
 local parsing = require "ligase.cli.parsing"
-local policy_of = require "ligase.sync.policy"
 
 local M = {}
 
@@ -44,8 +43,8 @@ function M.configure(parser)
     :argname("SECONDS"):convert(parsing.whole_number("--busy-timeout", 0))
   parser:flag("--create", "sqlite: make programs that are named and not there.")
   parser:flag("--leave-out", "sqlite: leave rows out that cannot be taken over, and store the rest.")
-  parser:option("--database", "notion: only this one (repeatable): programs, experiments, datasets, ...")
-    :target("databases"):argname("TYPE"):count("*"):convert(parsing.one_of("the type", policy_of.TYPES))
+  parser:option("--database", "notion: only this one (repeatable): programs, experiments, datasets, ...; its setting, "
+    .. "or the short name of that (exp_data), will do too."):target("databases"):argname("NAME"):count("*")
   parser:option("--since", "notion: only pages edited from then on (UTC): 2026-05-01, or 2026-05-01T08:30:00Z.")
     :argname("TIME")
   parser:flag("--all", "notion: also pages that were not changed since they were taken over.")

@@ -1,6 +1,7 @@
 --- `ligase reconcile`: whether Postgres and Notion say the same, and repairs where they do not.
 local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
+local notion = require "ligase.io.notion"
 local opening = require "ligase.sync.opening"
 local output = require "ligase.cli.output"
 local parsing = require "ligase.cli.parsing"
@@ -167,6 +168,7 @@ end
 ---@return integer status 1 when differences are left
 function M.run(arguments, context)
   check(arguments)
+  notion.token(context.config)
   local is_reading = arguments.fix == nil
   local conn = context:open { when_off = is_reading }
   context:govern(conn, { is_reading = is_reading })

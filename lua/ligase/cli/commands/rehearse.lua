@@ -304,8 +304,24 @@ local function clear(folder)
   end
 end
 
+--- One rehearsal at a time: the next one would take this one's folder away.
+local function lock(workspace)
+  sys.mkdir(workspace .. "/.ligase", { parents = true })
+  local held, result = pcall(sys.lock, workspace .. "/.ligase/rehearsal.lock")
+  if held then
+    return result
+  elseif errors.is(result, "system") and result.code == "EAGAIN" then
+    local holder = result.holder_pid and (" (process %d)"):format(result.holder_pid) or ""
+    errors.raise { kind = "system", code = "rehearsal",
+      message = ("a rehearsal runs in this workspace already%s"):format(holder),
+      hint = "End it with Ctrl-C, or rehearse in another workspace" }
+  end
+  error(result, 0)
+end
+
 local function rehearse(arguments, context)
   local folder = context.workspace .. "/.ligase/rehearsal"
+  local locked <close> = lock(context.workspace) -- luacheck: ignore
   clear(folder)
   sys.mkdir(folder .. "/.ligase", { parents = true })
   local ending <close> = setmetatable({}, { __close = function() -- luacheck: ignore

@@ -65,6 +65,8 @@ function M.configure(parser)
     :argname("NAME"):convert(parsing.one_of("--file-format", signatures.FORMATS))
   parser:option("--program", "update: a program that it matters to; may be given again, and replaces what it had; '' "
     .. "takes all away. list: only those of this program."):argname("PROGRAM"):target("programs"):count("*")
+  parser:option("--notion-page", "update: the Notion page that shows it: its id or link; '' unlinks the one it has.")
+    :argname("PAGE"):target("notion_page_id")
   parser:flag("--create", "update: make programs that are not there.")
   parser:flag("--all", "list: earlier versions too.")
   parser:flag("--scores", "delete: its scores too.")
@@ -130,13 +132,13 @@ end
 
 function actions.update(arguments, context)
   local word = one_word(arguments.words, "update")
-  if #arguments.programs == 0 then
-    refuse("it is not said which programs it matters to", "Say --program PROGRAM. What else is said of a signature is "
-      .. "part of its version: load its file again, with --replace to change this one")
+  if #arguments.programs == 0 and not arguments.notion_page_id then
+    refuse("it is not said which programs it matters to", "Say --program PROGRAM, or --notion-page PAGE. "
+      .. "What else is said of a signature is part of its version: load its file again, with --replace for this one")
   end
   local id = store.find(context:open_existing(), word).id
   entity_command.update("signature", id, { action = "update", words = { word }, programs = arguments.programs,
-    create = arguments.create }, context)
+    notion_page_id = arguments.notion_page_id, create = arguments.create }, context)
 end
 
 function actions.list(arguments, context)

@@ -3,6 +3,7 @@ local children = require "ligase.cli.children"
 local errors = require "ligase.base.errors"
 local failing = require "ligase.cli.failing"
 local host = require "host"
+local notion = require "ligase.io.notion"
 local outbox = require "ligase.store.outbox"
 local output = require "ligase.cli.output"
 local parsing = require "ligase.cli.parsing"
@@ -211,6 +212,7 @@ function M.run(arguments, context)
   if arguments.parent then
     return relay(arguments, context, nil, note_for_parent) and 130 or 0
   end
+  notion.token(context.config)
   local view = new_view(arguments, context)
   local tally <close> = new_tally(arguments.jobs)
   local bar = new_bar(view, tally)
