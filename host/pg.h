@@ -47,12 +47,14 @@ enum lig_pg_want {
 };
 
 /* How long one waits, and what a signal does meanwhile.  Zeroed: as long as it
- * takes, and a signal cancels the statement; `interrupted` then says so, and the
+ * takes, and a signal stops the statement; `interrupted` then says so, and the
  * wait goes on for the server's answer, at most some seconds. */
 struct lig_pg_patience {
     bool deaf;         /* signals do not cancel (a ROLLBACK must get through) */
-    bool interrupted;  /* out: a signal came and the statement was cancelled */
+    bool interrupted;  /* out: a signal came and the statement was stopped */
     double deadline_s; /* lig_pg_clock() at which the connection is given up; 0 never */
+    double cancel_s;   /* lig_pg_clock() at which the server is asked to cancel again; 0 never */
+    double pause_s;    /* until the time after that */
 };
 
 /* What lig_pg_poll saw. */
@@ -80,8 +82,13 @@ PGresult *lig_pg_collect(PGconn *pg, struct lig_pg_patience *patience);
  * could not be sent. */
 PGresult *lig_pg_command(PGconn *pg, const char *sql, struct lig_pg_patience *patience);
 
-/* Asks the server to cancel what it is doing; the reply still has to be read. */
+/* Asks the server once to cancel what it is doing; the reply still has to be read. */
 bool lig_pg_cancel(PGconn *pg);
+
+/* Asks the server to cancel, and has lig_pg_pump() ask again until it answers: a
+ * request that comes before the statement has begun there is lost.  A server that
+ * does not answer for some seconds loses the connection. */
+void lig_pg_stop(PGconn *pg, struct lig_pg_patience *patience);
 
 /* Cancels and drains whatever is under way, COPY included, so that the connection
  * is idle again; a server that does not answer for some seconds loses it.  Does

@@ -238,7 +238,7 @@ static void steps_run(lua_State *L, const step *steps, const lig_params *params,
         steps_send(pg, steps, box->count, params, &patience);
         bool raised = meanwhile_run(L, meanwhile, conn, &patience);
         if (raised) {
-            (void)lig_pg_cancel(pg);
+            lig_pg_stop(pg, &patience);
         }
         results_read(pg, box, &patience);
         for (int s = 0; s < box->count; s++) {

@@ -18,8 +18,9 @@
 #define SLICE_S 0.2
 
 /* How long a cancelled statement may take to end before the connection is given
- * up. */
+ * up, and when the server is asked again for the first time. */
 #define PATIENCE_S 5.0
+#define CANCEL_AGAIN_S 0.1
 
 double lig_pg_clock(void) {
     struct timespec now;
@@ -77,6 +78,41 @@ bool lig_pg_cancel(PGconn *pg) {
     return sent;
 }
 
+void lig_pg_stop(PGconn *pg, struct lig_pg_patience *patience) {
+    double now_s = lig_pg_clock();
+    patience->deadline_s = now_s + PATIENCE_S;
+    patience->pause_s = CANCEL_AGAIN_S;
+    patience->cancel_s = now_s + patience->pause_s;
+    (void)lig_pg_cancel(pg);
+}
+
+/* When somebody has to look at the clock next; 0 never. */
+static double patience_until(const struct lig_pg_patience *patience) {
+    if (patience->cancel_s > 0 && patience->deadline_s > 0) {
+        return fmin(patience->cancel_s, patience->deadline_s);
+    }
+    return patience->cancel_s > 0 ? patience->cancel_s : patience->deadline_s;
+}
+
+/* Does what a signal asked for, and what it is time for. */
+static void patience_heed(PGconn *pg, struct lig_pg_patience *patience) {
+    double now_s = lig_pg_clock();
+    if (lig_interrupted() && !patience->deaf && !patience->interrupted) {
+        patience->interrupted = true;
+        lig_pg_stop(pg, patience);
+    } else if (patience->deadline_s > 0 && now_s >= patience->deadline_s) {
+        // The next read then finds the end of the stream, and libpq itself takes the
+        // connection for lost.
+        (void)shutdown(PQsocket(pg), SHUT_RDWR);
+        patience->deadline_s = 0;
+        patience->cancel_s = 0;
+    } else if (patience->cancel_s > 0 && now_s >= patience->cancel_s) {
+        (void)lig_pg_cancel(pg);
+        patience->pause_s *= 2;
+        patience->cancel_s = now_s + patience->pause_s;
+    }
+}
+
 bool lig_pg_pump(PGconn *pg, enum lig_pg_want want, struct lig_pg_patience *patience) {
     for (;;) {
         int unsent = PQflush(pg);
@@ -90,31 +126,15 @@ bool lig_pg_pump(PGconn *pg, enum lig_pg_want want, struct lig_pg_patience *pati
             return false;
         }
         short events = (short)(unsent > 0 ? POLLIN | POLLOUT : POLLIN);
-        switch (lig_pg_poll(pg, events, patience->deadline_s)) {
-        case LIG_PG_READABLE:
+        if (lig_pg_poll(pg, events, patience_until(patience)) == LIG_PG_READABLE) {
             if (!PQconsumeInput(pg)) {
                 return false;
             }
             if (want == LIG_PG_INPUT) {
                 return true;
             }
-            break;
-        case LIG_PG_WRITABLE:
-            break;
-        case LIG_PG_INTERRUPTED:
-            if (!patience->deaf && !patience->interrupted) {
-                patience->interrupted = true;
-                patience->deadline_s = lig_pg_clock() + PATIENCE_S;
-                (void)lig_pg_cancel(pg);
-            }
-            break;
-        case LIG_PG_TIMEOUT:
-            // The next read then finds the end of the stream, and libpq itself
-            // takes the connection for lost.
-            (void)shutdown(PQsocket(pg), SHUT_RDWR);
-            patience->deadline_s = 0;
-            break;
         }
+        patience_heed(pg, patience); // also while the server sends without end
     }
 }
 
@@ -186,7 +206,7 @@ void lig_pg_abandon(PGconn *pg) {
     if (PQstatus(pg) != CONNECTION_OK || PQtransactionStatus(pg) != PQTRANS_ACTIVE) {
         return;
     }
-    (void)lig_pg_cancel(pg);
-    struct lig_pg_patience patience = {.deaf = true, .deadline_s = lig_pg_clock() + PATIENCE_S};
+    struct lig_pg_patience patience = {.deaf = true};
+    lig_pg_stop(pg, &patience);
     PQclear(lig_pg_collect(pg, &patience));
 }

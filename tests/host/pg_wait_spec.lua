@@ -71,6 +71,36 @@ describe("pg", function()
       return sys.spawn { "sh", "-c", "sleep 0.2; kill -INT " .. sys.pid() }
     end
 
+    --- A statement that does not end by the first request to cancel it: as if that had come
+    --- before the server had begun, and had been lost.
+    local DEAF_ONCE = [[DO $$ BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN
+      PERFORM pg_sleep(60); END $$]]
+
+    it("a statement asks again when a request to cancel was lost", function()
+      local signal <close> = interrupt_soon()
+      local e = failure(function() conn:query(DEAF_ONCE) end)
+      assert.are.equal("interrupted", e.kind)
+      assert.are.equal(1, value "1") -- the connection was kept
+    end)
+
+    it("a pipeline asks again too, where what runs meanwhile raises", function()
+      conn:begin()
+      local e = refused("pipeline", function(p) p:query(DEAF_ONCE) end, function()
+        sys.sleep(0.1) -- it has begun by then
+        error { mine = true }
+      end)
+      assert.is_true(e.mine)
+      conn:rollback()
+      assert.are.equal(1, value "1")
+    end)
+
+    it("a long answer with a signal", function()
+      local signal <close> = interrupt_soon()
+      local e = failure(function() conn:query "SELECT repeat('x', 1000) FROM generate_series(1, 1000000000)" end)
+      assert.are.equal("interrupted", e.kind)
+      assert.are.equal(1, value "1")
+    end)
+
     it("a statement with a signal", function()
       local child = interrupt_soon()
       local start = sys.monotonic()
