@@ -103,6 +103,16 @@ function M.finish(conn, claim, result)
     result.after_s or 0, result.reason or pg.null, result.waits_for or pg.null).affected == 1
 end
 
+local ADD = "UPDATE outbox SET payload = payload || $3 WHERE id = $1 AND lease = $2"
+
+--- Adds to what is noted of a change.
+---@param conn table
+---@param claim ligase.outbox_claim
+---@param payload string JSON, an object
+function M.add(conn, claim, payload)
+  conn:query(conn:prepare(ADD), claim.id, claim.lease, payload)
+end
+
 local SUPERSEDE = [[
 UPDATE outbox SET state = 'superseded', finished_at = now()
 WHERE id = ANY($1::int8[]) AND id <> $2 AND state IN ('pending', 'dead')]]

@@ -57,6 +57,12 @@ local function name_of(entity, page)
   return entity and entity.row and entity.row.name or page and properties.title(page) or nil
 end
 
+--- What a page says. Raises when a property is missing: that is no difference of one page.
+local function read(self, page)
+  self.target:check_page(self.result.entity_type, page, ("%s '%s'"):format(self.kind.name, properties.title(page)))
+  return properties.read_all(self.target.client:complete(page))
+end
+
 -- ---- an entity and its page ------------------------------------------------
 
 --- On which side a property was changed since both said what was delivered.
@@ -135,7 +141,7 @@ end
 local function take_pages(self, pages)
   local ids, own = {}, {}
   for _, page in ipairs(pages) do
-    local said = properties.read_all(self.target.client:complete(page))
+    local said = read(self, page)
     local id, is_own = owner_of(self, page, said)
     if not id then
       add(self, { finding = "extra", page_id = page.id, page = page, said = said, why = "notions_own",

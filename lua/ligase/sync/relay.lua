@@ -4,6 +4,7 @@
 --- What fails is tried again later, what cannot succeed is set aside with its reason, and
 --- what is not the change's own fault (Notion down, a rate limit, a wrong key, a database that
 --- does not fit the policy) never counts against it.
+local conflicts = require "ligase.sync.conflicts"
 local delivery = require "ligase.sync.delivery"
 local entities = require "ligase.store.entities"
 local errors = require "ligase.base.errors"
@@ -13,7 +14,6 @@ local options_of = require "ligase.base.options"
 local outbox = require "ligase.store.outbox"
 local sys = require "sys"
 local text = require "ligase.base.text"
-local values = require "ligase.sync.values"
 
 local M = {}
 
@@ -140,45 +140,7 @@ local function described(failure)
   return (errors.describe(failure):match("^[^\n]*"))
 end
 
-local function tell_conflicts(self, about, conflicts)
-  for _, name in ipairs(values.names(self.target:entity(self.claim.entity_type))) do
-    local conflict = conflicts[name]
-    if conflict then
-      local taken = self.target:rule(self.claim.entity_type).conflict
-      tell(self, "conflict", ("%s: '%s' was changed in Notion to %s, and should be %s: %s"):format(about, name,
-        values.shown(conflict.page), values.shown(conflict.wanted), conflict.unknown
-        and "left as it is, for it refers to a page that is no entity's (" .. conflict.unknown .. ")"
-        or taken == "notion" and "taken into Postgres" or taken == "postgres" and "overwritten"
-        or "left as it is; ligase reconcile settles it"))
-    end
-  end
-end
-
 -- ---- ending a delivery -----------------------------------------------------
-
---- What people wrote in the page, as fields for Postgres. A relation to a page that is no entity's
---- stays a conflict: taken without that page, it would be taken out of Notion, too.
-local function fields_of_conflicts(self, delivered)
-  local policy, said, told = self.target:entity(delivered.entity.type), {}, delivered.told
-  for name, conflict in pairs(delivered.conflicts) do
-    said[name] = conflict.page
-  end
-  local kinds_of_links = {}
-  for _, link in pairs(policy.kind.links) do
-    kinds_of_links[#kinds_of_links + 1] = link.kind
-  end
-  local fields, unknown = values.fields(policy, said, mirrors.ids_of_pages(self.conn, kinds_of_links),
-    delivered.conflicts)
-  for _, reference in ipairs(unknown) do
-    local name = reference.property
-    local conflict = delivered.conflicts[name]
-    conflict.unknown, fields[policy.by_name[name].link] = reference.page_id, nil
-    told.properties[name] = conflict.delivered ~= json.null and conflict.delivered or nil
-    told.conflict = told.conflict or {}
-    told.conflict[name] = conflict
-  end
-  return fields
-end
 
 --- Puts what people wrote in the page into Postgres, where the policy says so.
 local function take_conflicts(self, entity, fields)
@@ -191,7 +153,7 @@ end
 local function complete(self, delivered)
   local conn, claim, told = self.conn, self.claim, delivered.told
   local is_taken = delivered.conflicts and self.target:rule(claim.entity_type).conflict == "notion"
-  local fields = is_taken and fields_of_conflicts(self, delivered) or {}
+  local fields = is_taken and conflicts.fields(conn, self.target, delivered) or {}
   conn:transaction(function()
     if not outbox.finish(conn, claim, { state = "done" }) then
       raise_lost()
@@ -373,7 +335,7 @@ local function deliver(self)
   local claim, policy = self.claim, self.target:entity(self.claim.entity_type)
   local entity = mirrors.read(self.conn, policy.kind, { claim.entity_id })[claim.entity_id]
   local about = delivery.about(policy, entity, claim.payload)
-  local delivered = delivery.deliver(self.target, self.conn, entity, claim.payload)
+  local delivered = delivery.deliver(self.target, self.conn, entity, claim)
   if delivered.outcome == "waits" then
     self.counts.waits = self.counts.waits + 1
     return wait(self, delivered.waiting, about)
@@ -385,8 +347,8 @@ local function deliver(self)
   for _, note in ipairs(delivered.notes) do
     tell(self, "note", note)
   end
-  if delivered.conflicts then
-    tell_conflicts(self, about, delivered.conflicts)
+  for _, line in ipairs(delivered.conflicts and conflicts.lines(self.target, about, delivered) or {}) do
+    tell(self, "conflict", line)
   end
   tell(self, "delivered", ("%s: %s"):format(about, delivered.outcome))
 end

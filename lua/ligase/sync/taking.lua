@@ -15,6 +15,7 @@ local narratives = require "ligase.store.narratives"
 local notion = require "ligase.io.notion"
 local outbox = require "ligase.store.outbox"
 local properties = require "ligase.io.notion.properties"
+local target_of = require "ligase.sync.target"
 local values = require "ligase.sync.values"
 
 local M = {}
@@ -120,16 +121,23 @@ local function find_entities(self, list)
   end
 end
 
---- What a page says now. False when it is there no more.
+--- What a page says. Raises when a property is missing: nothing of it may be taken for empty.
+local function read(self, page)
+  self.target:check_page(self.policy.type, page, ("%s '%s'"):format(self.policy.kind.name, properties.title(page)))
+  return properties.read_all(self.target.client:complete(page))
+end
+
+--- What a page says now. False when it is not there any more, or lies in another database.
 local function read_again(self, one)
   local client = self.target.client
   local looked, page = xpcall(client.page, errors.explained, client, one.page.id, { about = one.name })
   if not looked and not (errors.is(page, "notion") and page.status == 404) then
     error(page, 0)
-  elseif not looked or page.in_trash or page.archived then
+  elseif not looked or page.in_trash or page.archived
+    or not target_of.is_of(self.target:source(self.policy.type), page) then
     return false
   end
-  one.page, one.said = page, properties.read_all(client:complete(page))
+  one.page, one.said = page, read(self, page)
   one.name, one.all = properties.title(page), (values.fields(self.policy, one.said, self.owners))
   return true
 end
@@ -417,7 +425,7 @@ function M.take(conn, target, entity_type, pages, given)
     emptied = given.emptied, taken = M.nothing() }, Taking)
   local list = {}
   for i, page in ipairs(pages) do
-    local said = properties.read_all(target.client:complete(page))
+    local said = read(self, page)
     list[i] = { page = page, said = said, name = properties.title(page), untaken = {}, read_s = given.listed_s,
       markdown = given.markdown and given.markdown[page.id], all = (values.fields(policy, said, self.owners)) }
   end

@@ -289,14 +289,13 @@ end
 ---@field baseline table<string, any> what was delivered for sure, or is known to have arrived
 ---@field is_empty boolean nothing is to be written
 
---- What has to be written so that a page says what it should. Without a look at the page:
---- what changed against what was last delivered. With it, properties that people changed
+--- What has to be written so that a page says what it should. Properties that people changed
 --- since are conflicts, which are left out when `keep` says so. What was being written when
 --- its outcome got lost is ours too.
 ---@param entity_policy ligase.entity_policy
 ---@param wanted table<string, any>
 ---@param delivered table<string, any> what was last delivered
----@param page table<string, any>|nil what the page says
+---@param page table<string, any> what the page says
 ---@param keep boolean|nil
 ---@param intended table<string, any>|nil what was being written, json.null for what was being emptied
 ---@return ligase.delivery_plan
@@ -307,14 +306,10 @@ function M.plan(entity_policy, wanted, delivered, page, keep, intended)
     local property_type = M.type_of(entity_policy, name)
     local is_ours = name == entity_policy.id_property
     plan.baseline[name] = delivered[name]
-    if page and intended[name] ~= nil and M.same(property_type, page[name], intended[name]) then
+    if intended[name] ~= nil and M.same(property_type, page[name], intended[name]) then
       plan.baseline[name] = page[name]
     end
-    if not page then
-      if intended[name] ~= nil or not M.same(property_type, wanted[name], delivered[name]) then
-        plan.write[name] = or_null(wanted[name])
-      end
-    elseif not M.same(property_type, wanted[name], page[name]) then
+    if not M.same(property_type, wanted[name], page[name]) then
       local by_people = not is_ours and not M.same(property_type, page[name], plan.baseline[name])
       if by_people then
         plan.conflicts[name] = { delivered = or_null(delivered[name]), page = or_null(page[name]),

@@ -66,7 +66,7 @@ describe("the values of a page", function()
   it("are written where they changed, and kept where people changed them", function()
     local delivered = { Name = "x", Description = "old", Stage = "s" }
     local wanted = { Name = "x", Description = "new", Stage = "t" }
-    local plan = values.plan(experiments, wanted, delivered)
+    local plan = values.plan(experiments, wanted, delivered, delivered)
     assert.same({ Description = "new", Stage = "t" }, plan.write)
     plan = values.plan(experiments, wanted, delivered, { Name = "x", Description = "theirs", Stage = "s" }, true)
     assert.same({ Stage = "t" }, plan.write)
@@ -77,8 +77,7 @@ describe("the values of a page", function()
       { Description = "lost" })
     assert.same({ {}, { Description = json.null, Stage = json.null } }, { plan.conflicts, plan.write })
     assert.equal("lost", plan.baseline.Description)
-    assert.is_true(values.plan(experiments, delivered, delivered).is_empty)
-    assert.same({ Name = "x" }, values.plan(experiments, delivered, delivered, nil, nil, { Name = "y" }).write)
+    assert.is_true(values.plan(experiments, delivered, delivered, delivered).is_empty)
   end)
 
   it("become fields and links again", function()
