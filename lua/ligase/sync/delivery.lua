@@ -152,7 +152,7 @@ local function settled(self, page_id, plan, wanted, page)
   local has_conflict = next(plan.conflicts) ~= nil
   return { page_id = page_id, properties = says, edited_at = page and notion.settled_edit(page),
     sha256 = not (has_conflict and self.rule.conflict ~= "postgres") and values.sha256(self.policy, wanted) or nil,
-    conflict = is_shown and plan.conflicts or nil }
+    conflict = is_shown and plan.conflicts or nil, seen = plan.seen }
 end
 
 local function refuse_trashed(self, page_id)
@@ -207,8 +207,9 @@ end
 local function change(self, page_id, wanted, delivered, page)
   local is_looked_at = page ~= nil
   page = page or look(self, page_id)
-  local plan = values.plan(self.policy, wanted, delivered, read(self, page), self.rule.conflict ~= "postgres",
-    self.entity.mirror and self.entity.mirror.intended)
+  local mirror = self.entity.mirror or {}
+  local plan = values.plan(self.policy, wanted, read(self, page), { delivered = delivered,
+    intended = mirror.intended, seen = mirror.seen }, self.rule.conflict ~= "postgres")
   if not plan.is_empty then
     page = write(self, page_id, plan)
   end

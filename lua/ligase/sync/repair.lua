@@ -70,7 +70,7 @@ local function notion_missing(self, finding)
     elseif place == "restored" then
       local mirror = finding.entity.mirror
       mirrors.settle(self.conn, finding.entity, { page_id = finding.page_id,
-        properties = mirror and mirror.properties or {} })
+        properties = mirror and mirror.properties or {}, seen = mirror and mirror.seen })
     end
     tell_outbox(self, finding, place == "restored" and "update" or "create")
   end)
@@ -125,7 +125,8 @@ local function notion_differing(self, finding)
     delivered[name] = finding.said[name] -- so that the relay finds the page as it expects it
   end
   self.conn:transaction(function()
-    mirrors.settle(self.conn, finding.entity, { page_id = finding.page.id, properties = delivered })
+    mirrors.settle(self.conn, finding.entity, { page_id = finding.page.id, properties = delivered,
+      seen = mirror and mirror.seen })
     tell_outbox(self, finding, "update")
   end)
   if conflicts == 0 then
@@ -190,16 +191,16 @@ local function fields_of(self, finding, those)
 end
 
 local function take_fields(self, finding, those, fields)
-  local kind, delivered = self.comparison.policy.kind, {}
+  local kind, delivered, mirror = self.comparison.policy.kind, {}, finding.entity.mirror
   fields.id = finding.entity.id
   entities.change(self.conn, { command = "reconcile", arguments = { page = finding.page.id } }, function(changes)
     changes:upsert(kind.name, { fields })
     for _, name in ipairs(values.names(self.comparison.policy)) do
-      local mirror = finding.entity.mirror
       delivered[name] = those[name] and finding.said[name] or not those[name] and mirror and mirror.properties[name]
         or nil
     end
-    mirrors.settle(self.conn, finding.entity, { page_id = finding.page.id, properties = delivered })
+    mirrors.settle(self.conn, finding.entity, { page_id = finding.page.id, properties = delivered,
+      seen = mirror and mirror.seen })
   end)
 end
 

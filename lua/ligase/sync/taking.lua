@@ -255,8 +255,19 @@ local function choose(self, one)
   return only
 end
 
+--- Of a page that becomes a new entity all is taken but what only shows what ligase reckons.
+local function leave_reckoned(self, one)
+  for _, property in ipairs(self.policy.properties) do
+    one.untaken[property.name] = not values.is_readable(self.policy, property) or nil
+  end
+end
+
 local function read_fields(self, one)
+  one.untaken = {}
   local only = one.entity and choose(self, one) or nil
+  if not one.entity then
+    leave_reckoned(self, one)
+  end
   local unknown
   one.fields, unknown = values.fields(self.policy, one.said, self.owners, only)
   for _, reference in ipairs(unknown) do
@@ -361,14 +372,33 @@ local function store_all(self, list)
   return stored
 end
 
---- Whether a page differs only in values that are held: then there is nothing to tell Notion.
-local function is_only_held(self, one, wanted)
-  for name in pairs(values.differences(self.policy, wanted, one.said)) do
+--- Whether the differences are only values that are held: then there is nothing to tell Notion.
+local function is_only_held(one, differences)
+  for name in pairs(differences) do
     if not (one.held and one.held[name]) then
       return false
     end
   end
   return true
+end
+
+--- What both sides say, as far as they say the same: what was not taken, or left nothing in
+--- Postgres, stays people's, and must not be overwritten as if it had been delivered. And what is
+--- Notion's own.
+local function known_of(self, one, wanted)
+  local before = one.entity and one.entity.mirror and one.entity.mirror.properties or {}
+  local delivered, seen = {}, {}
+  for _, name in ipairs(values.names(self.policy)) do
+    local said, property_type = one.said[name], values.type_of(self.policy, name)
+    if values.same(property_type, said, wanted[name])
+      or not one.untaken[name] and not values.same(property_type, wanted[name], nil) then
+      delivered[name] = said
+    else
+      delivered[name] = before[name]
+    end
+    seen[name] = values.is_notions_own(self.policy, name, wanted[name], delivered[name]) and said or nil
+  end
+  return delivered, seen
 end
 
 --- Both sides are noted as the same where they are.
@@ -381,18 +411,15 @@ local function settle(self, list)
   local now = mirrors.read(self.conn, self.policy.kind, ids)
   self.conn:transaction(function()
     for _, one in ipairs(list) do
-      local entity, delivered = now[one.id], {}
-      local before = one.entity and one.entity.mirror
-      for _, name in ipairs(values.names(self.policy)) do
-        delivered[name] = not one.untaken[name] and one.said[name] or one.untaken[name] and before
-          and before.properties[name] or nil
-      end
+      local entity = now[one.id]
       local wanted = values.wanted(self.policy, entity)
-      local is_equal = not next(values.differences(self.policy, wanted, one.said))
-      mirrors.settle(self.conn, entity, { page_id = one.page.id, properties = delivered,
+      local delivered, seen = known_of(self, one, wanted)
+      local differences = values.differences(self.policy, wanted, one.said, delivered)
+      local is_equal = not next(differences)
+      mirrors.settle(self.conn, entity, { page_id = one.page.id, properties = delivered, seen = seen,
         sha256 = is_equal and values.sha256(self.policy, wanted) or nil,
         edited_at = not one.held and notion.settled_edit(one.page) or nil })
-      if not is_equal and self.rule.is_mirrored and not is_only_held(self, one, wanted) then
+      if not is_equal and self.rule.is_mirrored and not is_only_held(one, differences) then
         outbox.tell(self.conn, entity.type, entity.id, "update", json.encode { name = one.name })
       end
     end
