@@ -212,6 +212,18 @@ function M.asked(conn)
   return ids
 end
 
+local COMING = [[
+SELECT EXISTS (SELECT FROM outbox WHERE target = 'notion' AND state IN ('pending', 'running')
+  AND entity_id = ANY($1::uuid[])) AS yes]]
+
+--- Whether something is to be delivered of one of these entities.
+---@param conn table
+---@param ids string[]
+---@return boolean
+function M.is_coming(conn, ids)
+  return conn:query(conn:prepare(COMING), pg.array(ids, "uuid"))[1].yes
+end
+
 local OPEN = [[
 SELECT count(*) FILTER (WHERE state = 'pending' AND available_at <= now()) AS ready,
   count(*) FILTER (WHERE state = 'pending' AND available_at > now()) AS later,

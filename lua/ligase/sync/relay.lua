@@ -9,6 +9,7 @@ local delivery = require "ligase.sync.delivery"
 local entities = require "ligase.store.entities"
 local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
+local linkers = require "ligase.store.linkers"
 local mirrors = require "ligase.store.mirrors"
 local options_of = require "ligase.base.options"
 local outbox = require "ligase.store.outbox"
@@ -150,6 +151,14 @@ local function take_conflicts(self, entity, fields)
   end)
 end
 
+--- Whether the entity has its page from now on: others may have been told without their reference
+--- to it.
+local function has_come(delivered)
+  local mirror, told = delivered.entity.mirror, delivered.told
+  return told ~= nil and told.page_id ~= nil and not told.trashed
+    and (not mirror or mirror.page_id ~= told.page_id or mirror.trashed_at ~= nil or mirror.intended ~= nil)
+end
+
 local function complete(self, delivered)
   local conn, claim, told = self.conn, self.claim, delivered.told
   local is_taken = delivered.conflicts and self.target:rule(claim.entity_type).conflict == "notion"
@@ -167,6 +176,9 @@ local function complete(self, delivered)
     end
     if told and told.page_id and not told.trashed then
       outbox.wake(conn, claim.entity_id)
+    end
+    if has_come(delivered) then
+      linkers.tell(conn, claim.entity_type, claim.entity_id, (self.target:types()))
     end
   end)
 end

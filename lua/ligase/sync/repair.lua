@@ -8,6 +8,7 @@ local emptied = require "ligase.sync.emptied"
 local entities = require "ligase.store.entities"
 local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
+local linkers = require "ligase.store.linkers"
 local mirrors = require "ligase.store.mirrors"
 local outbox = require "ligase.store.outbox"
 local taking = require "ligase.sync.taking"
@@ -111,6 +112,10 @@ local function notion_differing(self, finding)
   if was_changed(self, finding) then
     return
   end
+  if finding.why == "waits" then
+    tell_outbox(self, finding, "update")
+    return fixed(self, finding)
+  end
   local those, conflicts = writable(finding, "notion", self.overwrite)
   if not next(those) and finding.why ~= "unlinked" then
     return left(finding, "it was changed in Notion: take that into Postgres with --fix postgres, or replace it with "
@@ -127,6 +132,9 @@ local function notion_differing(self, finding)
   self.conn:transaction(function()
     mirrors.settle(self.conn, finding.entity, { page_id = finding.page.id, properties = delivered,
       seen = mirror and mirror.seen })
+    if finding.why == "unlinked" then
+      linkers.tell(self.conn, finding.entity.type, finding.entity.id, (self.target:types()))
+    end
     tell_outbox(self, finding, "update")
   end)
   if conflicts == 0 then
@@ -218,6 +226,9 @@ end
 local function postgres_differing(self, finding)
   if was_changed(self, finding) then
     return
+  end
+  if finding.why == "waits" then
+    return left(finding, "what it refers to has no page: make it with --fix notion")
   end
   local those, conflicts = writable(finding, "postgres", self.overwrite)
   those[self.comparison.policy.id_property] = nil

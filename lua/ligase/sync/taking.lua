@@ -10,6 +10,7 @@ local entities = require "ligase.store.entities"
 local entity_values = require "ligase.store.entity_values"
 local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
+local linkers = require "ligase.store.linkers"
 local mirrors = require "ligase.store.mirrors"
 local narratives = require "ligase.store.narratives"
 local notion = require "ligase.io.notion"
@@ -408,7 +409,7 @@ local function settle(self, list)
     ids[i] = one.id
     self.owners[values.page_key(one.page.id)] = one.id
   end
-  local now = mirrors.read(self.conn, self.policy.kind, ids)
+  local now, mirrored = mirrors.read(self.conn, self.policy.kind, ids), (self.target:types())
   self.conn:transaction(function()
     for _, one in ipairs(list) do
       local entity = now[one.id]
@@ -419,6 +420,9 @@ local function settle(self, list)
       mirrors.settle(self.conn, entity, { page_id = one.page.id, properties = delivered, seen = seen,
         sha256 = is_equal and values.sha256(self.policy, wanted) or nil,
         edited_at = not one.held and notion.settled_edit(one.page) or nil })
+      if one.entity and values.page_key(one.entity.page_id or "") ~= values.page_key(one.page.id) then
+        linkers.tell(self.conn, entity.type, entity.id, mirrored)
+      end
       if not is_equal and self.rule.is_mirrored and not is_only_held(one, differences) then
         outbox.tell(self.conn, entity.type, entity.id, "update", json.encode { name = one.name })
       end
