@@ -67,6 +67,7 @@ end
 ---@field conn table
 ---@field target ligase.notion_target
 ---@field claim ligase.outbox_claim|nil in hand
+---@field about string|nil its entity, for messages
 ---@field blocked table<string, number> types whose database does not fit, and until when
 ---@field counts table<string, integer>
 local Relay = {}
@@ -324,13 +325,36 @@ end
 
 local UNIQUE_VIOLATION = "23505"
 
+--- A function of the policy fails: as with a database that does not fit, the changes of the type
+--- wait until it is mended.
+local function wait_for_policy(self, failure)
+  local entity_type = self.claim.entity_type
+  failure.message = ("%s: %s"):format(self.about, failure.message)
+  failure.entity_type = entity_type
+  failure.hint = ("All changes of %s wait: mend recipes/policy.lua, then: ligase sync (one that watches is started "
+    .. "again)"):format(self.target:entity(entity_type).kind.plural)
+  block(self, failure)
+end
+
+--- What cannot be delivered as it is says of which entity, and how it is tried again.
+local function set_usage_aside(self, failure)
+  if self.about and not failure.message:find(self.about, 1, true) then
+    failure.message = ("%s: %s"):format(self.about, failure.message)
+  end
+  failure.hint = ("%s, then: ligase outbox --retry all"):format(failure.hint or "Mend that")
+  set_aside(self, failure)
+end
+
 local function failed(self, failure)
   if is_lost(failure) then
     self.counts.lost = self.counts.lost + 1
   elseif errors.is(failure, "notion") then
     failed_in_notion(self, failure)
-  elseif errors.is(failure, "usage")
-    or errors.is(failure, "database") and failure.code == UNIQUE_VIOLATION then
+  elseif errors.is(failure, "usage") and failure.code == "policy_function" then
+    wait_for_policy(self, failure)
+  elseif errors.is(failure, "usage") then
+    set_usage_aside(self, failure)
+  elseif errors.is(failure, "database") and failure.code == UNIQUE_VIOLATION then
     set_aside(self, failure)
   else
     local claim = self.claim
@@ -347,6 +371,7 @@ local function deliver(self)
   local claim, policy = self.claim, self.target:entity(self.claim.entity_type)
   local entity = mirrors.read(self.conn, policy.kind, { claim.entity_id })[claim.entity_id]
   local about = delivery.about(policy, entity, claim.payload)
+  self.about = about
   local delivered = delivery.deliver(self.target, self.conn, entity, claim)
   if delivered.outcome == "waits" then
     self.counts.waits = self.counts.waits + 1
@@ -366,7 +391,7 @@ local function deliver(self)
 end
 
 local function work_on(self, claim)
-  self.claim = claim
+  self.claim, self.about = claim, nil
   local done, failure = xpcall(deliver, errors.explained, self)
   if not done then
     failed(self, failure)

@@ -77,11 +77,15 @@ local TO_PROPERTY = { title = as_text, rich_text = as_text, url = as_text, email
   select = as_option, status = as_option, multi_select = as_options, number = as_is, checkbox = as_is, date = as_is,
   files = as_is }
 
+--- Says which function failed, and where: in the line that raised, else where the function begins.
 local function refuse_function(entity_policy, property, which, problem)
-  errors.raise { kind = "usage", code = "policy",
+  local words = tostring(errors.is(problem) and problem.message or problem):match "^[^\n]*"
+  local file, line, rest = words:match "^(.-):(%d+): (.*)$"
+  local info = debug.getinfo(property[which], "S")
+  errors.raise { kind = "usage", code = "policy_function", file = file or info.short_src,
+    line = math.tointeger(tonumber(line)) or info.linedefined,
     message = ("the %s function of property '%s' of %s failed: %s"):format(which, property.name,
-      entity_policy.kind.plural, tostring(errors.is(problem) and problem.message or problem)),
-    hint = "Mend recipes/policy.lua" }
+      entity_policy.kind.plural, rest or words), hint = "Mend recipes/policy.lua" }
 end
 
 local function called(entity_policy, property, which, ...)
