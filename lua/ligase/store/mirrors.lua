@@ -247,6 +247,25 @@ function M.filled(conn, entity_type, property)
   return conn:query(FILLED, entity_type, property)[1].n
 end
 
+local FORGET_PROPERTY = [[
+WITH known AS (SELECT entity_id, properties -> $2 NOT IN ('null', '""', '[]', 'false') AS is_filled FROM mirrors
+  WHERE entity_type = $1 AND target = 'notion' AND properties ? $2
+    AND extract(epoch FROM delivered_at)::float8 < $3),
+told AS (UPDATE mirrors AS m SET properties = m.properties - $2, properties_sha256 = NULL FROM known AS k
+  WHERE m.entity_id = k.entity_id AND m.entity_type = $1 AND m.target = 'notion')
+SELECT count(*) FILTER (WHERE is_filled) AS n FROM known]]
+
+--- Notes that a property was made, and therefore is empty on every page: what was delivered of it
+--- before is not there any more, and nobody emptied it.
+---@param conn table
+---@param entity_type string
+---@param property string
+---@param made_s number when, or before, by M.now_s
+---@return integer count pages that had a value
+function M.forget_property(conn, entity_type, property, made_s)
+  return conn:query(FORGET_PROPERTY, entity_type, property, made_s)[1].n
+end
+
 -- ---- how far a page is -----------------------------------------------------
 
 --- A page of an entity that is gone may become another entity's.

@@ -35,7 +35,7 @@ local function policy_with(conflict)
 end
 
 describe("the relay", function()
-  local lab, conn
+  local lab, conn, url
 
   setup(function()
     lab = labs.start()
@@ -46,7 +46,7 @@ describe("the relay", function()
   end)
 
   before_each(function()
-    conn = support.migrated()
+    conn, url = support.migrated()
     lab:faults()
   end)
 
@@ -146,6 +146,9 @@ describe("the relay", function()
     end
 
     before_each(function()
+      for _, page in ipairs(lab:pages "programs") do
+        lab:ask("PATCH", "/v1/pages/" .. page.id, { in_trash = true })
+      end
       change(conn, function(changes)
         for i = 1, 6 do
           changes:create("program", { name = "P" .. i, disease = "ALS" })
@@ -179,6 +182,29 @@ describe("the relay", function()
           assert.equal(2, one(conn, "SELECT count(DISTINCT entity_id) AS n FROM outbox WHERE state = 'pending'").n)
           set_disease { multi_select = {} }
         end
+      end
+    end)
+
+    it("delivers them once 'notion check' has made it", function()
+      set_disease(labs.json.null)
+      change(conn, function(changes) changes:update("program", "P1", { disease = "ALS; Ageing" }) end)
+      lab:deliver(conn)
+      local result = lab:ligase { "notion", "check", "--create", database = url }
+      assert.equal(0, result.code, result.stderr)
+      assert.matches("programs: 6 pages had a value of 'Disease'. Give them back with: ligase reconcile --entity "
+        .. "programs --fix notion\n", result.stdout, 1, true)
+      local counts, events = lab:deliver(conn, { policy = policy_with "notion" })
+      assert.same({ 1, "" }, { counts.updated, (of_kind(events, "conflict")) })
+      local page = one(conn, "SELECT notion_page_id AS id FROM programs WHERE name = 'P1'").id
+      assert.same({ "ALS", "Ageing" }, table.move(lab:said(page).Disease, 1, 2, 1, {}))
+      result = lab:ligase { "reconcile", "--entity", "programs", "--fix", "notion", database = url }
+      assert.equal(0, result.code, result.stderr .. result.stdout)
+      result = lab:ligase { "import", "notion", "--database", "programs", "--all", database = url }
+      assert.equal(0, result.code, result.stderr .. result.stdout)
+      assert.equal(7, diseases())
+      lab:deliver(conn)
+      for _, row in ipairs(conn:query "SELECT notion_page_id AS id FROM programs") do
+        assert.equal("ALS", lab:said(row.id).Disease[1])
       end
     end)
 
