@@ -221,6 +221,21 @@ describe("reconcile", function()
       assert.same({ entities = 1, pages = 1, equal = 1 }, (seen(compare "experiments")))
     end)
 
+    it("tells it when another page takes the place of one that is gone", function()
+      change(conn, function(changes)
+        changes:create("experiment", { name = "E", programs = { "A" } })
+      end)
+      lab:deliver(conn)
+      lab:ask("PATCH", "/v1/pages/" .. page_of "A", { in_trash = true })
+      conn:query "UPDATE programs SET notion_page_id = 'aaaaaaaa-0000-4000-8000-000000000001'"
+      conn:query "UPDATE mirrors SET page_id = 'aaaaaaaa-0000-4000-8000-000000000001' WHERE entity_type = 'programs'"
+      repair.repair(conn, target(), compare "programs", { side = "notion" })
+      lab:deliver(conn)
+      assert.same({ page_of "A" }, table.move(lab:said(conn:query("SELECT notion_page_id AS id FROM experiments")[1].id)
+        .Programs, 1, 9, 1, {}))
+      assert.same({ entities = 1, pages = 1, equal = 1 }, (seen(compare "experiments")))
+    end)
+
     it("tells it when the page is found by an import", function()
       left_out()
       conn:query "DELETE FROM outbox WHERE state = 'pending'"
