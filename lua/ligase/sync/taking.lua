@@ -7,7 +7,6 @@
 --- sides is a conflict: the policy's rule decides, and while Notion is written first, Notion
 --- wins.
 local entities = require "ligase.store.entities"
-local entity_values = require "ligase.store.entity_values"
 local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
 local linkers = require "ligase.store.linkers"
@@ -15,6 +14,7 @@ local mirrors = require "ligase.store.mirrors"
 local narratives = require "ligase.store.narratives"
 local notion = require "ligase.io.notion"
 local outbox = require "ligase.store.outbox"
+local page_owners = require "ligase.sync.page_owners"
 local properties = require "ligase.io.notion.properties"
 local target_of = require "ligase.sync.target"
 local values = require "ligase.sync.values"
@@ -56,71 +56,7 @@ local function problem(self, one, message, hint)
   list[#list + 1] = { page_id = one.page.id, name = one.name, message = message, hint = hint }
 end
 
--- ---- whose page it is ------------------------------------------------------
-
-local function claimed_id(self, said)
-  local id = said[self.policy.id_property]
-  return type(id) == "string" and entities.is_id(id) and id:lower() or nil
-end
-
---- What a page says in these columns, as they would hold it, with \0 in between, and the first of
---- them; nil when it does not say.
-local function key_of(kind, columns, fields)
-  local parts = {}
-  for i, column in ipairs(columns) do
-    local value = fields[column]
-    value = value ~= nil and entity_values.convert(kind.fields[column], value)
-    if not value or value == json.null then
-      value = kind.fields[column].empty
-    end
-    if value == nil then
-      return nil
-    end
-    parts[i] = value
-  end
-  return table.concat(parts, "\0"), parts[1]
-end
-
---- The entities that pages without an id mean by what they say in these columns.
-local function find_by(self, list, columns)
-  local kind, first, keys = self.policy.kind, {}, {}
-  for _, one in ipairs(list) do
-    if not one.id and not one.new_id then
-      keys[one], first[#first + 1] = key_of(kind, columns, one.all)
-    end
-  end
-  local ids = #first > 0 and mirrors.by_columns(self.conn, kind, columns, first) or {}
-  for one, key in pairs(keys) do
-    one.id = ids[key]
-  end
-end
-
---- Finds the entity of each page, or what makes a new one of it.
-local function find_entities(self, list)
-  local kind, claimed, ids = self.policy.kind, {}, {}
-  for _, one in ipairs(list) do
-    one.new_id = nil
-    one.id = self.owners[values.page_key(one.page.id)] or claimed_id(self, one.said)
-    claimed[#claimed + 1] = one.id
-  end
-  local known = mirrors.read(self.conn, kind, claimed)
-  for _, one in ipairs(list) do
-    if one.id and not known[one.id].row then
-      one.new_id, one.id = one.id, nil -- it was made while Notion was written first
-    end
-  end
-  find_by(self, list, kind.identity)
-  if kind.identity[1] ~= "name" then
-    find_by(self, list, { "name" })
-  end
-  for _, one in ipairs(list) do
-    ids[#ids + 1] = one.id
-  end
-  known = mirrors.read(self.conn, kind, ids)
-  for _, one in ipairs(list) do
-    one.entity = one.id and known[one.id]
-  end
-end
+-- ---- pages that changed meanwhile --------------------------------------------
 
 --- What a page says. Raises when a property is missing: nothing of it may be taken for empty.
 local function read(self, page)
@@ -163,7 +99,7 @@ local function look_again(self, list)
     end
     list = left
     if is_again then
-      find_entities(self, list)
+      page_owners.find(self, list)
     end
   until not is_again
   return list
@@ -177,7 +113,7 @@ local function has_other_page(one)
 end
 
 local function refuse_second(self, one)
-  local carries_id = claimed_id(self, one.said) == one.entity.id
+  local carries_id = page_owners.claimed_id(self.policy, one.said) == one.entity.id
   problem(self, one, ("%s '%s' has another page already (%s)"):format(self.policy.kind.name,
     one.entity.row.name, one.entity.page_id), carries_id
     and ("The page carries its id, as a copy of its page does: empty the property '%s', or put the page into the trash")
@@ -321,7 +257,7 @@ local function is_alone(self, one)
   if one.entity then
     return true
   end
-  find_entities(self, { one })
+  page_owners.find(self, { one })
   if has_other_page(one) then
     refuse_second(self, one)
     return false
@@ -460,7 +396,7 @@ function M.take(conn, target, entity_type, pages, given)
     list[i] = { page = page, said = said, name = properties.title(page), untaken = {}, read_s = given.listed_s,
       markdown = given.markdown and given.markdown[page.id], all = (values.fields(policy, said, self.owners)) }
   end
-  find_entities(self, list)
+  page_owners.find(self, list)
   local kept = {}
   for _, one in ipairs(look_again(self, list)) do
     if has_other_page(one) then
