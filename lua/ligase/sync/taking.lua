@@ -323,8 +323,8 @@ end
 --- Postgres, stays people's, and must not be overwritten as if it had been delivered. And what is
 --- Notion's own.
 local function known_of(self, one, wanted)
-  local before = one.entity and one.entity.mirror and one.entity.mirror.properties or {}
-  local delivered, seen = {}, {}
+  local mirror = one.entity and one.entity.mirror or { properties = {}, seen = {} }
+  local before, delivered, seen = mirror.properties, {}, {}
   for _, name in ipairs(values.names(self.policy)) do
     local said, property_type = one.said[name], values.type_of(self.policy, name)
     if values.same(property_type, said, wanted[name])
@@ -333,7 +333,8 @@ local function known_of(self, one, wanted)
     else
       delivered[name] = before[name]
     end
-    seen[name] = values.is_notions_own(self.policy, name, wanted[name], delivered[name]) and said or nil
+    local is_own = values.is_notions_own(self.policy, name, wanted[name], delivered[name])
+    seen[name] = is_own and said or not is_own and mirror.seen[name] or nil
   end
   return delivered, seen
 end
