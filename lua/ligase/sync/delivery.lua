@@ -161,11 +161,11 @@ local function refuse_trashed(self, page_id)
       :format(self.about, page_id), hint = "Restore the page in Notion, then: ligase outbox --retry all" }
 end
 
---- The page as it is, out of the trash where the policy says so.
+--- The page as it is, out of the trash where ligase put it.
 local function look(self, page_id)
   local page = self.target.client:page(page_id, { about = self.about })
   if is_in_trash(page) then
-    if self.rule.conflict ~= "postgres" and not (self.entity.mirror and self.entity.mirror.trashed_at) then
+    if not (self.entity.mirror and self.entity.mirror.trashed_at) then
       refuse_trashed(self, page_id)
     end
     page = self.target.client:restore_page(page_id, { about = self.about })

@@ -482,9 +482,13 @@ describe("the relay", function()
     local page = one(conn, "SELECT notion_page_id AS id FROM programs").id
     lab:ask("PATCH", "/v1/pages/" .. page, { in_trash = true })
     change(conn, function(changes) changes:update("program", "A", { description = "d" }) end)
-    local _, events = lab:deliver(conn)
-    assert.matches("cannot update the page of program 'A' in Notion: it lies in the trash, where somebody put it "
-      .. "(GET /v1/pages/" .. page, of_kind(events, "dead"), 1, true)
+    local _, events
+    for _, conflict in ipairs { "postgres", "notion", "show" } do
+      outbox.try_again(conn)
+      _, events = lab:deliver(conn, { policy = policy_with(conflict) })
+      assert.matches("cannot update the page of program 'A' in Notion: it lies in the trash, where somebody put it "
+        .. "(GET /v1/pages/" .. page, of_kind(events, "dead"), 1, true)
+    end
     lab:ask("PATCH", "/v1/pages/" .. page, { in_trash = false })
     outbox.try_again(conn)
     assert.equal(1, lab:deliver(conn).updated)
