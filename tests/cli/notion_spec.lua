@@ -69,6 +69,16 @@ describe("ligase notion check", function()
     assert.matches("NOTION_OTHER_DB_ID: the policy shows nothing in it\n", result.stdout)
   end)
 
+  it("makes properties also where Postgres has no schema, or cannot be reached", function()
+    for i, database in ipairs { support.database(), "postgres://localhost:1/nowhere" } do
+      local made = standin:database("Fresh " .. i, { Name = { title = {} } })
+      local result = support.ligase { "notion", "check", "--create", database = database, env = {
+        NOTION_API_URL = standin.url, NOTION_API_KEY = "spec", NOTION_PROGRAMS_DB_ID = made } }
+      assert.equal(0, result.code, result.stderr)
+      assert.matches("made 'Disease'", result.stdout, 1, true)
+    end
+  end)
+
   it("keeps the budget that all processes share, where there is a Postgres", function()
     local conn, conninfo = support.migrated()
     local result = support.ligase { "notion", "check", database = conninfo, env = { NOTION_API_URL = standin.url,

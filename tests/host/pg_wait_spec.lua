@@ -77,7 +77,7 @@ describe("pg", function()
       PERFORM pg_sleep(60); END $$]]
 
     it("a statement asks again when a request to cancel was lost", function()
-      local signal <close> = interrupt_soon()
+      local signal <close> = interrupt_soon() -- luacheck: ignore 211
       local e = failure(function() conn:query(DEAF_ONCE) end)
       assert.are.equal("interrupted", e.kind)
       assert.are.equal(1, value "1") -- the connection was kept
@@ -95,7 +95,7 @@ describe("pg", function()
     end)
 
     it("a long answer with a signal", function()
-      local signal <close> = interrupt_soon()
+      local signal <close> = interrupt_soon() -- luacheck: ignore 211
       local e = failure(function() conn:query "SELECT repeat('x', 1000) FROM generate_series(1, 1000000000)" end)
       assert.are.equal("interrupted", e.kind)
       assert.are.equal(1, value "1")

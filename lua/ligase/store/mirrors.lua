@@ -68,6 +68,17 @@ local function add_links(entities, name, to, rows)
   end
 end
 
+--- The column `conflict` holds two things: what people changed, and what is Notion's own.
+local function mirror_of(row)
+  local mirror = plain(row)
+  local conflict, seen = {}, {}
+  for name, entry in pairs(mirror.conflict or {}) do
+    conflict[name], seen[name] = entry.seen == nil and entry or nil, entry.seen
+  end
+  mirror.conflict, mirror.seen = next(conflict) and conflict or nil, seen
+  return mirror
+end
+
 local function queue_reading(conn, kind, p, ids)
   local places = { rows = p:query(conn:prepare(ROWS:format(kind.table)), ids), links = {} }
   for _, name in ipairs(kind.link_order) do
@@ -113,7 +124,7 @@ local function assemble(kind, ids, places, results)
     entities[row.id].revision = plain(row)
   end
   for _, row in ipairs(results[places.mirrors]) do
-    entities[row.entity_id].mirror = plain(row)
+    entities[row.entity_id].mirror = mirror_of(row)
   end
   for _, row in ipairs(results[places.open]) do
     local entity = entities[row.entity_id]
@@ -255,6 +266,25 @@ function M.filled(conn, entity_type, property)
   return conn:query(FILLED, entity_type, property)[1].n
 end
 
+local FORGET_PROPERTY = [[
+WITH known AS (SELECT entity_id, properties -> $2 NOT IN ('null', '""', '[]', 'false') AS is_filled FROM mirrors
+  WHERE entity_type = $1 AND target = 'notion' AND properties ? $2
+    AND extract(epoch FROM delivered_at)::float8 < $3),
+told AS (UPDATE mirrors AS m SET properties = m.properties - $2, properties_sha256 = NULL FROM known AS k
+  WHERE m.entity_id = k.entity_id AND m.entity_type = $1 AND m.target = 'notion')
+SELECT count(*) FILTER (WHERE is_filled) AS n FROM known]]
+
+--- Notes that a property was made, and therefore is empty on every page: what was delivered of it
+--- before is not there any more, and nobody emptied it.
+---@param conn table
+---@param entity_type string
+---@param property string
+---@param made_s number when, or before, by M.now_s
+---@return integer count pages that had a value
+function M.forget_property(conn, entity_type, property, made_s)
+  return conn:query(FORGET_PROPERTY, entity_type, property, made_s)[1].n
+end
+
 -- ---- how far a page is -----------------------------------------------------
 
 --- The pages that entities have by their rows.
@@ -325,6 +355,18 @@ ON CONFLICT (entity_id, entity_type, target) DO UPDATE SET page_id = excluded.pa
   properties = excluded.properties, properties_sha256 = excluded.properties_sha256, conflict = excluded.conflict,
   conflict_at = excluded.conflict_at, intent_at = NULL, intended = NULL]]
 
+--- What stands in the column `conflict`.
+local function conflict_of(told)
+  local conflict = {}
+  for name, value in pairs(told.seen or {}) do
+    conflict[name] = { seen = value }
+  end
+  for name, entry in pairs(told.conflict or {}) do
+    conflict[name] = entry
+  end
+  return next(conflict) and json.encode(conflict) or pg.null
+end
+
 local LOCK = "SELECT pg_advisory_xact_lock($1)"
 
 --- Notes what a page says now, and whose it is, in the caller's transaction. Times are the
@@ -333,7 +375,8 @@ local LOCK = "SELECT pg_advisory_xact_lock($1)"
 ---@param conn table
 ---@param entity ligase.mirrored_entity
 ---@param told {page_id: string|nil, properties: table<string, any>, sha256: string|nil, edited_at: string|nil,
---- conflict: table|nil, trashed: boolean|nil} sha256: nil when the page does not say all it should
+--- conflict: table|nil, seen: table|nil, trashed: boolean|nil} sha256: nil when the page does not say all it should;
+--- seen: what the page says of properties that are Notion's own
 function M.settle(conn, entity, told)
   local kind_table = entity.type
   if entity.row and told.page_id and entity.row.notion_page_id ~= told.page_id then
@@ -345,9 +388,8 @@ function M.settle(conn, entity, told)
   if told.page_id then
     conn:query(conn:prepare(LET_GO), told.page_id, entity.id)
   end
-  local conflict = told.conflict and next(told.conflict) and json.encode(told.conflict) or pg.null
   conn:query(conn:prepare(SETTLE), kind_table, entity.id, told.page_id or pg.null, told.trashed == true,
-    told.edited_at or pg.null, json.encode(told.properties), told.sha256 or pg.null, conflict)
+    told.edited_at or pg.null, json.encode(told.properties), told.sha256 or pg.null, conflict_of(told))
 end
 
 --- Forgets an entity's page, which is gone for good: the next delivery makes another one.
@@ -380,14 +422,21 @@ SELECT m.entity_type, m.entity_id, m.page_id, m.conflict, to_char(m.conflict_at,
 FROM mirrors AS m LEFT JOIN programs AS p ON p.id = m.entity_id LEFT JOIN experiments AS e ON e.id = m.entity_id
 LEFT JOIN datasets AS d ON d.id = m.entity_id LEFT JOIN signatures AS s ON s.id = m.entity_id
 LEFT JOIN compounds AS c ON c.id = m.entity_id LEFT JOIN screening_campaigns AS k ON k.id = m.entity_id
-WHERE m.target = 'notion' AND m.conflict IS NOT NULL ORDER BY m.conflict_at, m.entity_id LIMIT $1]]
+WHERE m.target = 'notion' AND jsonb_path_exists(m.conflict, '$.*.wanted') ORDER BY m.conflict_at, m.entity_id LIMIT $1]]
 
 --- Pages whose properties people changed and that were therefore not overwritten.
 ---@param conn table
 ---@param limit integer
 ---@return {entity_type: string, entity_id: string, page_id: string, name: string, conflict: table, at: string}[]
 function M.conflicts(conn, limit)
-  return conn:query(CONFLICTS, limit)
+  local pages = {}
+  for i, row in ipairs(conn:query(CONFLICTS, limit)) do
+    for name, entry in pairs(row.conflict) do
+      row.conflict[name] = entry.seen == nil and entry or nil
+    end
+    pages[i] = row
+  end
+  return pages
 end
 
 return M

@@ -131,6 +131,16 @@ function M.finish(conn, claim, result)
     result.after_s or 0, result.reason or pg.null, result.waits_for or pg.null).affected == 1
 end
 
+local ADD = "UPDATE outbox SET payload = payload || $3 WHERE id = $1 AND lease = $2"
+
+--- Adds to what is noted of a change.
+---@param conn table
+---@param claim ligase.outbox_claim
+---@param payload string JSON, an object
+function M.add(conn, claim, payload)
+  conn:query(conn:prepare(ADD), claim.id, claim.lease, payload)
+end
+
 local SUPERSEDE = [[
 UPDATE outbox SET state = 'superseded', finished_at = now()
 WHERE id = ANY($1::int8[]) AND id <> $2 AND state IN ('pending', 'dead')]]
@@ -229,6 +239,18 @@ function M.asked(conn)
     ids[i] = row.entity_id
   end
   return ids
+end
+
+local COMING = [[
+SELECT EXISTS (SELECT FROM outbox WHERE target = 'notion' AND state IN ('pending', 'running')
+  AND entity_id = ANY($1::uuid[])) AS yes]]
+
+--- Whether something is to be delivered of one of these entities.
+---@param conn table
+---@param ids string[]
+---@return boolean
+function M.is_coming(conn, ids)
+  return conn:query(conn:prepare(COMING), pg.array(ids, "uuid"))[1].yes
 end
 
 local OPEN = [[

@@ -9,6 +9,7 @@ local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
 local mirrors = require "ligase.store.mirrors"
 local notion = require "ligase.io.notion"
+local outbox = require "ligase.store.outbox"
 local properties = require "ligase.io.notion.properties"
 local values = require "ligase.sync.values"
 
@@ -20,11 +21,13 @@ local M = {}
 ---@field outcome "created"|"adopted"|"updated"|"unchanged"|"trashed"|"restored"|"kept"|"waits"
 ---@field waiting ligase.linked_entity[]|nil what it waits for
 ---@field conflicts table<string, ligase.property_difference>|nil
+---@field kept table<string, string>|nil of the conflicts, those that are not taken after all, and why
 ---@field notes string[] what a person should know
 
 ---@class ligase.delivery
 ---@field target ligase.notion_target
 ---@field conn table
+---@field claim ligase.outbox_claim
 ---@field entity ligase.mirrored_entity
 ---@field policy ligase.entity_policy
 ---@field rule ligase.policy_rule
@@ -75,6 +78,7 @@ end
 
 --- The values of a page, all references included.
 local function read(self, page)
+  self.target:check_page(self.entity.type, page, self.about)
   self.target.client:complete(page, { about = self.about })
   return properties.read_all(page)
 end
@@ -148,7 +152,7 @@ local function settled(self, page_id, plan, wanted, page)
   local has_conflict = next(plan.conflicts) ~= nil
   return { page_id = page_id, properties = says, edited_at = page and notion.settled_edit(page),
     sha256 = not (has_conflict and self.rule.conflict ~= "postgres") and values.sha256(self.policy, wanted) or nil,
-    conflict = is_shown and plan.conflicts or nil }
+    conflict = is_shown and plan.conflicts or nil, seen = plan.seen }
 end
 
 local function refuse_trashed(self, page_id)
@@ -157,11 +161,11 @@ local function refuse_trashed(self, page_id)
       :format(self.about, page_id), hint = "Restore the page in Notion, then: ligase outbox --retry all" }
 end
 
---- The page as it is, out of the trash where the policy says so.
+--- The page as it is, out of the trash where ligase put it.
 local function look(self, page_id)
   local page = self.target.client:page(page_id, { about = self.about })
   if is_in_trash(page) then
-    if self.rule.conflict ~= "postgres" and not (self.entity.mirror and self.entity.mirror.trashed_at) then
+    if not (self.entity.mirror and self.entity.mirror.trashed_at) then
       refuse_trashed(self, page_id)
     end
     page = self.target.client:restore_page(page_id, { about = self.about })
@@ -170,10 +174,23 @@ local function look(self, page_id)
   return page
 end
 
+--- Notes in the outbox what people wrote and is about to be overwritten, whole, so that it can be
+--- found again.
+local function keep_overwritten(self, plan)
+  local overwritten = {}
+  for name, conflict in pairs(plan.conflicts) do
+    overwritten[name] = plan.write[name] ~= nil and conflict.page or nil
+  end
+  if next(overwritten) then
+    outbox.add(self.conn, self.claim, json.encode { overwritten = overwritten })
+  end
+end
+
 --- What is written is noted before: a change whose answer was lost must not pass for one that
 --- people made.
 local function write(self, page_id, plan)
   local made = written(self, plan.write)
+  keep_overwritten(self, plan)
   mirrors.intend_change(self.conn, self.entity, page_id, plan.baseline, plan.write)
   local done, result = xpcall(self.target.client.update_page, errors.explained, self.target.client, page_id,
     { properties = made, about = self.about })
@@ -189,12 +206,10 @@ end
 --- Makes a page that is there say what it should.
 local function change(self, page_id, wanted, delivered, page)
   local is_looked_at = page ~= nil
-  if not page and (self.rule.conflict ~= "postgres" or self.entity.mirror and self.entity.mirror.trashed_at) then
-    page = look(self, page_id)
-  end
-  local said = page and read(self, page)
-  local plan = values.plan(self.policy, wanted, delivered, said, self.rule.conflict ~= "postgres",
-    self.entity.mirror and self.entity.mirror.intended)
+  page = page or look(self, page_id)
+  local mirror = self.entity.mirror or {}
+  local plan = values.plan(self.policy, wanted, read(self, page), { delivered = delivered,
+    intended = mirror.intended, seen = mirror.seen }, self.rule.conflict ~= "postgres")
   if not plan.is_empty then
     page = write(self, page_id, plan)
   end
@@ -315,14 +330,14 @@ end
 ---@param target ligase.notion_target
 ---@param conn table
 ---@param entity ligase.mirrored_entity
----@param payload table the outbox row's
+---@param claim ligase.outbox_claim
 ---@return ligase.delivered
-function M.deliver(target, conn, entity, payload)
+function M.deliver(target, conn, entity, claim)
   local policy = target:entity(entity.type)
-  local self = setmetatable({ target = target, conn = conn, entity = entity, policy = policy,
-    rule = target:rule(entity.type), about = M.about(policy, entity, payload), notes = {} }, Delivery)
+  local self = setmetatable({ target = target, conn = conn, claim = claim, entity = entity, policy = policy,
+    rule = target:rule(entity.type), about = M.about(policy, entity, claim.payload), notes = {} }, Delivery)
   if not entity.row then
-    return remove(self, payload)
+    return remove(self, claim.payload)
   end
   local wanted, waiting = values.wanted(policy, entity, target:shown_types())
   if #waiting > 0 then

@@ -39,7 +39,8 @@ local function differences_of(target, policy, entity, shown)
     return nil
   end
   local said = properties.read_all(target.client:complete(page))
-  return values.differences(policy, (values.wanted(policy, entity, shown)), said)
+  return values.differences(policy, (values.wanted(policy, entity, shown)), said,
+    entity.mirror and entity.mirror.properties)
 end
 
 local function read_both(conn, target, policy, id, shown)

@@ -8,6 +8,7 @@ local is_id = require("ligase.store.entity_finding").is_id
 local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
 local mirrors = require "ligase.store.mirrors"
+local outbox = require "ligase.store.outbox"
 local properties = require "ligase.io.notion.properties"
 local values = require "ligase.sync.values"
 
@@ -15,6 +16,9 @@ local M = {}
 
 --- Pages, and entities, that are looked at together.
 local PAGES_AT_ONCE, ENTITIES_AT_ONCE = 100, 500
+
+--- Looks at an entity that a relay goes on telling Notion of.
+local LOOKS_MOST = 5
 
 ---@class ligase.comparison: ligase.reconciliation
 ---@field policy ligase.entity_policy
@@ -27,9 +31,9 @@ local PAGES_AT_ONCE, ENTITIES_AT_ONCE = 100, 500
 ---@field said table<string, any>|nil what the page says
 ---@field differences table<string, ligase.property_difference>|nil
 ---@field sides table<string, "notion"|"postgres"|"both">|nil by property: where it was changed
----@field why "unlinked"|"gone"|"stranger"|"notions_own"|nil unlinked: the page carries the entity's id and Postgres
---- does not know it; gone: the page's entity is gone; stranger: it carries an id that this database never told Notion;
---- notions_own: the page was made in Notion
+---@field why "unlinked"|"waits"|"gone"|"stranger"|"notions_own"|nil unlinked: the page carries the entity's id and
+--- Postgres does not know it; waits: something that it refers to has no page; gone: the page's entity is gone;
+--- stranger: it carries an id that this database never told Notion; notions_own: the page was made in Notion
 
 ---@class ligase.comparing
 ---@field conn table
@@ -57,7 +61,18 @@ local function name_of(entity, page)
   return entity and entity.row and entity.row.name or page and properties.title(page) or nil
 end
 
+--- What a page says. Raises when a property is missing: that is no difference of one page.
+local function read(self, page)
+  self.target:check_page(self.result.entity_type, page, ("%s '%s'"):format(self.kind.name, properties.title(page)))
+  return properties.read_all(self.target.client:complete(page))
+end
+
 -- ---- an entity and its page ------------------------------------------------
+
+--- Whether Postgres knows a page as that of the entity.
+local function is_page_of(entity, page)
+  return entity.page_id ~= nil and values.page_key(entity.page_id) == values.page_key(page.id)
+end
 
 --- On which side a property was changed since both said what was delivered.
 local function side_of(policy, name, difference)
@@ -69,8 +84,16 @@ local function side_of(policy, name, difference)
   return in_notion and in_postgres and "both" or in_notion and "notion" or "postgres"
 end
 
-local function differing(self, entity, page, said, differences, why)
-  local sides, details = {}, { name = name_of(entity, page), why = why, properties = {} }
+--- What an entity refers to that has no page, for people: "program 'ALS'".
+local function waits_for(self, waiting)
+  local first = waiting[1]
+  return ("%s '%s'%s"):format(self.target:entity(first.type).kind.name, first.name,
+    #waiting > 1 and (" and %d more"):format(#waiting - 1) or "")
+end
+
+local function differing(self, entity, page, said, differences, why, waiting)
+  local sides, details = {}, { name = name_of(entity, page), why = why, properties = {},
+    waits_for = waiting[1] and waits_for(self, waiting) or nil }
   for name, difference in pairs(differences) do
     sides[name] = name == self.result.policy.id_property and "postgres"
       or side_of(self.result.policy, name, difference)
@@ -81,42 +104,74 @@ local function differing(self, entity, page, said, differences, why)
     said = said, differences = differences, sides = sides, why = why, details = details })
 end
 
---- Whether the relay told Notion of the entity after the comparison had begun, so that the
---- page as it was listed may be an older one.
-local function was_told_meanwhile(self, entity)
-  return entity.mirror ~= nil and entity.mirror.delivered_s ~= nil and entity.mirror.delivered_s >= self.started_s
+--- Whether the relay told Notion of the entity since then, so that what was read of the page may
+--- be older than that.
+local function was_told_since(entity, since_s)
+  return entity.mirror ~= nil and entity.mirror.delivered_s ~= nil and entity.mirror.delivered_s >= since_s
 end
 
+--- In what a page differs, and what the entity refers to that has no page to be named there.
 local function differences_of(self, entity, said)
-  local wanted = values.wanted(self.result.policy, entity, self.shown)
-  return values.differences(self.result.policy, wanted, said, entity.mirror and entity.mirror.properties)
+  local wanted, waiting = values.wanted(self.result.policy, entity, self.shown)
+  return values.differences(self.result.policy, wanted, said, entity.mirror and entity.mirror.properties), waiting
 end
 
---- The page and its entity once more, both as they are now.
-local function look_again(self, entity, page)
-  local looked, now = xpcall(self.target.client.page, errors.explained, self.target.client, page.id)
-  if not looked then
-    if errors.is(now, "notion") and now.status == 404 then
-      return entity, page, {}
-    end
-    error(now, 0)
+--- Whether what an entity refers to gets its page; who makes it puts the entity into the outbox.
+local function is_waiting(self, entity, waiting)
+  local ids = {}
+  for i, linked in ipairs(waiting) do
+    ids[i] = linked.id
   end
-  entity = mirrors.read(self.conn, self.kind, { entity.id })[entity.id]
-  return entity, now, properties.read_all(now)
+  return outbox.is_coming(self.conn, ids)
+    or mirrors.read(self.conn, self.kind, { entity.id })[entity.id].is_coming == true
+end
+
+--- A page as it is now; nil when it is not there any more.
+local function page_now(self, page)
+  local looked, now = xpcall(self.target.client.page, errors.explained, self.target.client, page.id)
+  if looked then
+    return not (now.in_trash or now.archived) and now or nil
+  elseif errors.is(now, "notion") and now.status == 404 then
+    return nil
+  end
+  error(now, 0)
+end
+
+--- Looks at an entity and its page until what is found cannot come from a delivery in between.
+--- False when one of them is gone meanwhile.
+local function look(self, one)
+  local since_s = self.started_s
+  for _ = 1, LOOKS_MOST do
+    one.differences, one.waiting = differences_of(self, one.entity, one.said)
+    if not (next(one.differences) or one.why) or not was_told_since(one.entity, since_s) then
+      break
+    end
+    since_s = mirrors.now_s(self.conn)
+    one.page = page_now(self, one.page)
+    one.entity = mirrors.read(self.conn, self.kind, { one.entity.id })[one.entity.id]
+    if not one.page or not one.entity.row then
+      return false
+    end
+    one.said = read(self, one.page)
+    one.why = one.why and not is_page_of(one.entity, one.page) and one.why or nil
+  end
+  return true
 end
 
 local function compare(self, entity, page, said, why)
-  local differences = differences_of(self, entity, said)
-  if next(differences) and was_told_meanwhile(self, entity) then
-    entity, page, said = look_again(self, entity, page)
-    differences = entity.row and differences_of(self, entity, said) or {}
+  local one = { entity = entity, page = page, said = said, why = why }
+  if not look(self, one) then
+    self.seen[entity.id] = nil -- what is left of it is met among the entities
+    self.result.counts.pages = self.result.counts.pages - (one.page and 0 or 1)
+    return
   end
-  if not next(differences) and not why then
+  local is_same = not next(one.differences) and not one.why
+  if is_same and not one.waiting[1] then
     count(self, "equal")
-  elseif entity.is_coming then
+  elseif one.entity.is_coming or is_same and is_waiting(self, one.entity, one.waiting) then
     count(self, "on_their_way")
   else
-    differing(self, entity, page, said, differences, why)
+    differing(self, one.entity, one.page, one.said, one.differences, one.why or is_same and "waits" or nil, one.waiting)
   end
 end
 
@@ -135,7 +190,7 @@ end
 local function take_pages(self, pages)
   local ids, own = {}, {}
   for _, page in ipairs(pages) do
-    local said = properties.read_all(self.target.client:complete(page))
+    local said = read(self, page)
     local id, is_own = owner_of(self, page, said)
     if not id then
       add(self, { finding = "extra", page_id = page.id, page = page, said = said, why = "notions_own",
@@ -191,20 +246,42 @@ local function extra_of_gone(self, entity, claims)
   end
 end
 
+--- A page more that carries an entity's id, unless the relay put it into the trash meanwhile.
+local function duplicate(self, entity, page)
+  if was_told_since(entity, self.started_s) and not page_now(self, page) then
+    self.result.counts.pages = self.result.counts.pages - 1
+    return
+  end
+  add(self, { finding = "duplicate", entity_id = entity.id, page_id = page.id, page = page, entity = entity,
+    details = { name = name_of(entity, page) } })
+end
+
+--- The page of those that carry an entity's id which is its own: the one that Postgres knows by
+--- now, else the oldest.
+local function own_claim(entity, claims)
+  for i, claim in ipairs(claims) do
+    if is_page_of(entity, claim.page) then
+      return i
+    end
+  end
+  return 1
+end
+
 local function settle_claims(self, entity, claims)
   if not entity.row then
     return extra_of_gone(self, entity, claims)
   end
-  local first = 1
+  local own
   if not self.seen[entity.id] then
     self.seen[entity.id] = true
-    compare(self, entity, claims[1].page, claims[1].said, "unlinked")
-    first = 2
+    own = own_claim(entity, claims)
+    local page = claims[own].page
+    compare(self, entity, page, claims[own].said, not is_page_of(entity, page) and "unlinked" or nil)
   end
-  for i = first, #claims do
-    local page = claims[i].page
-    add(self, { finding = "duplicate", entity_id = entity.id, page_id = page.id, page = page, entity = entity,
-      details = { name = name_of(entity, page) } })
+  for i, claim in ipairs(claims) do
+    if i ~= own then
+      duplicate(self, entity, claim.page)
+    end
   end
 end
 
@@ -237,7 +314,7 @@ local function take_missing(self, ids)
   local entities = mirrors.read(self.conn, self.kind, ids)
   for _, id in ipairs(ids) do
     local entity = entities[id]
-    if entity.row and (entity.is_coming or was_told_meanwhile(self, entity)) then
+    if entity.row and (entity.is_coming or was_told_since(entity, self.started_s)) then
       count(self, "on_their_way")
     elseif entity.row then
       add(self, { finding = "missing", entity_id = id, page_id = entity.page_id, entity = entity,

@@ -4,17 +4,18 @@
 --- What fails is tried again later, what cannot succeed is set aside with its reason, and
 --- what is not the change's own fault (Notion down, a rate limit, a wrong key, a database that
 --- does not fit the policy) never counts against it.
+local conflicts = require "ligase.sync.conflicts"
 local delivery = require "ligase.sync.delivery"
 local entities = require "ligase.store.entities"
 local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
+local linkers = require "ligase.store.linkers"
 local mirrors = require "ligase.store.mirrors"
 local options_of = require "ligase.base.options"
 local outbox = require "ligase.store.outbox"
 local page_owners = require "ligase.store.page_owners"
 local sys = require "sys"
 local text = require "ligase.base.text"
-local values = require "ligase.sync.values"
 
 local M = {}
 
@@ -68,6 +69,7 @@ end
 ---@field conn table
 ---@field target ligase.notion_target
 ---@field claim ligase.outbox_claim|nil in hand
+---@field about string|nil its entity, for messages
 ---@field blocked table<string, number> types whose database does not fit, and until when
 ---@field counts table<string, integer>
 local Relay = {}
@@ -145,45 +147,7 @@ local function described(failure)
   return (errors.describe(failure):match("^[^\n]*"))
 end
 
-local function tell_conflicts(self, about, conflicts)
-  for _, name in ipairs(values.names(self.target:entity(self.claim.entity_type))) do
-    local conflict = conflicts[name]
-    if conflict then
-      local taken = self.target:rule(self.claim.entity_type).conflict
-      tell(self, "conflict", ("%s: '%s' was changed in Notion to %s, and should be %s: %s"):format(about, name,
-        values.shown(conflict.page), values.shown(conflict.wanted), conflict.unknown
-        and "left as it is, for it refers to a page that is no entity's (" .. conflict.unknown .. ")"
-        or taken == "notion" and "taken into Postgres" or taken == "postgres" and "overwritten"
-        or "left as it is; ligase reconcile settles it"))
-    end
-  end
-end
-
 -- ---- ending a delivery -----------------------------------------------------
-
---- What people wrote in the page, as fields for Postgres. A relation to a page that is no entity's
---- stays a conflict: taken without that page, it would be taken out of Notion, too.
-local function fields_of_conflicts(self, delivered)
-  local policy, said, told = self.target:entity(delivered.entity.type), {}, delivered.told
-  for name, conflict in pairs(delivered.conflicts) do
-    said[name] = conflict.page
-  end
-  local kinds_of_links = {}
-  for _, link in pairs(policy.kind.links) do
-    kinds_of_links[#kinds_of_links + 1] = link.kind
-  end
-  local fields, unknown = values.fields(policy, said, mirrors.ids_of_pages(self.conn, kinds_of_links),
-    delivered.conflicts)
-  for _, reference in ipairs(unknown) do
-    local name = reference.property
-    local conflict = delivered.conflicts[name]
-    conflict.unknown, fields[policy.by_name[name].link] = reference.page_id, nil
-    told.properties[name] = conflict.delivered ~= json.null and conflict.delivered or nil
-    told.conflict = told.conflict or {}
-    told.conflict[name] = conflict
-  end
-  return fields
-end
 
 --- Puts what people wrote in the page into Postgres, where the policy says so.
 local function take_conflicts(self, entity, fields)
@@ -193,10 +157,18 @@ local function take_conflicts(self, entity, fields)
   end)
 end
 
+--- Whether the entity has its page from now on: others may have been told without their reference
+--- to it.
+local function has_come(delivered)
+  local mirror, told = delivered.entity.mirror, delivered.told
+  return told ~= nil and told.page_id ~= nil and not told.trashed
+    and (not mirror or mirror.page_id ~= told.page_id or mirror.trashed_at ~= nil or mirror.intended ~= nil)
+end
+
 local function complete(self, delivered)
   local conn, claim, told = self.conn, self.claim, delivered.told
   local is_taken = delivered.conflicts and self.target:rule(claim.entity_type).conflict == "notion"
-  local fields = is_taken and fields_of_conflicts(self, delivered) or {}
+  local fields = is_taken and conflicts.fields(conn, self.target, delivered) or {}
   conn:transaction(function()
     if not outbox.finish(conn, claim, { state = "done" }) then
       raise_lost()
@@ -210,6 +182,9 @@ local function complete(self, delivered)
     end
     if told and told.page_id and not told.trashed then
       outbox.wake(conn, claim.entity_id)
+    end
+    if has_come(delivered) then
+      linkers.tell(conn, claim.entity_type, claim.entity_id, (self.target:types()))
     end
   end)
 end
@@ -368,6 +343,26 @@ local function refuse_page(self, failure)
   set_aside(self, failure)
 end
 
+--- A function of the policy fails: as with a database that does not fit, the changes of the type
+--- wait until it is mended.
+local function wait_for_policy(self, failure)
+  local entity_type = self.claim.entity_type
+  failure.message = ("%s: %s"):format(self.about, failure.message)
+  failure.entity_type = entity_type
+  failure.hint = ("All changes of %s wait: mend recipes/policy.lua, then: ligase sync (one that watches is started "
+    .. "again)"):format(self.target:entity(entity_type).kind.plural)
+  block(self, failure)
+end
+
+--- What cannot be delivered as it is says of which entity, and how it is tried again.
+local function set_usage_aside(self, failure)
+  if self.about and not failure.message:find(self.about, 1, true) then
+    failure.message = ("%s: %s"):format(self.about, failure.message)
+  end
+  failure.hint = ("%s, then: ligase outbox --retry all"):format(failure.hint or "Mend that")
+  set_aside(self, failure)
+end
+
 local function failed(self, failure)
   if is_lost(failure) then
     self.counts.lost = self.counts.lost + 1
@@ -375,8 +370,11 @@ local function failed(self, failure)
     failed_in_notion(self, failure)
   elseif page_owners.is_taken(failure) then
     refuse_page(self, failure)
-  elseif errors.is(failure, "usage")
-    or errors.is(failure, "database") and failure.code == UNIQUE_VIOLATION then
+  elseif errors.is(failure, "usage") and failure.code == "policy_function" then
+    wait_for_policy(self, failure)
+  elseif errors.is(failure, "usage") then
+    set_usage_aside(self, failure)
+  elseif errors.is(failure, "database") and failure.code == UNIQUE_VIOLATION then
     set_aside(self, failure)
   else
     local claim = self.claim
@@ -393,7 +391,8 @@ local function deliver(self)
   local claim, policy = self.claim, self.target:entity(self.claim.entity_type)
   local entity = mirrors.read(self.conn, policy.kind, { claim.entity_id })[claim.entity_id]
   local about = delivery.about(policy, entity, claim.payload)
-  local delivered = delivery.deliver(self.target, self.conn, entity, claim.payload)
+  self.about = about
+  local delivered = delivery.deliver(self.target, self.conn, entity, claim)
   if delivered.outcome == "waits" then
     self.counts.waits = self.counts.waits + 1
     return wait(self, delivered.waiting, about)
@@ -405,14 +404,14 @@ local function deliver(self)
   for _, note in ipairs(delivered.notes) do
     tell(self, "note", note)
   end
-  if delivered.conflicts then
-    tell_conflicts(self, about, delivered.conflicts)
+  for _, line in ipairs(delivered.conflicts and conflicts.lines(self.target, about, delivered) or {}) do
+    tell(self, "conflict", line)
   end
   tell(self, "delivered", ("%s: %s"):format(about, delivered.outcome))
 end
 
 local function work_on(self, claim)
-  self.claim = claim
+  self.claim, self.about = claim, nil
   local done, failure = xpcall(deliver, errors.explained, self)
   if not done then
     failed(self, failure)

@@ -8,6 +8,7 @@ local emptied = require "ligase.sync.emptied"
 local entities = require "ligase.store.entities"
 local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
+local linkers = require "ligase.store.linkers"
 local mirrors = require "ligase.store.mirrors"
 local outbox = require "ligase.store.outbox"
 local taking = require "ligase.sync.taking"
@@ -70,7 +71,7 @@ local function notion_missing(self, finding)
     elseif place == "restored" then
       local mirror = finding.entity.mirror
       mirrors.settle(self.conn, finding.entity, { page_id = finding.page_id,
-        properties = mirror and mirror.properties or {} })
+        properties = mirror and mirror.properties or {}, seen = mirror and mirror.seen })
     end
     tell_outbox(self, finding, place == "restored" and "update" or "create")
   end)
@@ -111,6 +112,10 @@ local function notion_differing(self, finding)
   if was_changed(self, finding) then
     return
   end
+  if finding.why == "waits" then
+    tell_outbox(self, finding, "update")
+    return fixed(self, finding)
+  end
   local those, conflicts = writable(finding, "notion", self.overwrite)
   if not next(those) and finding.why ~= "unlinked" then
     return left(finding, "it was changed in Notion: take that into Postgres with --fix postgres, or replace it with "
@@ -125,7 +130,11 @@ local function notion_differing(self, finding)
     delivered[name] = finding.said[name] -- so that the relay finds the page as it expects it
   end
   self.conn:transaction(function()
-    mirrors.settle(self.conn, finding.entity, { page_id = finding.page.id, properties = delivered })
+    mirrors.settle(self.conn, finding.entity, { page_id = finding.page.id, properties = delivered,
+      seen = mirror and mirror.seen })
+    if finding.why == "unlinked" then
+      linkers.tell(self.conn, finding.entity.type, finding.entity.id, (self.target:types()))
+    end
     tell_outbox(self, finding, "update")
   end)
   if conflicts == 0 then
@@ -190,16 +199,16 @@ local function fields_of(self, finding, those)
 end
 
 local function take_fields(self, finding, those, fields)
-  local kind, delivered = self.comparison.policy.kind, {}
+  local kind, delivered, mirror = self.comparison.policy.kind, {}, finding.entity.mirror
   fields.id = finding.entity.id
   entities.change(self.conn, { command = "reconcile", arguments = { page = finding.page.id } }, function(changes)
     changes:upsert(kind.name, { fields })
     for _, name in ipairs(values.names(self.comparison.policy)) do
-      local mirror = finding.entity.mirror
       delivered[name] = those[name] and finding.said[name] or not those[name] and mirror and mirror.properties[name]
         or nil
     end
-    mirrors.settle(self.conn, finding.entity, { page_id = finding.page.id, properties = delivered })
+    mirrors.settle(self.conn, finding.entity, { page_id = finding.page.id, properties = delivered,
+      seen = mirror and mirror.seen })
   end)
 end
 
@@ -217,6 +226,9 @@ end
 local function postgres_differing(self, finding)
   if was_changed(self, finding) then
     return
+  end
+  if finding.why == "waits" then
+    return left(finding, "what it refers to has no page: make it with --fix notion")
   end
   local those, conflicts = writable(finding, "postgres", self.overwrite)
   those[self.comparison.policy.id_property] = nil

@@ -7,14 +7,16 @@
 --- sides is a conflict: the policy's rule decides, and while Notion is written first, Notion
 --- wins.
 local entities = require "ligase.store.entities"
-local entity_values = require "ligase.store.entity_values"
 local errors = require "ligase.base.errors"
 local json = require "ligase.base.json"
+local linkers = require "ligase.store.linkers"
 local mirrors = require "ligase.store.mirrors"
 local narratives = require "ligase.store.narratives"
 local notion = require "ligase.io.notion"
 local outbox = require "ligase.store.outbox"
+local page_entities = require "ligase.sync.page_entities"
 local properties = require "ligase.io.notion.properties"
+local target_of = require "ligase.sync.target"
 local text = require "ligase.base.text"
 local values = require "ligase.sync.values"
 
@@ -59,82 +61,25 @@ local function problem(self, one, message, hint)
   list[#list + 1] = { page_id = one.page.id, name = one.name, message = message, hint = hint }
 end
 
--- ---- whose page it is ------------------------------------------------------
+-- ---- pages that changed meanwhile --------------------------------------------
 
-local function claimed_id(self, said)
-  local id = said[self.policy.id_property]
-  return type(id) == "string" and entities.is_id(id) and id:lower() or nil
+--- What a page says. Raises when a property is missing: nothing of it may be taken for empty.
+local function read(self, page)
+  self.target:check_page(self.policy.type, page, ("%s '%s'"):format(self.policy.kind.name, properties.title(page)))
+  return properties.read_all(self.target.client:complete(page))
 end
 
---- What a page says in these columns, as they would hold it, with \0 in between, and the first of
---- them; nil when it does not say.
-local function key_of(kind, columns, fields)
-  local parts = {}
-  for i, column in ipairs(columns) do
-    local value = fields[column]
-    value = value ~= nil and entity_values.convert(kind.fields[column], value)
-    if not value or value == json.null then
-      value = kind.fields[column].empty
-    end
-    if value == nil then
-      return nil
-    end
-    parts[i] = value
-  end
-  return table.concat(parts, "\0"), parts[1]
-end
-
---- The entities that pages without an id mean by what they say in these columns.
-local function find_by(self, list, columns)
-  local kind, first, keys = self.policy.kind, {}, {}
-  for _, one in ipairs(list) do
-    if not one.id and not one.new_id then
-      keys[one], first[#first + 1] = key_of(kind, columns, one.all)
-    end
-  end
-  local ids = #first > 0 and mirrors.by_columns(self.conn, kind, columns, first) or {}
-  for one, key in pairs(keys) do
-    one.id = ids[key]
-  end
-end
-
---- Finds the entity of each page, or what makes a new one of it.
-local function find_entities(self, list)
-  local kind, claimed, ids = self.policy.kind, {}, {}
-  for _, one in ipairs(list) do
-    one.new_id = nil
-    one.id = self.owners[values.page_key(one.page.id)] or claimed_id(self, one.said)
-    claimed[#claimed + 1] = one.id
-  end
-  local known = mirrors.read(self.conn, kind, claimed)
-  for _, one in ipairs(list) do
-    if one.id and not known[one.id].row then
-      one.new_id, one.id = one.id, nil -- it was made while Notion was written first
-    end
-  end
-  find_by(self, list, kind.identity)
-  if kind.identity[1] ~= "name" then
-    find_by(self, list, { "name" })
-  end
-  for _, one in ipairs(list) do
-    ids[#ids + 1] = one.id
-  end
-  known = mirrors.read(self.conn, kind, ids)
-  for _, one in ipairs(list) do
-    one.entity = one.id and known[one.id]
-  end
-end
-
---- What a page says now. False when it is there no more.
+--- What a page says now. False when it is not there any more, or lies in another database.
 local function read_again(self, one)
   local client = self.target.client
   local looked, page = xpcall(client.page, errors.explained, client, one.page.id, { about = one.name })
   if not looked and not (errors.is(page, "notion") and page.status == 404) then
     error(page, 0)
-  elseif not looked or page.in_trash or page.archived then
+  elseif not looked or page.in_trash or page.archived
+    or not target_of.is_of(self.target:source(self.policy.type), page) then
     return false
   end
-  one.page, one.said = page, properties.read_all(client:complete(page))
+  one.page, one.said = page, read(self, page)
   one.name, one.all = properties.title(page), (values.fields(self.policy, one.said, self.owners))
   return true
 end
@@ -159,7 +104,7 @@ local function look_again(self, list)
     end
     list = left
     if is_again then
-      find_entities(self, list)
+      page_entities.find(self, list)
     end
   until not is_again
   return list
@@ -173,7 +118,7 @@ local function has_other_page(one)
 end
 
 local function refuse_second(self, one)
-  local carries_id = claimed_id(self, one.said) == one.entity.id
+  local carries_id = page_entities.claimed_id(self.policy, one.said) == one.entity.id
   problem(self, one, ("%s '%s' has another page already (%s)"):format(self.policy.kind.name,
     one.entity.row.name, one.entity.page_id), carries_id
     and ("The page carries its id, as a copy of its page does: empty the property '%s', or put the page into the trash")
@@ -252,8 +197,19 @@ local function choose(self, one)
   return only
 end
 
+--- Of a page that becomes a new entity all is taken but what only shows what ligase reckons.
+local function leave_reckoned(self, one)
+  for _, property in ipairs(self.policy.properties) do
+    one.untaken[property.name] = not values.is_readable(self.policy, property) or nil
+  end
+end
+
 local function read_fields(self, one)
+  one.untaken = {}
   local only = one.entity and choose(self, one) or nil
+  if not one.entity then
+    leave_reckoned(self, one)
+  end
   local unknown
   one.fields, unknown = values.fields(self.policy, one.said, self.owners, only)
   for _, reference in ipairs(unknown) do
@@ -275,14 +231,34 @@ end
 
 -- ---- both sides ------------------------------------------------------------
 
---- Whether a page differs only in values that are held: then there is nothing to tell Notion.
-local function is_only_held(self, one, wanted)
-  for name in pairs(values.differences(self.policy, wanted, one.said)) do
+--- Whether the differences are only values that are held: then there is nothing to tell Notion.
+local function is_only_held(one, differences)
+  for name in pairs(differences) do
     if not (one.held and one.held[name]) then
       return false
     end
   end
   return true
+end
+
+--- What both sides say, as far as they say the same: what was not taken, or left nothing in
+--- Postgres, stays people's, and must not be overwritten as if it had been delivered. And what is
+--- Notion's own.
+local function known_of(self, one, wanted)
+  local mirror = one.entity and one.entity.mirror or { properties = {}, seen = {} }
+  local before, delivered, seen = mirror.properties, {}, {}
+  for _, name in ipairs(values.names(self.policy)) do
+    local said, property_type = one.said[name], values.type_of(self.policy, name)
+    if values.same(property_type, said, wanted[name])
+      or not one.untaken[name] and not values.same(property_type, wanted[name], nil) then
+      delivered[name] = said
+    else
+      delivered[name] = before[name]
+    end
+    local is_own = values.is_notions_own(self.policy, name, wanted[name], delivered[name])
+    seen[name] = is_own and said or not is_own and mirror.seen[name] or nil
+  end
+  return delivered, seen
 end
 
 --- Both sides are noted as the same where they are. Gives the ids of the entities.
@@ -294,21 +270,21 @@ local function settle(self, list)
       self.owners[values.page_key(one.page.id)] = one.id
     end
   end
-  local now = mirrors.read(self.conn, self.policy.kind, ids)
+  local now, mirrored = mirrors.read(self.conn, self.policy.kind, ids), (self.target:types())
   self.conn:transaction(function()
     for _, one in ipairs(list) do
-      local entity, delivered = now[one.id], {}
-      local before = one.entity and one.entity.mirror
-      for _, name in ipairs(values.names(self.policy)) do
-        delivered[name] = not one.untaken[name] and one.said[name] or one.untaken[name] and before
-          and before.properties[name] or nil
-      end
+      local entity = now[one.id]
       local wanted = values.wanted(self.policy, entity)
-      local is_equal = not next(values.differences(self.policy, wanted, one.said))
-      mirrors.settle(self.conn, entity, { page_id = one.page.id, properties = delivered,
+      local delivered, seen = known_of(self, one, wanted)
+      local differences = values.differences(self.policy, wanted, one.said, delivered)
+      local is_equal = not next(differences)
+      mirrors.settle(self.conn, entity, { page_id = one.page.id, properties = delivered, seen = seen,
         sha256 = is_equal and values.sha256(self.policy, wanted) or nil,
         edited_at = not one.held and notion.settled_edit(one.page) or nil })
-      if not is_equal and self.rule.is_mirrored and not is_only_held(self, one, wanted) then
+      if one.entity and values.page_key(one.entity.page_id or "") ~= values.page_key(one.page.id) then
+        linkers.tell(self.conn, entity.type, entity.id, mirrored)
+      end
+      if not is_equal and self.rule.is_mirrored and not is_only_held(one, differences) then
         outbox.tell(self.conn, entity.type, entity.id, "update", json.encode { name = one.name })
       end
     end
@@ -356,7 +332,7 @@ local function is_alone(self, one)
   if one.entity then
     return true
   end
-  find_entities(self, { one })
+  page_entities.find(self, { one })
   if has_other_page(one) then
     refuse_second(self, one)
     return false
@@ -438,11 +414,11 @@ function M.take(conn, target, entity_type, pages, given)
     taken = M.nothing() }, Taking)
   local list = {}
   for i, page in ipairs(pages) do
-    local said = properties.read_all(target.client:complete(page))
+    local said = read(self, page)
     list[i] = { page = page, said = said, name = properties.title(page), untaken = {}, read_s = given.listed_s,
       markdown = given.markdown and given.markdown[page.id], all = (values.fields(policy, said, self.owners)) }
   end
-  find_entities(self, list)
+  page_entities.find(self, list)
   local kept = {}
   for _, one in ipairs(look_again(self, list)) do
     if has_other_page(one) then

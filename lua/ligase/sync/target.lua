@@ -84,16 +84,20 @@ local function needs(entity_policy)
   return list
 end
 
-local function refuse_schema(entity_policy, source, findings)
+local function listed(findings)
   local parts = {}
   for i, found in ipairs(findings) do
     parts[i] = found.problem == "missing" and ("'%s' (%s) is missing"):format(found.name, found.wanted)
       or found.problem == "title" and ("its title is called '%s', not '%s'"):format(tostring(found.found), found.name)
       or ("'%s' is a %s, not a %s"):format(found.name, tostring(found.found), found.wanted)
   end
+  return text.enumerate(parts, "and")
+end
+
+local function refuse_schema(entity_policy, source, findings)
   errors.raise { kind = "notion", code = "schema", outcome = "refused",
     message = ("the Notion database of %s (%s) does not fit the policy: %s (GET /v1/data_sources/%s)"):format(
-      entity_policy.kind.plural, entity_policy.database, text.enumerate(parts, "and"), source.id),
+      entity_policy.kind.plural, entity_policy.database, listed(findings), source.id),
     hint = "Add what is missing with: ligase notion check --create; or change recipes/policy.lua" }
 end
 
@@ -139,6 +143,42 @@ end
 ---@param entity_type string
 function Target:forget(entity_type)
   self.sources[entity_type] = nil
+end
+
+--- Makes sure that a page has the properties that the policy shows, each of its type: what is
+--- absent in Notion's answer says nothing, and must not pass for what people emptied. Raises
+--- "notion" when one is missing; `entity_type` says that all of the type are concerned, `final`
+--- that this page alone is.
+---@param entity_type string
+---@param page table as Notion gives it
+---@param about string the entity or page, as "program 'ALS'"
+function Target:check_page(entity_type, page, about)
+  local entity = self:entity(entity_type)
+  local findings = schema.compare(page.properties, needs(entity))
+  if #findings == 0 then
+    return
+  end
+  self:forget(entity_type)
+  local source = self:source(entity_type) -- raises what is wrong with the database itself
+  if not M.is_of(source, page) then
+    errors.raise { kind = "notion", code = "elsewhere", outcome = "refused", final = true, about = about,
+      message = ("the page of %s does not lie in the database of %s (%s): %s (GET /v1/pages/%s)"):format(about,
+        entity.kind.plural, entity.database, listed(findings), page.id),
+      hint = ("Link the right page, or none, so that one is made: ligase %s --notion-page ''; then: ligase outbox "
+        .. "--retry all"):format((about:gsub("^%S+", "%0 update", 1))) }
+  end
+  errors.raise { kind = "notion", code = "schema", outcome = "refused", entity_type = entity_type,
+    message = ("the Notion database of %s (%s) was being changed: on the page of %s, %s (GET /v1/pages/%s)"):format(
+      entity.kind.plural, entity.database, about, listed(findings), page.id), hint = "Do it again" }
+end
+
+--- Whether a page lies in a data source.
+---@param source table
+---@param page table as Notion gives it
+---@return boolean
+function M.is_of(source, page)
+  local parent = page.parent and page.parent.data_source_id
+  return type(parent) == "string" and values.page_key(parent) == values.page_key(source.id)
 end
 
 --- The live pages that carry an id of ligase's, the oldest first.

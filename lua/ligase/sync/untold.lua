@@ -40,7 +40,7 @@ local function action_for(entity, policy, shown)
     return "update"
   end
   local wanted = values.wanted(policy, entity, shown)
-  return next(values.differences(policy, wanted, mirror.properties)) and "update" or nil
+  return next(values.differences(policy, wanted, mirror.properties, mirror.properties)) and "update" or nil
 end
 
 --- What Notion has not been told of among these entities of one type.

@@ -77,11 +77,15 @@ local TO_PROPERTY = { title = as_text, rich_text = as_text, url = as_text, email
   select = as_option, status = as_option, multi_select = as_options, number = as_is, checkbox = as_is, date = as_is,
   files = as_is }
 
+--- Says which function failed, and where: in the line that raised, else where the function begins.
 local function refuse_function(entity_policy, property, which, problem)
-  errors.raise { kind = "usage", code = "policy",
+  local words = tostring(errors.is(problem) and problem.message or problem):match "^[^\n]*"
+  local file, line, rest = words:match "^(.-):(%d+): (.*)$"
+  local info = debug.getinfo(property[which], "S")
+  errors.raise { kind = "usage", code = "policy_function", file = file or info.short_src,
+    line = math.tointeger(tonumber(line)) or info.linedefined,
     message = ("the %s function of property '%s' of %s failed: %s"):format(which, property.name,
-      entity_policy.kind.plural, tostring(errors.is(problem) and problem.message or problem)),
-    hint = "Mend recipes/policy.lua" }
+      entity_policy.kind.plural, rest or words), hint = "Mend recipes/policy.lua" }
 end
 
 local function called(entity_policy, property, which, ...)
@@ -266,7 +270,21 @@ local function or_null(value)
   return value == nil and null or value
 end
 
---- The properties in which a page does not say what it should.
+--- Whether what a page says of a property is nobody's but Notion's: it only shows what ligase
+--- reckons, and there ligase has nothing and never wrote anything, as of a dataset whose page is
+--- older than its first revision.
+---@param entity_policy ligase.entity_policy
+---@param name string
+---@param wanted any
+---@param delivered any
+---@return boolean
+function M.is_notions_own(entity_policy, name, wanted, delivered)
+  local property = entity_policy.by_name[name]
+  return property ~= nil and is_empty(wanted) and is_empty(delivered) and not M.is_readable(entity_policy, property)
+end
+
+--- The properties in which a page does not say what it should, without those that are Notion's
+--- own.
 ---@param entity_policy ligase.entity_policy
 ---@param wanted table<string, any>
 ---@param page table<string, any> what the page says
@@ -274,10 +292,12 @@ end
 ---@return table<string, ligase.property_difference> by name of the property
 function M.differences(entity_policy, wanted, page, delivered)
   local found = {}
+  delivered = delivered or {}
   for _, name in ipairs(M.names(entity_policy)) do
-    if not M.same(M.type_of(entity_policy, name), wanted[name], page[name]) then
+    if not M.same(M.type_of(entity_policy, name), wanted[name], page[name])
+      and not M.is_notions_own(entity_policy, name, wanted[name], delivered[name]) then
       found[name] = { wanted = or_null(wanted[name]), page = or_null(page[name]),
-        delivered = or_null(delivered and delivered[name]) }
+        delivered = or_null(delivered[name]) }
     end
   end
   return found
@@ -287,35 +307,33 @@ end
 ---@field write table<string, any> what is to be written, json.null for what is to be emptied
 ---@field conflicts table<string, ligase.property_difference> what people changed
 ---@field baseline table<string, any> what was delivered for sure, or is known to have arrived
+---@field seen table<string, any> what the page says of properties that are Notion's own
 ---@field is_empty boolean nothing is to be written
 
---- What has to be written so that a page says what it should. Without a look at the page:
---- what changed against what was last delivered. With it, properties that people changed
+--- What has to be written so that a page says what it should. Properties that people changed
 --- since are conflicts, which are left out when `keep` says so. What was being written when
---- its outcome got lost is ours too.
+--- its outcome got lost is ours too. What is Notion's own stays.
 ---@param entity_policy ligase.entity_policy
 ---@param wanted table<string, any>
----@param delivered table<string, any> what was last delivered
----@param page table<string, any>|nil what the page says
+---@param page table<string, any> what the page says
+---@param known {delivered: table, intended: table|nil, seen: table|nil} by name: what was last delivered; what was
+--- being written, json.null for what was being emptied; what the page said that was Notion's own then
 ---@param keep boolean|nil
----@param intended table<string, any>|nil what was being written, json.null for what was being emptied
 ---@return ligase.delivery_plan
-function M.plan(entity_policy, wanted, delivered, page, keep, intended)
-  local plan = { write = {}, conflicts = {}, baseline = {} }
-  intended = intended or {}
+function M.plan(entity_policy, wanted, page, known, keep)
+  local plan = { write = {}, conflicts = {}, baseline = {}, seen = {} }
+  local delivered, intended, seen = known.delivered, known.intended or {}, known.seen or {}
   for _, name in ipairs(M.names(entity_policy)) do
     local property_type = M.type_of(entity_policy, name)
-    local is_ours = name == entity_policy.id_property
     plan.baseline[name] = delivered[name]
-    if page and intended[name] ~= nil and M.same(property_type, page[name], intended[name]) then
+    if intended[name] ~= nil and M.same(property_type, page[name], intended[name]) then
       plan.baseline[name] = page[name]
     end
-    if not page then
-      if intended[name] ~= nil or not M.same(property_type, wanted[name], delivered[name]) then
-        plan.write[name] = or_null(wanted[name])
-      end
+    if M.is_notions_own(entity_policy, name, wanted[name], plan.baseline[name]) then
+      plan.seen[name] = not is_empty(page[name]) and page[name] or nil
     elseif not M.same(property_type, wanted[name], page[name]) then
-      local by_people = not is_ours and not M.same(property_type, page[name], plan.baseline[name])
+      local before = is_empty(plan.baseline[name]) and seen[name] or plan.baseline[name]
+      local by_people = name ~= entity_policy.id_property and not M.same(property_type, page[name], before)
       if by_people then
         plan.conflicts[name] = { delivered = or_null(delivered[name]), page = or_null(page[name]),
           wanted = or_null(wanted[name]) }

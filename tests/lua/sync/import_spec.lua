@@ -277,6 +277,81 @@ describe("import notion", function()
     end)
   end)
 
+  describe("of what only shows what ligase reckons", function()
+    local function old_dataset()
+      return page("datasets", { Name = title "old data", ["Omics Type"] = { select = { name = "lipidomics" } },
+        Rows = { number = 77 }, Source = rich "written by Ann.csv" })
+    end
+
+    local function kept(id)
+      local said = lab:said(id)
+      return { said.Rows, said.Source }
+    end
+
+    local function compared()
+      local sums = reconcile.compare(conn, lab:relay(conn).target, "datasets").counts
+      return { sums.entities, sums.equal }
+    end
+
+    --- The dataset's first revision, by its file.
+    local function ingest()
+      local file = support.tmpfile("lipid,a,b\nPC 34:1,2,3\nPE 36:2,4,5\n", "plasma.csv")
+      local result = lab:ligase { "ingest", "--omics", "lipidomics", "--name", "old data", file, database = url }
+      assert.equal(0, result.code, result.stderr)
+    end
+
+    it("leaves in Notion what people wrote, as long as Postgres has no value for it", function()
+      local id = old_dataset()
+      run()
+      lab:deliver(conn)
+      assert.equal(one("SELECT id FROM datasets").id, lab:said(id)["Ligase ID"])
+      assert.same({ 77, "written by Ann.csv" }, kept(id))
+      assert.same({ 1, 1 }, compared())
+      for _, description in ipairs { "one", "two" } do
+        entities.change(conn, { command = "spec", outbox = true }, function(changes)
+          changes:update("dataset", "old data", { description = description })
+        end)
+        local _, events = lab:deliver(conn)
+        assert.equal("delivered", events[1].kind)
+        run()
+      end
+      assert.same({ 77, "written by Ann.csv" }, kept(id))
+      assert.equal("two", lab:said(id).Description)
+      assert.same({ 1, 1 }, compared())
+      local result = lab:ligase { "outbox", database = url }
+      assert.not_matches("conflict", result.stdout, 1, true)
+    end)
+
+    it("leaves it in Notion whatever is done with edits, and after a repair", function()
+      local policy = require("ligase.sync.policy").load(support.workspace())
+      for _, conflict in ipairs { "show", "postgres", "notion" } do
+        local id = old_dataset()
+        local target = lab:relay(conn).target
+        repair.repair(conn, target, reconcile.compare(conn, target, "datasets"), { side = "postgres" })
+        policy.entities.datasets.phases.dual_write.conflict = conflict
+        lab:deliver(conn, { policy = policy })
+        assert.same({ 77, "written by Ann.csv" }, kept(id))
+        lab:ask("PATCH", "/v1/pages/" .. id, { in_trash = true })
+        conn:query "DELETE FROM datasets"
+        conn:query "DELETE FROM mirrors"
+      end
+    end)
+
+    it("tells the values of the first revision, and shows what people changed in between", function()
+      local id = old_dataset()
+      run()
+      lab:deliver(conn)
+      lab:edit(id, { Source = rich "corrected by Ann.csv" })
+      ingest()
+      run()
+      local _, events = lab:deliver(conn)
+      assert.same({ 2, "corrected by Ann.csv" }, kept(id))
+      assert.equal("conflict", events[1].kind)
+      assert.matches("'Source' was changed in Notion to 'corrected by Ann.csv', and should be 'plasma.csv'",
+        events[1].line, 1, true)
+    end)
+  end)
+
   it("shows what was changed on both sides; Notion wins where it is written first", function()
     local ids = old_lab()
     run()

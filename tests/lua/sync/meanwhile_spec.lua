@@ -1,11 +1,13 @@
 local entities = require "ligase.store.entities"
 local errors = require "ligase.base.errors"
+local host = require "host"
 local import = require "ligase.sync.import"
 local labs = require "tests.lua.sync.lab"
 local policy_of = require "ligase.sync.policy"
 local reconcile = require "ligase.sync.reconcile"
 local repair = require "ligase.sync.repair"
 local support = require "tests.support"
+local sys = require "sys"
 
 local function rich(value)
   return { rich_text = { { text = { content = value } } } }
@@ -194,7 +196,34 @@ describe("what happens meanwhile, or by strangers,", function()
     end)
     local counts, events = lab:deliver(conn, { policy = policy })
     assert.same({ 1, 1 }, { counts.dead, counts.updated })
-    assert.truthy(events[1].line:find("'Molecular Weight' of compounds is a number", 1, true))
+    assert.truthy(events[1].line:find("compound 'C-1': property 'Molecular Weight' of compounds is a number", 1, true))
+    assert.truthy(events[1].line:find("then: ligase outbox --retry all", 1, true))
+  end)
+
+  it("a function of the policy that fails lets the changes of its type wait, and says where it is", function()
+    local folder = support.workspace()
+    sys.mkdir(folder .. "/recipes")
+    local source = sys.read_file(host.home .. "/recipes/policy.lua")
+    local bad = source:gsub('column = "description" },', 'column = "description",\n          write = function(v) '
+      .. 'return v .. nil end },', 1)
+    sys.write_file(folder .. "/recipes/policy.lua", bad)
+    local _, line = bad:sub(1, bad:find("v .. nil", 1, true)):gsub("\n", "")
+    programs("ALS", "FTD")
+    update("ALS", { description = "new" })
+    update("FTD", { description = "new" })
+    change(function(changes) changes:create("compound", { code = "C-1" }) end)
+    local counts, events = lab:deliver(conn, { policy = policy_of.load(folder) })
+    assert.same({ 0, 1, 0 }, { counts.dead, counts.created, counts.updated })
+    local blocked = {}
+    for _, event in ipairs(events) do
+      blocked[#blocked + 1] = event.kind == "blocked" and event.line or nil
+    end
+    assert.equal(1, #blocked)
+    assert.truthy(blocked[1]:find(("/recipes/policy.lua:%d: program 'ALS': the write function of property "
+      .. "'Description' of programs failed: attempt to concatenate a nil value"):format(line + 1), 1, true), blocked[1])
+    assert.truthy(blocked[1]:find("All changes of programs wait", 1, true))
+    sys.write_file(folder .. "/recipes/policy.lua", source)
+    assert.equal(2, lab:deliver(conn, { policy = policy_of.load(folder) }).updated)
   end)
 
   it("names that were exchanged in Notion leave the import its other pages", function()

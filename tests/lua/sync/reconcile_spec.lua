@@ -124,6 +124,129 @@ describe("reconcile", function()
     assert.is_true(told)
   end)
 
+  --- Notion, where something happens as soon as the first pages of a type are listed.
+  local function target_with(work)
+    local it, is_done = target(), false
+    local query = it.client.query
+    it.client.query = function(...)
+      local next_page = query(...)
+      return function()
+        local page = next_page()
+        if page and not is_done then
+          is_done = true
+          work()
+        end
+        return page
+      end
+    end
+    return it
+  end
+
+  it("knows a page that the relay made while pages were read, and one that it took away", function()
+    programs("A")
+    change(conn, function(changes) changes:create("program", { name = "new" }) end)
+    local it = target()
+    local query = it.client.query
+    it.client.query = function(...) -- it lists the page, which Postgres did not know when it began
+      lab:deliver(conn)
+      return query(...)
+    end
+    assert.same({ entities = 2, pages = 2, equal = 2 }, (seen(reconcile.compare(conn, it, "programs"))))
+
+    local twin = lab:ask("POST", "/v1/pages", { parent = { type = "data_source_id",
+      data_source_id = lab.sources.programs }, properties = { Name = { title = { { text = { content = "A" } } } },
+      ["Ligase ID"] = rich(conn:query("SELECT id FROM programs WHERE name = 'A'")[1].id) } }).id
+    assert.same({ entities = 2, pages = 3, equal = 2, duplicates = 1 }, (seen(compare())))
+    it = target_with(function()
+      change(conn, function(changes) changes:update("program", "A", { description = "newer" }) end)
+      lab:deliver(conn)
+      lab:ask("PATCH", "/v1/pages/" .. twin, { in_trash = true })
+    end)
+    assert.same({ entities = 2, pages = 2, equal = 2 }, (seen(reconcile.compare(conn, it, "programs"))))
+  end)
+
+  it("still tells a page that nobody knows when the relay is at work elsewhere", function()
+    programs("A", "B")
+    conn:query "UPDATE programs SET notion_page_id = NULL WHERE name = 'A'"
+    conn:query "UPDATE mirrors SET page_id = NULL WHERE entity_id = (SELECT id FROM programs WHERE name = 'A')"
+    local it = target_with(function()
+      change(conn, function(changes) changes:update("program", "B", { description = "newer" }) end)
+      lab:deliver(conn)
+    end)
+    local comparison = reconcile.compare(conn, it, "programs")
+    assert.same({ entities = 2, pages = 2, equal = 1, differing = 1 }, (seen(comparison)))
+    assert.equal("unlinked", comparison.findings[1].why)
+  end)
+
+  describe("of a reference that was left out", function()
+    --- An experiment whose page was made while programs had no database.
+    local function left_out()
+      change(conn, function(changes)
+        changes:create("program", { name = "A" })
+        changes:create("experiment", { name = "E", programs = { "A" } })
+      end)
+      assert.equal(1, lab:deliver(conn, { settings = { NOTION_PROGRAMS_DB_ID = "" } }).created)
+    end
+
+    local function referred_to()
+      return #lab:said(conn:query("SELECT notion_page_id AS id FROM experiments")[1].id).Programs
+    end
+
+    it("tells it when the page comes", function()
+      left_out()
+      assert.equal(0, referred_to())
+      assert.same({ entities = 1, pages = 1, on_their_way = 1 }, (seen(compare "experiments")))
+      local counts = lab:deliver(conn)
+      assert.same({ 1, 1, 1 }, { counts.created, counts.updated, referred_to() })
+      assert.same({ entities = 1, pages = 1, equal = 1 }, (seen(compare "experiments")))
+    end)
+
+    it("does not count as equal while the page is missing, and is repaired", function()
+      left_out()
+      conn:query "DELETE FROM outbox WHERE state = 'pending'" -- as when programs were not mirrored
+      local comparison = compare "experiments"
+      local counts, words = seen(comparison)
+      assert.same({ entities = 1, pages = 1, differing = 1 }, counts)
+      assert.equal("differing E", words)
+      assert.equal("program 'A'", comparison.findings[1].details.waits_for)
+      local result = lab:ligase { "reconcile", "--entity", "experiments", database = url }
+      assert.equal(1, result.code)
+      assert.matches("experiment 'E': it refers to program 'A', which has no page yet", result.stdout, 1, true)
+      repair.repair(conn, target(), comparison, { side = "postgres" })
+      assert.equal("differing E", select(2, seen(comparison)))
+      repair.repair(conn, target(), comparison, { side = "notion" })
+      assert.equal("differing E fixed", select(2, seen(comparison)))
+      lab:deliver(conn)
+      assert.equal(1, referred_to())
+      assert.same({ entities = 1, pages = 1, equal = 1 }, (seen(compare "experiments")))
+    end)
+
+    it("tells it when another page takes the place of one that is gone", function()
+      change(conn, function(changes)
+        changes:create("experiment", { name = "E", programs = { "A" } })
+      end)
+      lab:deliver(conn)
+      lab:ask("PATCH", "/v1/pages/" .. page_of "A", { in_trash = true })
+      conn:query "UPDATE programs SET notion_page_id = 'aaaaaaaa-0000-4000-8000-000000000001'"
+      conn:query "UPDATE mirrors SET page_id = 'aaaaaaaa-0000-4000-8000-000000000001' WHERE entity_type = 'programs'"
+      repair.repair(conn, target(), compare "programs", { side = "notion" })
+      lab:deliver(conn)
+      assert.same({ page_of "A" }, table.move(lab:said(conn:query("SELECT notion_page_id AS id FROM experiments")[1].id)
+        .Programs, 1, 9, 1, {}))
+      assert.same({ entities = 1, pages = 1, equal = 1 }, (seen(compare "experiments")))
+    end)
+
+    it("tells it when the page is found by an import", function()
+      left_out()
+      conn:query "DELETE FROM outbox WHERE state = 'pending'"
+      lab:ask("POST", "/v1/pages", { parent = { type = "data_source_id", data_source_id = lab.sources.programs },
+        properties = { Name = { title = { { text = { content = "A" } } } } } })
+      require("ligase.sync.import").run(conn, target(), { types = { "programs" } })
+      lab:deliver(conn)
+      assert.equal(1, referred_to())
+    end)
+  end)
+
   it("does not count what lies in the outbox", function()
     programs("A")
     change(conn, function(changes)

@@ -35,7 +35,7 @@ local function policy_with(conflict)
 end
 
 describe("the relay", function()
-  local lab, conn
+  local lab, conn, url
 
   setup(function()
     lab = labs.start()
@@ -46,7 +46,7 @@ describe("the relay", function()
   end)
 
   before_each(function()
-    conn = support.migrated()
+    conn, url = support.migrated()
     lab:faults()
   end)
 
@@ -134,6 +134,143 @@ describe("the relay", function()
     assert.same({ "theirs", "d" }, { lab:said(pages.B).Disease[1], lab:said(pages.B).Description })
     assert.equal("theirs", one(conn, "SELECT disease FROM programs WHERE name = 'B'").disease[1])
     assert.equal("sync", one(conn, "SELECT command FROM runs ORDER BY id DESC LIMIT 1").command)
+  end)
+
+  describe("with a property that is missing in Notion", function()
+    local function set_disease(definition)
+      lab:ask("PATCH", "/v1/data_sources/" .. lab.sources.programs, { properties = { Disease = definition } })
+    end
+
+    local function diseases()
+      return one(conn, "SELECT sum(cardinality(disease))::int AS n FROM programs").n
+    end
+
+    before_each(function()
+      for _, page in ipairs(lab:pages "programs") do
+        lab:ask("PATCH", "/v1/pages/" .. page.id, { in_trash = true })
+      end
+      change(conn, function(changes)
+        for i = 1, 6 do
+          changes:create("program", { name = "P" .. i, disease = "ALS" })
+        end
+      end)
+      lab:deliver(conn)
+    end)
+
+    after_each(function()
+      set_disease { multi_select = {} }
+    end)
+
+    it("leaves the changes of pages that are there, whatever the policy does with people's edits", function()
+      for _, conflict in ipairs { "show", "postgres", "notion" } do
+        for _, definition in ipairs { labs.json.null, { number = {} } } do
+          local relay = lab:relay(conn, { policy = policy_with(conflict) })
+          relay.target:source "programs" -- what was found before does not count
+          set_disease(definition)
+          change(conn, function(changes)
+            changes:update("program", "P1", { disease = "ALS; Ageing" })
+            changes:update("program", "P2", { description = "harmless " .. conflict })
+          end)
+          local counts = relay:run()
+          assert.same({ 0, 0, 0 }, { counts.updated + counts.kept, counts.dead, counts.failed })
+          local lines, count = of_kind(relay.events, "blocked")
+          assert.equal(1, count)
+          assert.matches("(NOTION_PROGRAMS_DB_ID) does not fit the policy: 'Disease' ", lines, 1, true)
+          assert.matches("ligase notion check --create", lines, 1, true)
+          assert.equal("", of_kind(relay.events, "conflict"))
+          assert.equal(7, diseases())
+          assert.equal(2, one(conn, "SELECT count(DISTINCT entity_id) AS n FROM outbox WHERE state = 'pending'").n)
+          set_disease { multi_select = {} }
+        end
+      end
+    end)
+
+    it("delivers them once 'notion check' has made it", function()
+      set_disease(labs.json.null)
+      change(conn, function(changes) changes:update("program", "P1", { disease = "ALS; Ageing" }) end)
+      lab:deliver(conn)
+      local result = lab:ligase { "notion", "check", "--create", database = url }
+      assert.equal(0, result.code, result.stderr)
+      assert.matches("programs: 6 pages had a value of 'Disease'. Give them back with: ligase reconcile --entity "
+        .. "programs --fix notion\n", result.stdout, 1, true)
+      local counts, events = lab:deliver(conn, { policy = policy_with "notion" })
+      assert.same({ 1, "" }, { counts.updated, (of_kind(events, "conflict")) })
+      local page = one(conn, "SELECT notion_page_id AS id FROM programs WHERE name = 'P1'").id
+      assert.same({ "ALS", "Ageing" }, table.move(lab:said(page).Disease, 1, 2, 1, {}))
+      result = lab:ligase { "reconcile", "--entity", "programs", "--fix", "notion", database = url }
+      assert.equal(0, result.code, result.stderr .. result.stdout)
+      result = lab:ligase { "import", "notion", "--database", "programs", "--all", database = url }
+      assert.equal(0, result.code, result.stderr .. result.stdout)
+      assert.equal(7, diseases())
+      lab:deliver(conn)
+      for _, row in ipairs(conn:query "SELECT notion_page_id AS id FROM programs") do
+        assert.equal("ALS", lab:said(row.id).Disease[1])
+      end
+    end)
+
+    it("goes by the page itself when the database seems to have it", function()
+      local relay = lab:relay(conn, { policy = policy_with "notion" })
+      local client, page = relay.target.client, relay.target.client.page
+      client.page = function(...)
+        local answer = page(...)
+        answer.properties.Disease = nil
+        return answer
+      end
+      change(conn, function(changes) changes:update("program", "P1", { description = "harmless" }) end)
+      assert.equal(0, relay:run().dead)
+      assert.matches("(NOTION_PROGRAMS_DB_ID) was being changed: on the page of program 'P1', 'Disease' (multi_select) "
+        .. "is missing", of_kind(relay.events, "blocked"), 1, true)
+      assert.same({ 6, "pending" }, { diseases(), labs.states(conn):match "%S+$" })
+    end)
+
+    it("does not empty Postgres when it was made again", function()
+      set_disease(labs.json.null)
+      set_disease { multi_select = {} }
+      change(conn, function(changes) changes:update("program", "P1", { description = "harmless" }) end)
+      local _, events = lab:deliver(conn, { policy = policy_with "notion" })
+      assert.equal(6, diseases())
+      assert.matches("program 'P1': 'Disease' was changed in Notion to nothing, and should be ALS: left as it is, for "
+        .. "most pages lost theirs (0 of the 6 pages that had a value still have one): ligase reconcile --fix notion "
+        .. "--overwrite", of_kind(events, "conflict"), 1, true)
+      local kept = one(conn, "SELECT conflict FROM mirrors WHERE conflict IS NOT NULL").conflict
+      assert.equal("ALS", kept.Disease.wanted[1])
+    end)
+  end)
+
+  it("says that a page does not lie in its database, and goes on with the others", function()
+    change(conn, function(changes)
+      changes:create("program", { name = "A" })
+      changes:create("experiment", { name = "E" })
+    end)
+    lab:deliver(conn)
+    local page = one(conn, "SELECT notion_page_id AS id FROM programs").id
+    conn:query "UPDATE programs SET notion_page_id = NULL" -- nobody's page any more
+    conn:query "DELETE FROM mirrors WHERE entity_type = 'programs'"
+    change(conn, function(changes)
+      changes:create("compound", { name = "C", notion_page_id = page })
+      changes:create("compound", { name = "D" })
+    end)
+    local counts, events = lab:deliver(conn)
+    assert.same({ 1, 1 }, { counts.created, counts.dead })
+    assert.matches("the page of compound 'C' does not lie in the database of compounds (NOTION_COMPOUNDS_DB_ID)",
+      of_kind(events, "dead"), 1, true)
+    assert.matches("ligase compound update 'C' --notion-page ''", of_kind(events, "dead"), 1, true)
+  end)
+
+  it("says what it overwrites where the policy says so, and keeps it in the outbox", function()
+    change(conn, function(changes) changes:create("program", { name = "A", disease = "x", description = "d" }) end)
+    lab:deliver(conn)
+    local page = one(conn, "SELECT notion_page_id AS id FROM programs").id
+    local theirs = ("what a person wrote "):rep(20)
+    lab:edit(page, { Description = { rich_text = { { text = { content = theirs } } } } })
+    change(conn, function(changes) changes:update("program", "A", { disease = "ours" }) end)
+    local _, events = lab:deliver(conn, { policy = policy_with "postgres" })
+    assert.matches("program 'A': 'Description' was changed in Notion to 'what a person .* and should be 'd': "
+      .. "overwritten", (of_kind(events, "conflict")))
+    assert.same({ "d", "ours" }, { lab:said(page).Description, lab:said(page).Disease[1] })
+    local noted = one(conn, "SELECT payload FROM outbox ORDER BY id DESC LIMIT 1").payload
+    assert.equal(theirs, noted.overwritten.Description)
+    assert.equal(0, one(conn, "SELECT count(*) AS n FROM mirrors WHERE conflict IS NOT NULL").n)
   end)
 
   it("puts the page of a deleted entity into the trash, and takes it out again", function()
@@ -345,9 +482,13 @@ describe("the relay", function()
     local page = one(conn, "SELECT notion_page_id AS id FROM programs").id
     lab:ask("PATCH", "/v1/pages/" .. page, { in_trash = true })
     change(conn, function(changes) changes:update("program", "A", { description = "d" }) end)
-    local _, events = lab:deliver(conn)
-    assert.matches("cannot update the page of program 'A' in Notion: it lies in the trash, where somebody put it "
-      .. "(GET /v1/pages/" .. page, of_kind(events, "dead"), 1, true)
+    local _, events
+    for _, conflict in ipairs { "postgres", "notion", "show" } do
+      outbox.try_again(conn)
+      _, events = lab:deliver(conn, { policy = policy_with(conflict) })
+      assert.matches("cannot update the page of program 'A' in Notion: it lies in the trash, where somebody put it "
+        .. "(GET /v1/pages/" .. page, of_kind(events, "dead"), 1, true)
+    end
     lab:ask("PATCH", "/v1/pages/" .. page, { in_trash = false })
     outbox.try_again(conn)
     assert.equal(1, lab:deliver(conn).updated)

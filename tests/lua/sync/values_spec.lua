@@ -66,19 +66,33 @@ describe("the values of a page", function()
   it("are written where they changed, and kept where people changed them", function()
     local delivered = { Name = "x", Description = "old", Stage = "s" }
     local wanted = { Name = "x", Description = "new", Stage = "t" }
-    local plan = values.plan(experiments, wanted, delivered)
+    local theirs = { Name = "x", Description = "theirs", Stage = "s" }
+    local plan = values.plan(experiments, wanted, delivered, { delivered = delivered })
     assert.same({ Description = "new", Stage = "t" }, plan.write)
-    plan = values.plan(experiments, wanted, delivered, { Name = "x", Description = "theirs", Stage = "s" }, true)
+    plan = values.plan(experiments, wanted, theirs, { delivered = delivered }, true)
     assert.same({ Stage = "t" }, plan.write)
     assert.same({ Description = { delivered = "old", page = "theirs", wanted = "new" } }, plan.conflicts)
-    plan = values.plan(experiments, wanted, delivered, { Name = "x", Description = "theirs", Stage = "s" }, false)
+    plan = values.plan(experiments, wanted, theirs, { delivered = delivered }, false)
     assert.equal("new", plan.write.Description)
-    plan = values.plan(experiments, { Name = "x" }, delivered, { Name = "x", Description = "lost", Stage = "s" }, true,
-      { Description = "lost" })
+    plan = values.plan(experiments, { Name = "x" }, { Name = "x", Description = "lost", Stage = "s" },
+      { delivered = delivered, intended = { Description = "lost" } }, true)
     assert.same({ {}, { Description = json.null, Stage = json.null } }, { plan.conflicts, plan.write })
     assert.equal("lost", plan.baseline.Description)
-    assert.is_true(values.plan(experiments, delivered, delivered).is_empty)
-    assert.same({ Name = "x" }, values.plan(experiments, delivered, delivered, nil, nil, { Name = "y" }).write)
+    assert.is_true(values.plan(experiments, delivered, delivered, { delivered = delivered }).is_empty)
+  end)
+
+  it("are Notion's own where ligase reckons nothing and never wrote", function()
+    local page, seen = { Name = "d", Rows = 77, Source = "Ann.csv" }, { Rows = 77, Source = "Bob.csv" }
+    assert.same({}, values.differences(datasets, { Name = "d" }, page))
+    assert.truthy(values.differences(datasets, { Name = "d" }, page, { Rows = 77 }).Rows)
+    local plan = values.plan(datasets, { Name = "d" }, page, { delivered = { Name = "d" } })
+    assert.same({ {}, {}, { Rows = 77, Source = "Ann.csv" } }, { plan.write, plan.conflicts, plan.seen })
+    plan = values.plan(datasets, { Name = "d", Rows = 3, Source = "a.csv" }, page, { delivered = { Name = "d" },
+      seen = seen }, true)
+    assert.same({ Rows = 3 }, plan.write)
+    assert.same({ Source = { page = "Ann.csv", wanted = "a.csv", delivered = json.null } }, plan.conflicts)
+    plan = values.plan(datasets, { Name = "d" }, page, { delivered = { Name = "d", Rows = 77 } }, true)
+    assert.same({ Rows = json.null }, plan.write)
   end)
 
   it("become fields and links again", function()

@@ -1,6 +1,8 @@
 --- `ligase notion check`: whether the lab's Notion databases are as the policy needs them.
 local access = require "ligase.cli.notion_access"
+local errors = require "ligase.base.errors"
 local failing = require "ligase.cli.failing"
+local mirrors = require "ligase.store.mirrors"
 local notion_schema = require "ligase.sync.notion_schema"
 local output = require "ligase.cli.output"
 local parsing = require "ligase.cli.parsing"
@@ -11,7 +13,8 @@ local M = {}
 
 M.description = "check compares the Notion databases that the settings name with what the policy shows in them "
   .. "(recipes/policy.lua), and says which properties are missing or of the wrong type. --create makes those that are "
-  .. "missing; nothing else is changed. The exit status is 1 when something is still wrong."
+  .. "missing; nothing else is changed. Those that pages had values of before are named, with what gives them back. "
+  .. "The exit status is 1 when something is still wrong."
 M.example = [[
   ligase notion check
   ligase notion check --create]]
@@ -67,6 +70,26 @@ local function tell(database)
   return false
 end
 
+--- Postgres, where the workspace has one that can be asked: Notion may have to be reached without.
+local function connection(context)
+  local opened, conn = errors.try(function()
+    return context.config:get "USE_POSTGRES_AS_SOT" and not context:is_bare() and context:open { migrate = false }
+  end)
+  return opened and conn or nil
+end
+
+--- A property that was made is empty on every page. Postgres has to know, or the relay would take
+--- that for what people did to those that had a value before.
+local function note_made(conn, database, made_s)
+  for _, name in ipairs(database.made) do
+    local had = mirrors.forget_property(conn, database.entity_type, name, made_s)
+    if had > 0 then
+      output.write(("%s: %s had a value of '%s'. Give them back with: ligase reconcile --entity %s --fix notion\n")
+        :format(database.entity_type, text.count(had, "page"), text.printable(name), database.entity_type))
+    end
+  end
+end
+
 --- Databases that the settings name and in which the policy shows nothing.
 local function tell_others(named, databases)
   local checked = {}
@@ -87,11 +110,16 @@ end
 function M.run(arguments, context)
   local policy = policies.load(context.workspace)
   local named = access.databases(context)
+  local conn = arguments.create and connection(context)
+  local made_s = conn and mirrors.now_s(conn)
   local databases, unset = notion_schema.check(access.client(context), policy, context.config,
     { create = arguments.create })
   local is_well = true
   for _, database in ipairs(databases) do
     is_well = tell(database) and is_well
+    if conn then
+      note_made(conn, database, made_s)
+    end
   end
   for _, entity in ipairs(unset) do
     output.write(("%s: %s is not set\n"):format(entity.type, entity.database))

@@ -32,7 +32,7 @@ end
 
 local CONFLICTS = {
   show = "a property that was changed in Notion is kept and shown as a conflict",
-  postgres = "a property that was changed in Notion is overwritten",
+  postgres = "a property that was changed in Notion is overwritten when its page is next written; the outbox keeps it",
   notion = "a property that was changed in Notion is taken into Postgres",
 }
 

@@ -93,7 +93,11 @@ local function properties_line(finding)
     parts[i] = ("%s is %s in Notion and %s in Postgres (%s)"):format(name, values.shown(plain(difference.page)),
       values.shown(plain(difference.wanted)), WHERE[finding.sides[name]])
   end
-  return #parts > 0 and table.concat(parts, "; ") or "Postgres does not know its page"
+  if #parts > 0 then
+    return table.concat(parts, "; ")
+  end
+  return finding.why == "waits" and ("it refers to %s, which has no page yet"):format(finding.details.waits_for)
+    or "Postgres does not know its page"
 end
 
 local WHY = { gone = "its entity was deleted", stranger = "it carries an id that is not this database's",
