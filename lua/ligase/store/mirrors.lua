@@ -22,7 +22,7 @@ FROM datasets AS d JOIN revisions AS r ON r.dataset_id = d.id AND r.revision = d
 WHERE d.id = ANY($1::uuid[])]]
 
 local MIRRORS = [[
-SELECT entity_id, page_id, properties, properties_sha256, intended, intent_at, trashed_at, edited_at, conflict,
+SELECT entity_id, page_id, properties, properties_sha256, intended, intent_at, trashed_at, edited_at, conflict, seen,
   extract(epoch FROM delivered_at)::float8 AS delivered_s
 FROM mirrors WHERE entity_id = ANY($1::uuid[]) AND entity_type = $2 AND target = 'notion']]
 
@@ -66,17 +66,6 @@ local function add_links(entities, name, to, rows)
       list[#list + 1] = { type = to, id = row.id, name = row.name, page_id = present(row.page_id) }
     end
   end
-end
-
---- The column `conflict` holds two things: what people changed, and what is Notion's own.
-local function mirror_of(row)
-  local mirror = plain(row)
-  local conflict, seen = {}, {}
-  for name, entry in pairs(mirror.conflict or {}) do
-    conflict[name], seen[name] = entry.seen == nil and entry or nil, entry.seen
-  end
-  mirror.conflict, mirror.seen = next(conflict) and conflict or nil, seen
-  return mirror
 end
 
 local function queue_reading(conn, kind, p, ids)
@@ -124,7 +113,7 @@ local function assemble(kind, ids, places, results)
     entities[row.id].revision = plain(row)
   end
   for _, row in ipairs(results[places.mirrors]) do
-    entities[row.entity_id].mirror = mirror_of(row)
+    entities[row.entity_id].mirror = plain(row)
   end
   for _, row in ipairs(results[places.open]) do
     local entity = entities[row.entity_id]
@@ -347,24 +336,16 @@ end
 
 local SETTLE = [[
 INSERT INTO mirrors (entity_type, entity_id, page_id, delivered_at, trashed_at, edited_at, properties,
-  properties_sha256, conflict, conflict_at)
+  properties_sha256, conflict, conflict_at, seen)
 VALUES ($1, $2, $3, clock_timestamp(), CASE WHEN $4::bool THEN clock_timestamp() END, $5, $6, $7, $8,
-  CASE WHEN $8::jsonb IS NOT NULL THEN clock_timestamp() END)
+  CASE WHEN $8::jsonb IS NOT NULL THEN clock_timestamp() END, $9)
 ON CONFLICT (entity_id, entity_type, target) DO UPDATE SET page_id = excluded.page_id,
   delivered_at = excluded.delivered_at, trashed_at = excluded.trashed_at, edited_at = excluded.edited_at,
   properties = excluded.properties, properties_sha256 = excluded.properties_sha256, conflict = excluded.conflict,
-  conflict_at = excluded.conflict_at, intent_at = NULL, intended = NULL]]
+  conflict_at = excluded.conflict_at, seen = excluded.seen, intent_at = NULL, intended = NULL]]
 
---- What stands in the column `conflict`.
-local function conflict_of(told)
-  local conflict = {}
-  for name, value in pairs(told.seen or {}) do
-    conflict[name] = { seen = value }
-  end
-  for name, entry in pairs(told.conflict or {}) do
-    conflict[name] = entry
-  end
-  return next(conflict) and json.encode(conflict) or pg.null
+local function object(values)
+  return values and next(values) and json.encode(values) or pg.null
 end
 
 local LOCK = "SELECT pg_advisory_xact_lock($1)"
@@ -389,7 +370,8 @@ function M.settle(conn, entity, told)
     conn:query(conn:prepare(LET_GO), told.page_id, entity.id)
   end
   conn:query(conn:prepare(SETTLE), kind_table, entity.id, told.page_id or pg.null, told.trashed == true,
-    told.edited_at or pg.null, json.encode(told.properties), told.sha256 or pg.null, conflict_of(told))
+    told.edited_at or pg.null, json.encode(told.properties), told.sha256 or pg.null, object(told.conflict),
+    object(told.seen))
 end
 
 --- Forgets an entity's page, which is gone for good: the next delivery makes another one.
@@ -422,21 +404,14 @@ SELECT m.entity_type, m.entity_id, m.page_id, m.conflict, to_char(m.conflict_at,
 FROM mirrors AS m LEFT JOIN programs AS p ON p.id = m.entity_id LEFT JOIN experiments AS e ON e.id = m.entity_id
 LEFT JOIN datasets AS d ON d.id = m.entity_id LEFT JOIN signatures AS s ON s.id = m.entity_id
 LEFT JOIN compounds AS c ON c.id = m.entity_id LEFT JOIN screening_campaigns AS k ON k.id = m.entity_id
-WHERE m.target = 'notion' AND jsonb_path_exists(m.conflict, '$.*.wanted') ORDER BY m.conflict_at, m.entity_id LIMIT $1]]
+WHERE m.target = 'notion' AND m.conflict IS NOT NULL ORDER BY m.conflict_at, m.entity_id LIMIT $1]]
 
 --- Pages whose properties people changed and that were therefore not overwritten.
 ---@param conn table
 ---@param limit integer
 ---@return {entity_type: string, entity_id: string, page_id: string, name: string, conflict: table, at: string}[]
 function M.conflicts(conn, limit)
-  local pages = {}
-  for i, row in ipairs(conn:query(CONFLICTS, limit)) do
-    for name, entry in pairs(row.conflict) do
-      row.conflict[name] = entry.seen == nil and entry or nil
-    end
-    pages[i] = row
-  end
-  return pages
+  return conn:query(CONFLICTS, limit)
 end
 
 return M

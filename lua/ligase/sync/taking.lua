@@ -245,8 +245,8 @@ end
 --- Postgres, stays people's, and must not be overwritten as if it had been delivered. And what is
 --- Notion's own.
 local function known_of(self, one, wanted)
-  local mirror = one.entity and one.entity.mirror or { properties = {}, seen = {} }
-  local before, delivered, seen = mirror.properties, {}, {}
+  local mirror = one.entity and one.entity.mirror or { properties = {} }
+  local before, seen_before, delivered, seen = mirror.properties, mirror.seen or {}, {}, {}
   for _, name in ipairs(values.names(self.policy)) do
     local said, property_type = one.said[name], values.type_of(self.policy, name)
     if values.same(property_type, said, wanted[name])
@@ -256,7 +256,7 @@ local function known_of(self, one, wanted)
       delivered[name] = before[name]
     end
     local is_own = values.is_notions_own(self.policy, name, wanted[name], delivered[name])
-    seen[name] = is_own and said or not is_own and mirror.seen[name] or nil
+    seen[name] = is_own and said or not is_own and seen_before[name] or nil
   end
   return delivered, seen
 end
