@@ -66,6 +66,17 @@ describe("ligase doctor", function()
     assert.matches(after, found.message, 1, true)
   end)
 
+  it("finds rows of many datasets that are not there", function()
+    conn:query [[INSERT INTO measurements (dataset_id, revision, ordinal)
+      SELECT gen_random_uuid(), 1, o FROM generate_series(1, 25), generate_series(1, 2) AS o ORDER BY 1]]
+    local _, wrong = look()
+    assert.equal(("rows "):rep(#wrong):sub(1, -2), table.concat(wrong, " "))
+    local strange = conn:query [[SELECT count(DISTINCT dataset_id) AS n FROM measurements WHERE dataset_id NOT IN
+      (SELECT id FROM datasets)]][1].n
+    assert.equal(strange, #wrong)
+    conn:query "DELETE FROM measurements WHERE dataset_id NOT IN (SELECT id FROM datasets)"
+  end)
+
   it("leaves rows alone that a rollback would bring back", function()
     for _, name in ipairs { "e1", "e2" } do
       local file = support.tmpfile("lipid,a\nPC 34:1,1\n", name .. ".csv")
@@ -167,6 +178,10 @@ describe("ligase doctor", function()
     sys.write_file(workspace .. "/migrations/phases/dual_write.lua", "return nothing.at_all\n")
     assert.matches("dual_write.lua:1:", look().phases.message, 1, true)
     sys.remove_tree(workspace .. "/migrations")
+    sys.mkdir(workspace .. "/recipes")
+    sys.write_file(workspace .. "/recipes/panel.lua", "error 'it cannot be'\n")
+    assert.matches("panel.lua:1: it cannot be", look().recipes.message, 1, true)
+    sys.remove_tree(workspace .. "/recipes")
     local _, wrong = look()
     assert.same({}, wrong)
     local result = support.ligase { "doctor", "--json", workspace = workspace }

@@ -91,6 +91,7 @@ describe("ligase rollback", function()
       ORDER BY started_at DESC]])[1].id
     assert.matches("ligase rollback --batch " .. undoing, told, 1, true)
     refused(2, "no batch is left that last could mean", { "rollback", "--batch", "last" })
+    refused(2, "the batch is empty", { "rollback", "--batch", "" })
 
     -- For people the rollbacks are one line, for scripts each has its id and its batch.
     local listed = done { "runs", "--limit", "2" }

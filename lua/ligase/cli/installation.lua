@@ -8,6 +8,7 @@ local phase_flags = require "ligase.sync.phase_flags"
 local phase_state = require "ligase.store.phase_state"
 local phases = require "ligase.sync.phases"
 local policy_of = require "ligase.sync.policy"
+local recipe_files = require "ligase.cli.recipe_files"
 local schema_compare = require "ligase.store.schema_compare"
 local services = require "ligase.sync.services"
 local sys = require "sys"
@@ -110,9 +111,9 @@ local function look_at_scripts(list, folder)
     end
   end
   for _, recipe in ipairs(workspace.recipes(folder)) do
-    local chunk, why = loadfile(recipe.path, "t")
-    if not chunk then
-      line(list, "recipes", "wrong", why, "mend the recipe, or take it out of the folder")
+    local loaded, failure = errors.try(recipe_files.load, recipe.path)
+    if not loaded and recipe.name ~= policy_of.NAME then -- that one was looked at
+      line(list, "recipes", "wrong", reason_of(failure), "mend the recipe, or take it out of the folder")
     end
   end
 end

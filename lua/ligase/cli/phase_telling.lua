@@ -180,12 +180,12 @@ end
 function M.tell_change(config, report, overrides, is_last)
   say("%s to %s%s", report.from, report.to, report.is_resumed and " (going on with what was begun)" or "")
   gate_lines(report.gates, overrides)
-  if report.outcome == "rehearsed" then
+  if report.outcome == "rehearsed" and #report.red > 0 then
+    say("  dry run: nothing was written")
+    return tell_red(report)
+  elseif report.outcome == "rehearsed" then
     say("  the phase that is stored: %s becomes %s, with its run in the journal (dry run: nothing was written)",
       report.from, report.to)
-    if #report.red > 0 then
-      tell_red(report)
-    end
     return tell_flags(config, report.to, true)
   end
   if report.compared then

@@ -235,10 +235,20 @@ WHERE f.feature_key IS NULL GROUP BY k.dataset_id]]
 --- What a rollback took away: its rows stay for that being undone.
 local SET_ASIDE = "SELECT DISTINCT dataset_id, revision FROM set_aside_revisions ORDER BY dataset_id DESC"
 
---- Rows of datasets that are not there lie between those that are, and those set aside.
+--- Rows of datasets that are not there lie between those that are, and those set aside. From one
+--- of them to the next by the index: each may have many rows.
 local BETWEEN = [[
-SELECT dataset_id FROM measurements
-WHERE ($1::uuid IS NULL OR dataset_id > $1) AND ($2::uuid IS NULL OR dataset_id < $2) LIMIT 1]]
+WITH RECURSIVE strange (dataset_id, n) AS (
+  (SELECT dataset_id, 1 FROM measurements
+   WHERE ($1::uuid IS NULL OR dataset_id > $1) AND ($2::uuid IS NULL OR dataset_id < $2)
+   ORDER BY dataset_id, revision, ordinal LIMIT 1)
+  UNION ALL
+  SELECT m.dataset_id, n + 1 FROM strange AS s CROSS JOIN LATERAL (
+    SELECT dataset_id FROM measurements
+    WHERE dataset_id > s.dataset_id AND ($2::uuid IS NULL OR dataset_id < $2)
+    ORDER BY dataset_id, revision, ordinal LIMIT 1) AS m
+  WHERE n < 1000)
+SELECT dataset_id FROM strange]]
 
 local function revision_key(row)
   return row.dataset_id .. "@" .. row.revision
@@ -271,8 +281,8 @@ end
 
 local function look_into_gap(self, after, before)
   local rows = query(self, BETWEEN, after or pg.null, before or pg.null)
-  if rows and rows[1] then
-    local id = rows[1].dataset_id
+  for _, row in ipairs(rows or {}) do
+    local id = row.dataset_id
     found(self, "rows", ("rows of a dataset that is not there: %s"):format(id), ("nothing shows them; restore the "
       .. "dataset from a backup, or: DELETE FROM measurements WHERE dataset_id = '%s'"):format(id))
   end

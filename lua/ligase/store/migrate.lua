@@ -70,10 +70,11 @@ local function verify_step(conn, file)
     return nil
   end
   local findings
+  conn:script "SET default_transaction_read_only = on" -- for the session: also beyond a COMMIT of the step's own
   local done, failure = errors.try(conn.transaction, conn, function()
-    conn:script("SET TRANSACTION READ ONLY")
     findings = body.verify(conn)
   end)
+  errors.try(conn.script, conn, "RESET default_transaction_read_only")
   if not done then
     findings = { tostring(failure) }
   end
@@ -100,9 +101,16 @@ function M.verify(conn, folder)
     end
   end
   local whole = { name = "schema", findings = {}, is_asked = true }
-  for i, row in ipairs(conn:query(INVALID_INDEXES)) do
-    whole.findings[i] = ("index %s is not valid: a build was interrupted. Drop it (DROP INDEX CONCURRENTLY %s), "
-      .. "and build it again"):format(row.name, row.name)
+  local is_applied = {}
+  for _, row in ipairs(applied) do
+    is_applied[row.step] = true
+  end
+  if problem and not is_applied[problem.step] then
+    whole.findings[1] = problem.message .. ". " .. problem.hint
+  end
+  for _, row in ipairs(conn:query(INVALID_INDEXES)) do
+    whole.findings[#whole.findings + 1] = ("index %s is not valid: a build was interrupted. Drop it (DROP INDEX "
+      .. "CONCURRENTLY %s), and build it again"):format(row.name, row.name)
   end
   verdicts[#verdicts + 1] = whole
   return verdicts

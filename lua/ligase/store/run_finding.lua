@@ -122,6 +122,9 @@ end
 ---@param word string
 ---@return string id
 function M.batch(conn, word)
+  if word == "" then
+    errors.raise { kind = "usage", code = "usage", message = "the batch is empty", hint = "Name one, or say: last" }
+  end
   local found = conn:query(BATCHES, word)
   if #found == 0 then
     refuse_batch(conn, word)

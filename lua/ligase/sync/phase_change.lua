@@ -261,7 +261,9 @@ function M.change(given, direction, options)
   change.was, change.gates = counted(given.conn, given.target), list
   if options.is_rehearsed then
     script:call(back and "leave" or "enter", steps)
-    return report_of(change, { outcome = "rehearsed", gates = list, red = red, effects = steps.effects,
+    local all = joined(list, steps.gates.list)
+    red = gates_of.red(all, change.overrides)
+    return report_of(change, { outcome = "rehearsed", gates = all, red = red, effects = steps.effects,
       was = change.was })
   end
   change.overrides = back and change.overrides or needed(list, change.overrides)

@@ -342,6 +342,16 @@ describe("steps in Lua", function()
     assert.equal(0, #conn:query("SELECT FROM a"))
   end)
 
+  it("cannot change anything when they verify and end the transaction", function()
+    local conn = support.connect()
+    local folder = lua_step [[return { up = function() end, down = function() end,
+      verify = function(conn) conn:script "COMMIT; INSERT INTO a VALUES (1)" end }]]
+    migrate.up(conn, { folder = folder })
+    assert.matches("read-only", migrate.verify(conn, folder)[2].findings[1], 1, true)
+    assert.equal(0, #conn:query("SELECT FROM a"))
+    conn:query "INSERT INTO a VALUES (2)" -- afterwards it may be written as before
+  end)
+
   it("are refused when they say what nobody knows, or nothing", function()
     local conn = support.connect()
     for text, expected in pairs {
@@ -566,6 +576,16 @@ describe("migrate.new", function()
     end
     migrate.down(conn, { folder = folder, to = 0 })
     assert.equal("usage", raised(migrate.new, "7", { folder = folder }).kind)
+  end)
+end)
+
+describe("migrate.verify", function()
+  it("says that a step is not recorded although a later one is", function()
+    local conn, folder = support.connect(), two_steps()
+    migrate.up(conn, { folder = folder })
+    conn:query "DELETE FROM schema_migrations WHERE step = 1"
+    local verdicts = migrate.verify(conn, folder)
+    assert.matches("has step 2 (002_b) but not step 1", verdicts[#verdicts].findings[1], 1, true)
   end)
 end)
 

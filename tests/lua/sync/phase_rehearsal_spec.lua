@@ -102,6 +102,18 @@ describe("a dry run of a change of phase", function()
     assert.same(before, content())
   end)
 
+  it("says that a way back is barred by what was set aside", function()
+    store "dual_write"
+    entities.change(conn, { command = "spec" }, function(changes)
+      changes:create("program", { name = "ALS" })
+    end)
+    conn:query [[INSERT INTO outbox (entity_type, entity_id, action, payload, state, finished_at)
+      SELECT 'programs', id, 'create', '{}', 'dead', now() FROM programs]]
+    local result = ligase { "phase", "back", "--dry-run" }
+    assert.equal(1, result.code, result.stdout)
+    assert.matches("red +replayed +1 .-1 change was set aside: ligase outbox says why", result.stdout)
+  end)
+
   it("keeps no sample, and says which phases it did not try", function()
     store "dual_write"
     local before = content()
