@@ -256,10 +256,12 @@ function M.filled(conn, entity_type, property)
 end
 
 local FORGET_PROPERTY = [[
-WITH known AS (SELECT entity_id, properties -> $2 NOT IN ('null', '""', '[]', 'false') AS is_filled FROM mirrors
-  WHERE entity_type = $1 AND target = 'notion' AND properties ? $2
+WITH known AS (
+  SELECT entity_id, coalesce(properties -> $2, seen -> $2) NOT IN ('null', '""', '[]', 'false') AS is_filled
+  FROM mirrors WHERE entity_type = $1 AND target = 'notion' AND (properties ? $2 OR seen ? $2)
     AND extract(epoch FROM delivered_at)::float8 < $3),
-told AS (UPDATE mirrors AS m SET properties = m.properties - $2, properties_sha256 = NULL FROM known AS k
+told AS (UPDATE mirrors AS m SET properties = m.properties - $2, properties_sha256 = NULL,
+    seen = nullif(m.seen - $2, '{}') FROM known AS k
   WHERE m.entity_id = k.entity_id AND m.entity_type = $1 AND m.target = 'notion')
 SELECT count(*) FILTER (WHERE is_filled) AS n FROM known]]
 

@@ -10,6 +10,7 @@ local json = require "ligase.base.json"
 local mirrors = require "ligase.store.mirrors"
 local notion = require "ligase.io.notion"
 local outbox = require "ligase.store.outbox"
+local page_owners = require "ligase.store.page_owners"
 local properties = require "ligase.io.notion.properties"
 local values = require "ligase.sync.values"
 
@@ -130,8 +131,19 @@ local function adopt(self, pages)
   return pages[1]
 end
 
+--- Its page among those that carry its id. One that is another entity's by now (people copy pages,
+--- and link them) is left alone.
 local function find(self)
-  return adopt(self, self.target:pages_of(self.entity.type, self.entity.id, self.about))
+  local pages, ids, own = self.target:pages_of(self.entity.type, self.entity.id, self.about), {}, {}
+  for i, page in ipairs(pages) do
+    ids[i] = page.id
+  end
+  local owners = page_owners.find(self.conn, ids)
+  for _, page in ipairs(pages) do
+    local owner = owners[page.id]
+    own[#own + 1] = (not owner or owner.id == self.entity.id) and page or nil
+  end
+  return adopt(self, own)
 end
 
 -- ---- changing a page -------------------------------------------------------
@@ -221,11 +233,12 @@ end
 
 local change_known
 
---- The page cannot be found: it is gone for good, or nobody may see the database.
-local function replace_missing(self, wanted, failure)
+--- The page cannot be found: it is gone for good, or nobody may see the database. One that ligase
+--- knew may have been replaced; one that a person has linked since is what that person meant.
+local function replace_missing(self, wanted, failure, was_known)
   self.target:forget(self.entity.type)
   self.target:source(self.entity.type) -- raises what is wrong with the database itself
-  local page = find(self)
+  local page = was_known and find(self)
   if not page then
     failure.final, failure.code = true, "page_missing"
     failure.hint = ("The page is gone, or no longer shared: share it with the integration, or let a new one be made: "
@@ -249,7 +262,7 @@ change_known = function(self, wanted)
   if done then
     return result
   elseif is_missing(result) and not result.final then
-    return replace_missing(self, wanted, result)
+    return replace_missing(self, wanted, result, is_same_page)
   end
   error(result, 0)
 end
@@ -299,10 +312,12 @@ local function trash(self, page_id)
   end
 end
 
+--- A page that was asked for without an answer is looked for. One that the entity had before it was
+--- unlinked is left as it is.
 local function remove(self, payload)
   local mirror = self.entity.mirror or { properties = {} }
   local page_id = not mirror.trashed_at and (mirror.page_id or payload.page_id) or nil
-  if not page_id and mirror.intent_at then
+  if not page_id and mirror.intent_at and not mirror.delivered_s then
     local page = find(self)
     page_id = page and page.id
   end

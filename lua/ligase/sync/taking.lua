@@ -76,7 +76,7 @@ local function read_again(self, one)
   if not looked and not (errors.is(page, "notion") and page.status == 404) then
     error(page, 0)
   elseif not looked or page.in_trash or page.archived
-    or not target_of.is_of(self.target:source(self.policy.type), page) then
+    or target_of.is_elsewhere(self.target:source(self.policy.type), page) then
     return false
   end
   one.page, one.said = page, read(self, page)
@@ -176,12 +176,17 @@ local function is_held(self, one, name, difference)
   return true
 end
 
---- The properties of a page that are taken into the entity that is there.
-local function choose(self, one)
-  local mirror = one.entity.mirror
+--- What is known of the page; nil when all that is known is about another page of the entity.
+local function mirror_of(one)
+  local mirror = one.entity and one.entity.mirror
   local is_of_page = mirror and mirror.page_id and mirror.delivered_s
     and values.page_key(mirror.page_id) == values.page_key(one.page.id)
-  mirror = is_of_page and mirror or nil
+  return is_of_page and mirror or nil
+end
+
+--- The properties of a page that are taken into the entity that is there.
+local function choose(self, one)
+  local mirror = mirror_of(one)
   local wanted = values.wanted(self.policy, one.entity)
   local only = {}
   for name, difference in pairs(values.differences(self.policy, wanted, one.said, mirror and mirror.properties)) do
@@ -245,7 +250,7 @@ end
 --- Postgres, stays people's, and must not be overwritten as if it had been delivered. And what is
 --- Notion's own.
 local function known_of(self, one, wanted)
-  local mirror = one.entity and one.entity.mirror or { properties = {} }
+  local mirror = mirror_of(one) or { properties = {} }
   local before, seen_before, delivered, seen = mirror.properties, mirror.seen or {}, {}, {}
   for _, name in ipairs(values.names(self.policy)) do
     local said, property_type = one.said[name], values.type_of(self.policy, name)

@@ -155,30 +155,30 @@ end
 function Target:check_page(entity_type, page, about)
   local entity = self:entity(entity_type)
   local findings = schema.compare(page.properties, needs(entity))
-  if #findings == 0 then
-    return
+  if #findings > 0 then
+    self:forget(entity_type) -- and looked at anew: it raises what is wrong with the database itself
   end
-  self:forget(entity_type)
-  local source = self:source(entity_type) -- raises what is wrong with the database itself
-  if not M.is_of(source, page) then
+  if M.is_elsewhere(self:source(entity_type), page) then
     errors.raise { kind = "notion", code = "elsewhere", outcome = "refused", final = true, about = about,
-      message = ("the page of %s does not lie in the database of %s (%s): %s (GET /v1/pages/%s)"):format(about,
-        entity.kind.plural, entity.database, listed(findings), page.id),
+      message = ("the page of %s does not lie in the database of %s (%s)%s (GET /v1/pages/%s)"):format(about,
+        entity.kind.plural, entity.database, #findings > 0 and ": " .. listed(findings) or "", page.id),
       hint = ("Link the right page, or none, so that one is made: ligase %s --notion-page ''; then: ligase outbox "
         .. "--retry all"):format((about:gsub("^%S+", "%0 update", 1))) }
+  elseif #findings == 0 then
+    return
   end
   errors.raise { kind = "notion", code = "schema", outcome = "refused", entity_type = entity_type,
     message = ("the Notion database of %s (%s) was being changed: on the page of %s, %s (GET /v1/pages/%s)"):format(
       entity.kind.plural, entity.database, about, listed(findings), page.id), hint = "Do it again" }
 end
 
---- Whether a page lies in a data source.
+--- Whether a page lies somewhere else than in a data source.
 ---@param source table
 ---@param page table as Notion gives it
 ---@return boolean
-function M.is_of(source, page)
+function M.is_elsewhere(source, page)
   local parent = page.parent and page.parent.data_source_id
-  return type(parent) == "string" and values.page_key(parent) == values.page_key(source.id)
+  return type(parent) ~= "string" or values.page_key(parent) ~= values.page_key(source.id)
 end
 
 --- The live pages that carry an id of ligase's, the oldest first.

@@ -1,6 +1,8 @@
 local entities = require "ligase.store.entities"
 local import = require "ligase.sync.import"
+local json = require "ligase.base.json"
 local labs = require "tests.lua.sync.lab"
+local mirrors = require "ligase.store.mirrors"
 local narratives = require "ligase.store.narratives"
 local reconcile = require "ligase.sync.reconcile"
 local repair = require "ligase.sync.repair"
@@ -277,6 +279,22 @@ describe("import notion", function()
     end)
   end)
 
+  it("keeps a conflict with a page that was linked later, however often it is run", function()
+    entities.change(conn, { command = "spec", outbox = true }, function(changes)
+      changes:create("program", { name = "R", description = "of Postgres" })
+    end)
+    lab:deliver(conn)
+    local id = page("programs", { Name = title "R", Description = rich "of people" })
+    entities.change(conn, { command = "spec", outbox = true }, function(changes)
+      changes:update("program", "R", { notion_page_id = id })
+    end)
+    for _ = 1, 3 do
+      run()
+      assert.equal("of Postgres", one("SELECT description FROM programs").description)
+      assert.equal("of people", lab:said(id).Description)
+    end
+  end)
+
   describe("of what only shows what ligase reckons", function()
     local function old_dataset()
       return page("datasets", { Name = title "old data", ["Omics Type"] = { select = { name = "lipidomics" } },
@@ -320,6 +338,20 @@ describe("import notion", function()
       assert.same({ 1, 1 }, compared())
       local result = lab:ligase { "outbox", database = url }
       assert.not_matches("conflict", result.stdout, 1, true)
+    end)
+
+    it("has it forgotten with the property, and tells the first value then", function()
+      local id = old_dataset()
+      run()
+      lab:deliver(conn)
+      lab:edit(id, { Rows = { number = json.null } })
+      assert.equal(1, mirrors.forget_property(conn, "datasets", "Rows", mirrors.now_s(conn)))
+      ingest()
+      local _, events = lab:deliver(conn)
+      for _, event in ipairs(events) do
+        assert.is_not.equal("conflict", event.kind)
+      end
+      assert.equal(2, lab:said(id).Rows)
     end)
 
     it("leaves it in Notion whatever is done with edits, and after a repair", function()
