@@ -101,11 +101,18 @@ local LUA_TYPES = { number = { number = true }, checkbox = { boolean = true }, d
   files = { table = true } }
 local TEXTS = { string = true, number = true, boolean = true, table = true }
 
+--- Whether neither Postgres nor Notion holds a value.
+local function is_unfit(value)
+  return type(value) == "string" and value:find("\0", 1, true) ~= nil
+    or math.type(value) == "float" and (value ~= value or value == math.huge or value == -math.huge)
+end
+
 --- Refuses what a function of the policy gave and the property does not hold: nothing could be
 --- compared with it.
 local function check_type(entity_policy, property, value)
-  if not (LUA_TYPES[property.type] or TEXTS)[type(value)] then
-    local shown = type(value) == "string" and ("the text '%s'"):format(text.shown(value, 40)) or "a " .. type(value)
+  if is_unfit(value) or not (LUA_TYPES[property.type] or TEXTS)[type(value)] then
+    local shown = type(value) == "string" and ("the text '%s'"):format(text.shown(value, 40))
+      or type(value) == "number" and ("the number %s"):format(value) or "a " .. type(value)
     errors.raise { kind = "usage", code = "policy",
       message = ("property '%s' of %s is a %s, and was to show %s"):format(property.name, entity_policy.kind.plural,
         property.type, shown),

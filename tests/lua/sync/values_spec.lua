@@ -45,6 +45,20 @@ describe("the values of a page", function()
     assert.matches("the write function of property 'Rows' of datasets failed: .*no$", failure.message)
   end)
 
+  it("are refused when neither system holds what a function gives", function()
+    local row = { row = { name = "d" }, links = {}, id = "x" }
+    for _, case in ipairs { { "rich_text", "a\0b", "the text 'a" }, { "number", 0 / 0, "the number %-?nan" },
+      { "rich_text", math.huge, "the number inf" }, { "number", "x", "the text 'x'" } } do
+      local function write() return case[2] end
+      local own = setmetatable({ properties = { { name = "P", type = case[1], write = write } } },
+        { __index = datasets })
+      local done, failure = pcall(values.wanted, own, row)
+      assert.is_false(done)
+      assert.matches("property 'P' of datasets is a " .. case[1] .. ", and was to show " .. case[3], failure.message)
+      assert.equal("usage", failure.kind)
+    end
+  end)
+
   it("are the same whatever their order and form", function()
     for _, case in ipairs {
       { "multi_select", { "a", "b" }, { "b", "a" } }, { "relation", { "AAAA-BB" }, { "aaaabb" } },
