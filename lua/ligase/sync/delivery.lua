@@ -193,6 +193,9 @@ local function keep_overwritten(self, plan)
   for name, conflict in pairs(plan.conflicts) do
     overwritten[name] = plan.write[name] ~= nil and conflict.page or nil
   end
+  for name, said in pairs(plan.replaced) do
+    overwritten[name] = said
+  end
   if next(overwritten) then
     outbox.add(self.conn, self.claim, json.encode { overwritten = overwritten })
   end
@@ -215,6 +218,16 @@ local function write(self, page_id, plan)
   return result
 end
 
+--- Says what people wrote where Postgres had no value so far, and has one now.
+local function tell_replaced(self, plan)
+  for _, name in ipairs(values.names(self.policy)) do
+    if plan.replaced[name] ~= nil then
+      self.notes[#self.notes + 1] = ("%s: '%s' said %s in Notion, and says %s now, which Postgres knows since")
+        :format(self.about, name, values.shown(plan.replaced[name]), values.shown(plan.write[name]))
+    end
+  end
+end
+
 --- Makes a page that is there say what it should.
 local function change(self, page_id, wanted, delivered, page)
   local is_looked_at = page ~= nil
@@ -224,6 +237,7 @@ local function change(self, page_id, wanted, delivered, page)
     intended = mirror.intended, seen = mirror.seen }, self.rule.conflict ~= "postgres")
   if not plan.is_empty then
     page = write(self, page_id, plan)
+    tell_replaced(self, plan)
   end
   local outcome = is_looked_at and "adopted" or self.was_restored and "restored"
     or not plan.is_empty and "updated" or next(plan.conflicts) and "kept" or "unchanged"

@@ -315,6 +315,7 @@ end
 ---@field conflicts table<string, ligase.property_difference> what people changed
 ---@field baseline table<string, any> what was delivered for sure, or is known to have arrived
 ---@field seen table<string, any> what the page says of properties that are Notion's own
+---@field replaced table<string, any> what was Notion's own so far, and gives way to a value that Postgres has now
 ---@field is_empty boolean nothing is to be written
 
 --- What has to be written so that a page says what it should. Properties that people changed
@@ -328,7 +329,7 @@ end
 ---@param keep boolean|nil
 ---@return ligase.delivery_plan
 function M.plan(entity_policy, wanted, page, known, keep)
-  local plan = { write = {}, conflicts = {}, baseline = {}, seen = {} }
+  local plan = { write = {}, conflicts = {}, baseline = {}, seen = {}, replaced = {} }
   local delivered, intended, seen = known.delivered, known.intended or {}, known.seen or {}
   for _, name in ipairs(M.names(entity_policy)) do
     local property_type = M.type_of(entity_policy, name)
@@ -344,6 +345,10 @@ function M.plan(entity_policy, wanted, page, known, keep)
       if by_people then
         plan.conflicts[name] = { delivered = or_null(delivered[name]), page = or_null(page[name]),
           wanted = or_null(wanted[name]) }
+      end
+      if name ~= entity_policy.id_property and not by_people and is_empty(plan.baseline[name])
+        and not is_empty(page[name]) then
+        plan.replaced[name] = page[name]
       end
       if not (by_people and keep) then
         plan.write[name] = or_null(wanted[name])

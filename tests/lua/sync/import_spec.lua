@@ -378,9 +378,12 @@ describe("import notion", function()
       run()
       local _, events = lab:deliver(conn)
       assert.same({ 2, "corrected by Ann.csv" }, kept(id))
-      assert.equal("conflict", events[1].kind)
+      assert.same({ "note", "conflict" }, { events[1].kind, events[2].kind })
+      assert.equal("dataset 'old data': 'Rows' said 77 in Notion, and says 2 now, which Postgres knows since",
+        events[1].line)
+      assert.equal(77, one("SELECT payload -> 'overwritten' ->> 'Rows' AS n FROM outbox ORDER BY id DESC LIMIT 1").n + 0)
       assert.matches("'Source' was changed in Notion to 'corrected by Ann.csv', and should be 'plasma.csv'",
-        events[1].line, 1, true)
+        events[2].line, 1, true)
     end)
   end)
 
