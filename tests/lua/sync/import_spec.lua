@@ -381,7 +381,8 @@ describe("import notion", function()
       assert.same({ "note", "conflict" }, { events[1].kind, events[2].kind })
       assert.equal("dataset 'old data': 'Rows' said 77 in Notion, and says 2 now, which Postgres knows since",
         events[1].line)
-      assert.equal(77, one("SELECT payload -> 'overwritten' ->> 'Rows' AS n FROM outbox ORDER BY id DESC LIMIT 1").n + 0)
+      local last = one "SELECT payload -> 'overwritten' ->> 'Rows' AS n FROM outbox ORDER BY id DESC LIMIT 1"
+      assert.equal(77, tonumber(last.n))
       assert.matches("'Source' was changed in Notion to 'corrected by Ann.csv', and should be 'plasma.csv'",
         events[2].line, 1, true)
     end)
