@@ -266,6 +266,15 @@ local function known_of(self, one, wanted)
   return delivered, seen
 end
 
+--- What a delivery found changed by people, and still differs.
+local function conflicts_left(one, differences)
+  local mirror, left = mirror_of(one), {}
+  for name, conflict in pairs(mirror and mirror.conflict or {}) do
+    left[name] = differences[name] and conflict or nil
+  end
+  return left
+end
+
 --- Both sides are noted as the same where they are. Gives the ids of the entities.
 local function settle(self, list)
   local ids = {}
@@ -284,7 +293,7 @@ local function settle(self, list)
       local differences = values.differences(self.policy, wanted, one.said, delivered)
       local is_equal = not next(differences)
       mirrors.settle(self.conn, entity, { page_id = one.page.id, properties = delivered, seen = seen,
-        sha256 = is_equal and values.sha256(self.policy, wanted) or nil,
+        conflict = conflicts_left(one, differences), sha256 = is_equal and values.sha256(self.policy, wanted) or nil,
         edited_at = not one.held and notion.settled_edit(one.page) or nil })
       if one.entity and values.page_key(one.entity.page_id or "") ~= values.page_key(one.page.id) then
         linkers.tell(self.conn, entity.type, entity.id, mirrored)

@@ -295,6 +295,28 @@ describe("import notion", function()
     end
   end)
 
+  it("leaves a conflict that a delivery found where it is listed, until both sides say the same", function()
+    entities.change(conn, { command = "spec", outbox = true }, function(changes)
+      changes:create("program", { name = "R", description = "first" })
+    end)
+    lab:deliver(conn)
+    local id = one("SELECT notion_page_id AS id FROM programs").id
+    lab:edit(id, { Description = rich "by people" })
+    entities.change(conn, { command = "spec", outbox = true }, function(changes)
+      changes:update("program", "R", { description = "by ligase" })
+    end)
+    lab:deliver(conn)
+    local function listed()
+      return #mirrors.conflicts(conn, 10)
+    end
+    assert.equal(1, listed())
+    run { all = true }
+    assert.equal(1, listed())
+    lab:edit(id, { Description = rich "by ligase" })
+    run { all = true }
+    assert.equal(0, listed())
+  end)
+
   describe("of what only shows what ligase reckons", function()
     local function old_dataset()
       return page("datasets", { Name = title "old data", ["Omics Type"] = { select = { name = "lipidomics" } },
