@@ -94,11 +94,23 @@ local function listed(findings)
   return text.enumerate(parts, "and")
 end
 
+--- What to do: only what is missing can be made by itself.
+local function remedy(findings)
+  local missing, other = false, false
+  for _, found in ipairs(findings) do
+    missing, other = missing or found.problem == "missing", other or found.problem ~= "missing"
+  end
+  local parts = { missing and "Add what is missing with: ligase notion check --create" or nil }
+  parts[#parts + 1] = other and "Give what is of another name or type back what it had in Notion (its menu: Edit "
+    .. "property)" or nil
+  return table.concat(parts, ". ") .. "; or change recipes/policy.lua"
+end
+
 local function refuse_schema(entity_policy, source, findings)
   errors.raise { kind = "notion", code = "schema", outcome = "refused",
     message = ("the Notion database of %s (%s) does not fit the policy: %s (GET /v1/data_sources/%s)"):format(
       entity_policy.kind.plural, entity_policy.database, listed(findings), source.id),
-    hint = "Add what is missing with: ligase notion check --create; or change recipes/policy.lua" }
+    hint = remedy(findings) }
 end
 
 local function resolve(self, entity, database)
