@@ -6,9 +6,9 @@ local files_of = require "ligase.store.migration_files"
 local migrate = require "ligase.store.migrate"
 local pg = require "pg"
 local record = require "ligase.store.migration_record"
+local schema_repair = require "ligase.store.schema_repair"
 local schema_shape = require "ligase.store.schema_shape"
 local scratch = require "ligase.store.scratch"
-local sys = require "sys"
 local text = require "ligase.base.text"
 
 local M = {}
@@ -18,7 +18,7 @@ local M = {}
 ---@field repair string
 
 ---@class ligase.SchemaComparison
----@field findings ligase.SchemaFinding[]
+---@field findings ligase.SchemaFinding[] in the order in which the repairs run one after the other
 ---@field additional string[] what is there beside what the steps make, such as "table plates"
 ---@field not_compared? string why nothing was compared
 
@@ -38,125 +38,65 @@ end
 
 -- ---- comparing -------------------------------------------------------------
 
-local function by_id(things)
-  local found = {}
+--- The tables and views of the one list that the other has not.
+local function lost_owners(things, others)
+  local lost = {}
   for _, thing in ipairs(things) do
-    found[thing.kind .. " " .. thing.name] = thing
-  end
-  return found
-end
-
---- Which things of the one list the other has not. What belongs to a table or view that is
---- missing, and the columns of views, are not told; nor is a constraint's own index.
-local function only_in(things, others)
-  local hidden, missing, has = {}, {}, {}
-  for _, thing in ipairs(things) do
-    local is_view = thing.kind:find("view", 1, true) ~= nil
-    local is_gone = thing.kind == "table" and not others["table " .. thing.name]
-    hidden[thing.name] = hidden[thing.name] or is_view or is_gone
-  end
-  for _, thing in ipairs(things) do
-    local id = thing.kind .. " " .. thing.name
-    has[id] = not others[id]
-    local is_part = thing.owner ~= thing.name and hidden[thing.owner]
-    local is_own_index = thing.kind == "index" and has[("constraint %s.%s"):format(thing.owner, thing.name)]
-    if has[id] and not is_part and not is_own_index then
-      missing[#missing + 1] = thing
+    if (thing.kind == "table" or schema_shape.is_view(thing)) and not others[thing.kind .. " " .. thing.name] then
+      lost[thing.name] = true
     end
   end
-  return missing
+  return lost
 end
 
--- ---- repairs ---------------------------------------------------------------
-
-local function one_line(sql)
-  return (sql:gsub("%s*\n%s*", " "):gsub("  ", " ", 1):gsub(";?%s*$", ""))
-end
-
---- The file in which a step makes a table.
-local function file_of(files, name)
-  for _, step in ipairs(files) do
-    if sys.read_file(step.up_path):find(("TABLE%%s+%s%%f[%%W]"):format((name:gsub("%p", "%%%0")))) then
-      return step.up_path
-    end
+--- A function that says of a thing whether another one tells it already: the columns of views,
+--- what numbers a column, an index that a constraint of the first list makes, and what belongs
+--- to a table or view that is lost. What refers to it is told with a table that should be there.
+local function told_elsewhere(things, others, with_references)
+  local owners, lost = {}, lost_owners(things, others)
+  local of_constraint = {}
+  for _, thing in ipairs(things) do
+    owners[thing.name] = owners[thing.name] or schema_shape.is_view(thing)
+    of_constraint[thing.parts.index or ""] = true
+  end
+  return function(thing)
+    local is_part = thing.owner ~= thing.name
+    return is_part and lost[thing.owner]
+      or with_references and thing.parts.references and lost[thing.parts.references]
+      or thing.kind == "column" and owners[thing.owner]
+      or thing.kind == "sequence" and thing.parts.identity
+      or thing.kind == "index" and of_constraint[thing.name]
   end
 end
-
-local function table_repair(thing, files)
-  local path = file_of(files, thing.name)
-  return ("restore it from a backup: pg_restore --table=%s -d \"$(ligase db url)\" FILE; then ask again what belongs "
-    .. "to it%s"):format(thing.name, path and ("; without a backup, empty as in " .. path) or "")
-end
-
-local function missing_repair(thing, files)
-  local statement = type(thing.statement) == "string" and one_line(thing.statement)
-  if thing.kind == "table" then
-    return table_repair(thing, files)
-  elseif thing.kind == "column" then
-    return ("its values are gone: restore them from a backup%s"):format(statement
-      and "; an empty one is made by: " .. statement or "")
-  end
-  return statement or "restore it from a backup"
-end
-
-local DROPS = { index = "DROP INDEX %s; %s", constraint = "ALTER TABLE %s DROP CONSTRAINT %s; %s",
-  trigger = "DROP TRIGGER %s ON %s; %s" }
-
-local function bare(thing)
-  return thing.name:sub(#thing.owner + 2)
-end
-
-local function different_repair(is, thing, files)
-  local statement = type(thing.statement) == "string" and one_line(thing.statement)
-  if thing.kind == "table" and is.definition == "unlogged" then
-    return ("ALTER TABLE %s SET LOGGED"):format(thing.name)
-  elseif thing.kind == "table" then
-    return "restore it from a backup, or alter it back; see " .. (file_of(files, thing.name) or "the steps")
-  elseif thing.kind == "column" then
-    return ("alter it back: ALTER TABLE %s ALTER COLUMN %s ..."):format(thing.owner, bare(thing))
-  elseif thing.kind == "index" then
-    return DROPS.index:format(thing.name, statement)
-  elseif thing.kind == "constraint" then
-    return DROPS.constraint:format(thing.owner, bare(thing), statement)
-  elseif thing.kind == "trigger" then
-    return DROPS.trigger:format(bare(thing), thing.owner, statement)
-  end
-  return statement or "alter it back, or restore it from a backup"
-end
-
-local MOST_SHOWN = 100
-
-local function difference_of(is, should_be)
-  local shown = { (is.definition:gsub("%s+", " ")), (should_be.definition:gsub("%s+", " ")) }
-  if #shown[1] > MOST_SHOWN or #shown[2] > MOST_SHOWN then
-    return "is another than the steps make"
-  end
-  return ("is '%s', and should be '%s'"):format(shown[1], shown[2])
-end
-
--- ---- all of it -------------------------------------------------------------
 
 local function compare(actual, expected, files)
-  local is, should_be, findings, additional = by_id(actual), by_id(expected), {}, {}
-  local function found(thing, what, repair)
-    findings[#findings + 1] = { message = ("%s %s %s"):format(thing.kind, thing.name, what), repair = repair }
-  end
-  for _, thing in ipairs(only_in(expected, is)) do
-    found(thing, "is missing", missing_repair(thing, files))
-  end
+  local is, should_be, findings, additional = schema_shape.by_id(actual), schema_shape.by_id(expected), {}, {}
+  local repairs = schema_repair.new(actual, expected, files)
+  local is_told = told_elsewhere(expected, is, true)
   for _, thing in ipairs(expected) do
     local other = is[thing.kind .. " " .. thing.name]
-    local is_of_other = thing.kind == "column" and not should_be["table " .. thing.owner] -- a view's
-      or thing.kind == "sequence" and thing.owner ~= thing.name
-    if other and other.definition ~= thing.definition and not is_of_other then
-      found(thing, difference_of(other, thing), different_repair(other, thing, files))
+    local is_same = other and (other.definition == thing.definition
+      or thing.kind == "sequence" and thing.owner ~= thing.name)
+    if not is_same and not is_told(thing) then
+      findings[#findings + 1] = repairs:finding(thing, other)
     end
   end
-  for i, thing in ipairs(only_in(actual, should_be)) do
-    additional[i] = ("%s %s"):format(thing.kind, thing.name)
+  table.sort(findings, function(a, b)
+    return a.rank < b.rank or a.rank == b.rank and a.message < b.message
+  end)
+  for i, finding in ipairs(findings) do
+    findings[i] = { message = finding.message, repair = finding.repair }
+  end
+  is_told = told_elsewhere(actual, should_be, false)
+  for _, thing in ipairs(actual) do
+    if not should_be[thing.kind .. " " .. thing.name] and not is_told(thing) then
+      additional[#additional + 1] = ("%s %s"):format(thing.kind, thing.name)
+    end
   end
   return { findings = findings, additional = additional }
 end
+
+-- ---- all of it -------------------------------------------------------------
 
 local function not_compared(reason)
   return { findings = {}, additional = {}, not_compared = reason }
