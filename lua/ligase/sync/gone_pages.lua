@@ -1,6 +1,7 @@
 --- Pages of entities that Notion does not list any more: what became of each. One that cannot be
 --- read is not taken for one that was deleted.
 local errors = require "ligase.base.errors"
+local target_of = require "ligase.sync.target"
 
 local M = {}
 
@@ -28,8 +29,7 @@ local function fate_of(target, policy, mark)
   if page.in_trash or page.archived then
     return "lies in Notion's trash", true
   end
-  local parent = page.parent and page.parent.data_source_id
-  return parent ~= target:source(policy.type).id and "was moved to another database" or nil, false
+  return target_of.is_elsewhere(target:source(policy.type), page) and "was moved to another database" or nil, false
 end
 
 --- The pages of a type that Postgres knows and that were not listed, with what became of them.
